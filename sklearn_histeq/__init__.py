@@ -1,0 +1,7 @@
+"""Histogram equalization for arrays of images, as scikit-learn estimators."""
+
+from ._equalize import HistogramEqualizer
+
+__version__ = "0.1.0"
+
+__all__ = ["HistogramEqualizer"]

@@ -1,0 +1,336 @@
+"""The corridor that all estimators share: check, planes, blocks, restore.
+
+    X -> _validation -> _layout -> _blocks( engine ) -> _layout -> output
+
+It declares no parameter of its own and reads only the six that all estimators have: color,
+channel_axis, image_shape, flatten, dtype and n_jobs.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _blocks, _color, _layout, _status, _validation
+
+TWO_WAYS_OUT = (
+    'Set flatten=True to get one row an image, or call set_output(transform="default") to get the '
+    "images as an array."
+)
+
+
+class Images(NamedTuple):
+    """Checked input: an array of images, its planes and its mask, all views."""
+
+    X: np.ndarray  # as the user laid it out
+    planes: np.ndarray  # (n, c, h, w)
+    mask: np.ndarray | None  # (n, h, w)
+
+
+class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Base of the estimators: layouts, masks, colour, blocks, output and tags.
+
+    A subclass gives the hooks `_check_params`, `_convention`, `_learns`, `_learn`,
+    `_transform_planes`; it sees planes alone.
+    """
+
+    # mask travels by metadata routing without the user's asking for it
+    __metadata_request__fit = {"mask": True}
+    __metadata_request__partial_fit = {"mask": True}
+    __metadata_request__transform = {"mask": True}
+
+    def fit(self, X, y=None, mask=None):
+        """Check the parameters, remember the images' shape, and learn what is to be learned.
+
+        Where each plane is equalized by itself there is nothing to learn, and no pixel is read.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images: any real dtype; NaN marks missing pixels.
+        y : None
+            Ignored; here for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            True where a pixel counts. None: all do.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the images or the mask are not as documented.
+        TypeError
+            If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
+        """
+        images = self._check_input(X, mask)
+        self._check_values(images)
+        self._learn(images)
+        self._remember(X, images)
+        return self
+
+    def fit_transform(self, X, y=None, mask=None):
+        """Fit to X, then transform X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images, as for `fit`.
+        y : None
+            Ignored; here for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            True where a pixel counts. None: all do.
+
+        Returns
+        -------
+        X_out : ndarray
+            The transformed images, as from `transform`.
+        """
+        return self.fit(X, y, mask=mask).transform(X, mask=mask)
+
+    def transform(self, X, mask=None):
+        """Transform images.
+
+        One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images: any real dtype; NaN marks missing pixels. Not modified.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            True where a pixel counts; all pixels are mapped. None: all count.
+
+        Returns
+        -------
+        X_out : ndarray of X's shape, or (n, -1) with flatten=True
+            The transformed images; a data frame of rows where `set_output` asks for one.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the images or the mask are not as documented; errors name the images.
+        TypeError
+            If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
+        """
+        if self._learns:
+            check_is_fitted(self, self._learned_attribute)
+        images = self._check_input(X, mask)
+        self._check_as_fitted(X, images)
+        out = self._write_blocks(self._transform_block, images, self._dtype_out(images.X.dtype))
+        return out.reshape(len(out), -1) if self.flatten else out
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the output's columns, where the output has columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the input's columns; None takes those seen in `fit`, or x0, x1, ...
+
+        Returns
+        -------
+        names : ndarray of str
+            One name a pixel and channel.
+
+        Raises
+        ------
+        ValueError
+            If the output is not two-dimensional.
+        """
+        if not hasattr(self, "n_features_in_"):
+            # a transform that needs no fit has names for a data frame only after it; these words
+            # let set_output number the columns instead
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet, so it does not provide "
+                "get_feature_names_out: call fit first."
+            )
+        if len(self._shape_in) > 1 and not self.flatten:
+            raise ValueError(
+                f"The output of {type(self).__name__} for images of shape {self._shape_in} is not "
+                f"two-dimensional: it has no feature names and fits no data frame. {TWO_WAYS_OUT}"
+            )
+        return super().get_feature_names_out(input_features)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.requires_fit = self._learns
+        tags.transformer_tags.preserves_dtype = self._preserved_dtypes()
+        # integers have no NaN
+        has_nan = any("float" in name for name in tags.transformer_tags.preserves_dtype)
+        tags.input_tags.allow_nan = has_nan and not self._refuses_nan
+        return tags
+
+    # Hooks -------------------------------------------------------------------------------------
+
+    _learned_attribute: str | None = None  # what a fit that learns leaves
+    _dtype_in: np.dtype | None = None  # the dtype that was learned from
+
+    @property
+    def _learns(self):
+        """Whether fit learns from pixels."""
+        return False
+
+    @property
+    def _refuses_nan(self):
+        """Whether the convention takes no NaN."""
+        return False
+
+    def _learn(self, images):
+        """Learn from the counted pixels of checked images, whatever was learned before."""
+
+    def _check_params(self):
+        """Check the subclass's own parameters."""
+        raise NotImplementedError
+
+    def _check_dtype_in(self, dtype):
+        """Check that the images' dtype is one that the convention takes."""
+
+    def _transform_planes(self, planes, mask, out):
+        """Map planes (n, c, h, w) into out; return their status (n, c)."""
+        raise NotImplementedError
+
+    def _own_dtype(self, dtype):
+        """Return the output type of dtype=None for images of a dtype."""
+        raise NotImplementedError
+
+    def _top(self):
+        """Return the value of the brightest output of dtype=None."""
+        raise NotImplementedError
+
+    # The way in --------------------------------------------------------------------------------
+
+    def _check_input(self, X, mask):
+        """Return checked images; reads no pixel."""
+        self._check_common_params()
+        self._check_params()
+        X = _validation.check_images(X, self)
+        self._check_dtype_in(X.dtype)
+        return self._lay_out(X, mask)
+
+    def _lay_out(self, X, mask):
+        """Return the planes of a checked array, and its mask."""
+        _validation.check_geometry(X, self.image_shape, self.channel_axis)
+        planes = _layout.to_planes(X, self.channel_axis, self.image_shape)
+        _validation.check_color(self.color, X, planes)
+        mask = _validation.check_mask(mask, _layout.mask_shape(X, planes))
+        if mask is not None:
+            mask = mask.reshape(len(planes), *planes.shape[2:])
+        return Images(X, planes, mask)
+
+    def _check_values(self, images):
+        """Refuse floats in fit that the integer output of transform would refuse."""
+        dtype = self._dtype_out(images.X.dtype)
+        if dtype.kind != "f" and images.X.dtype.kind == "f":
+
+            def find(part, planes, mask):
+                return None, _status.of_values(planes)
+
+            self._map_blocks(find, images._replace(mask=None), dtype=dtype)
+
+    def _check_common_params(self):
+        """Check the six parameters that all estimators have."""
+        _validation.check_choice("color", self.color, _validation.COLORS)
+        _validation.check_channel_axis(self.channel_axis)
+        _validation.check_image_shape(self.image_shape)
+        _validation.check_flag("flatten", self.flatten)
+        _validation.check_dtype(self.dtype)
+        _validation.check_n_jobs(self.n_jobs)
+
+    def _remember(self, X, images):
+        """Set the attributes that say what fit has seen."""
+        self._check_n_features(X, images.X, reset=True)
+        self.n_channels_in_ = images.planes.shape[1]
+        self._shape_in = images.X.shape[1:]
+
+    def _check_as_fitted(self, X, images):
+        """Check images against those of fit, if any: rows by features, images by channels."""
+        if not hasattr(self, "n_features_in_"):
+            return
+        if images.X.ndim == 2 or self.flatten:
+            self._check_n_features(X, images.X, reset=False)
+        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+
+    def _check_n_features(self, X, checked, reset):
+        """Set, or compare, the number and names of features."""
+        if checked.ndim > 2:
+            # only the shape matters: a reshape would copy images that are not contiguous
+            X = np.broadcast_to(np.uint8(0), (len(checked), int(np.prod(checked.shape[1:]))))
+        elif not hasattr(X, "columns"):
+            X = checked
+        validate_data(self, X, skip_check_array=True, reset=reset)
+
+    # The way through ---------------------------------------------------------------------------
+
+    def _map_blocks(self, function, images, **words):
+        """Call function(part, planes, mask) on blocks of images over threads; return its results.
+
+        function returns a result and the status of the block's planes. What the status says is
+        raised once all blocks are through, so that an error names the same images whatever the
+        blocks.
+        """
+
+        def run(part):
+            mask = None if images.mask is None else images.mask[part]
+            return function(part, images.planes[part], mask)
+
+        n_pixels = images.X[0].size
+        pairs = _blocks.map_blocks(run, len(images.planes), n_pixels, self.n_jobs)
+        results, status = zip(*pairs, strict=True)
+        words = {"dtype": None, "mask": images.mask is not None} | words
+        _validation.check_status(np.concatenate(status), **words)
+        return results
+
+    def _count_blocks(self, function, images, **words):
+        """Call function(planes, mask) on what counts: each channel, or colours' value alone."""
+
+        def count(part, planes, mask):
+            if self.color == "channels":
+                return function(planes, mask)
+            value, status = _color.value(planes)
+            result, found = function(value, mask)
+            return result, status | found
+
+        return self._map_blocks(count, images, **words)
+
+    def _write_blocks(self, function, images, dtype):
+        """Return a new array laid out as the images, written by function(planes, mask, out)."""
+        result = np.empty(images.X.shape, dtype)  # C order by shape, whatever the order of X
+        out = _layout.to_planes(result, self.channel_axis, self.image_shape)
+
+        def write(part, planes, mask):
+            return None, function(planes, mask, out[part])
+
+        self._map_blocks(write, images, dtype=result.dtype, fitted=self._dtype_in)
+        return result
+
+    def _transform_block(self, planes, mask, out):
+        """Transform a block of planes into out: each channel, or the value of colours alone."""
+        if self.color == "channels":
+            return self._transform_planes(planes, mask, out)
+        value, status = _color.value(planes)
+        equalized = np.empty(value.shape, self._own_dtype(planes.dtype))
+        status |= self._transform_planes(value, mask, equalized)
+        _color.recolor(planes, value, equalized, out, self._top())
+        return status
+
+    # The way out -------------------------------------------------------------------------------
+
+    def _dtype_out(self, dtype_in):
+        """Return the dtype of the output for images of dtype_in."""
+        if self.dtype is None:
+            return self._own_dtype(dtype_in)
+        is_input = isinstance(self.dtype, str) and self.dtype == "input"
+        return dtype_in if is_input else np.dtype(self.dtype)
+
+    def _preserved_dtypes(self):
+        """Return the dtypes that floats come out as: their own, or the one that all become."""
+        try:
+            out = [self._dtype_out(np.dtype(name)).name for name in ("float64", "float32")]
+        except TypeError:  # not a dtype: fit will say so
+            return []
+        return sorted(set(out), reverse=True)

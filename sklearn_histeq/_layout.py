@@ -1,0 +1,29 @@
+"""Axes to planes, as views; ignorant of intensities.
+
+Whatever layout an array of images has, its planes are a view of shape (n, n_channels, height,
+width).
+"""
+
+import numpy as np
+
+
+def to_planes(X, channel_axis, image_shape):
+    """Return a (n, c, h, w) view of images.
+
+    Rows become images of `image_shape`, or, where that is None, planes of one row each.
+    """
+    if X.ndim == 2:
+        # splitting one axis never copies, whatever its stride
+        X = X.reshape(len(X), *((1, X.shape[1]) if image_shape is None else image_shape))
+    if X.ndim == 3:
+        return X[:, np.newaxis]
+    return np.moveaxis(X, channel_axis, 1)
+
+
+def mask_shape(X, planes):
+    """Return the shape of a mask beside images X and their planes.
+
+    (n, h, w), or (n, h*w) beside rows.
+    """
+    n, _, height, width = planes.shape
+    return (n, height * width) if X.ndim == 2 else (n, height, width)

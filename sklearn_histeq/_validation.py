@@ -1,0 +1,312 @@
+"""The door: every check of user input, one function a rule.
+
+A message says what came, what was expected and what to do.
+"""
+
+import numbers
+
+import numpy as np
+from sklearn.utils import check_array
+
+from . import _status
+
+COLORS = ("channels", "value")
+CONVENTIONS = ("skimage", "numpy", "opencv", "pillow")
+SCOPES = ("image", "dataset")
+OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
+DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
+# How many images an error names before it only counts the rest.
+N_NAMED = 5
+
+
+def check_choice(name, value, choices):
+    """Refuse a value that is none of the choices."""
+    if not (isinstance(value, str) and value in choices):
+        expected = ", ".join(repr(choice) for choice in choices[:-1])
+        raise ValueError(f"{name}={value!r}, but expected {expected} or {choices[-1]!r}.")
+
+
+def check_flag(name, value):
+    """Refuse anything but True and False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={value!r}, but expected True or False.")
+
+
+def check_n_bins(n_bins, *, auto=True):
+    """Refuse a number of bins that is no integer >= 1, or "auto" where that has a meaning."""
+    if auto and isinstance(n_bins, str) and n_bins == "auto":
+        return
+    if not is_integer(n_bins) or n_bins < 1:
+        expected = "an integer >= 1" + (" or 'auto'" if auto else "")
+        raise ValueError(f"n_bins={n_bins!r}, but expected {expected}.")
+
+
+def check_n_jobs(n_jobs):
+    """Refuse a number of jobs that joblib would not take."""
+    if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
+        raise ValueError(
+            f"n_jobs={n_jobs!r}, but expected None, an integer >= 1, or a negative integer "
+            "(-1 for all processors)."
+        )
+
+
+def check_channel_axis(channel_axis):
+    """Refuse an axis that is neither channels first nor channels last."""
+    if not is_integer(channel_axis) or channel_axis not in (1, -1):
+        raise ValueError(
+            f"channel_axis={channel_axis!r}, but expected 1 (channels first, (n, c, h, w)) or "
+            "-1 (channels last, (n, h, w, c))."
+        )
+
+
+def check_image_shape(image_shape):
+    """Refuse a shape that is neither None nor two or three positive integers."""
+    if image_shape is None:
+        return
+    is_shape = isinstance(image_shape, (tuple, list, np.ndarray)) and len(image_shape) in (2, 3)
+    if not is_shape or not all(is_integer(size) and size >= 1 for size in image_shape):
+        raise ValueError(
+            f"image_shape={image_shape!r}, but expected None, (height, width), or three numbers "
+            "laid out as channel_axis says, all integers >= 1."
+        )
+
+
+def check_dtype(dtype):
+    """Refuse an output type that is neither None, "input", nor one of DTYPES."""
+    if dtype is None or (isinstance(dtype, str) and dtype == "input"):
+        return
+    try:
+        known = np.dtype(dtype) in DTYPES
+    except TypeError:
+        known = False
+    if not known:
+        raise ValueError(
+            f"dtype={dtype!r}, but expected None, 'input', float32, float64, uint8 or uint16."
+        )
+
+
+def check_bins_of_convention(n_bins, convention):
+    """Refuse a number of bins where the convention has none to choose."""
+    if convention in ("opencv", "pillow") and not isinstance(n_bins, str):
+        raise ValueError(
+            f"n_bins={n_bins!r} with convention={convention!r}, but expected n_bins='auto': it has "
+            "a bin for each of its 256 levels. In a grid search, give each convention a grid of "
+            "its own (a list of grids)."
+        )
+
+
+def check_normal(output_distribution, convention):
+    """Refuse a normal output where the convention has an output of its own."""
+    if output_distribution == "normal" and convention != "skimage":
+        raise ValueError(
+            f"output_distribution='normal' with convention={convention!r}, but expected "
+            "convention='skimage'. In a grid search, give each convention a grid of its own (a "
+            "list of grids)."
+        )
+
+
+def check_normal_dtype(output_distribution, dtype):
+    """Refuse to store normal quantiles, which have no top, in integers."""
+    if output_distribution == "normal" and dtype.kind != "f":
+        raise ValueError(
+            f"output_distribution='normal' with an output of dtype {dtype}, but expected a float: "
+            "normal quantiles are negative and have no largest value. Use dtype=None, 'float32' or "
+            "'float64'."
+        )
+
+
+def check_dtype_of_convention(dtype, convention):
+    """Refuse images of a type that the convention does not take."""
+    if convention in ("opencv", "pillow") and dtype != np.uint8:
+        raise ValueError(
+            f"X has dtype {dtype}, but convention={convention!r} expected uint8. Convert the "
+            "images (skimage.util.img_as_ubyte), or use convention='skimage', for any dtype."
+        )
+
+
+def check_images(X, estimator):
+    """Return X as a numeric array of 2 to 4 dimensions with at least one pixel.
+
+    Infinities are found later, with the pixels.
+    """
+    _refuse_masked_arrays(X)
+    _check_equal_shapes(X)
+    X = check_array(
+        X,
+        allow_nd=True,
+        dtype="numeric",
+        ensure_all_finite=False,
+        estimator=estimator,
+        input_name="X",
+    )
+    _check_n_dimensions(X)
+    _check_not_empty(X)
+    return _check_real(X)
+
+
+def _refuse_masked_arrays(X):
+    """Refuse numpy.ma arrays, whose mask would be dropped in silence."""
+    parts = X if isinstance(X, (list, tuple)) else [X]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise TypeError(
+            "X is a numpy.ma.MaskedArray, but expected a plain array: its mask would be ignored. "
+            "Pass X.data, and mask=~numpy.ma.getmaskarray(X) (True where a pixel counts)."
+        )
+
+
+def _check_equal_shapes(X):
+    """Refuse a list of images of different shapes, with words about images."""
+    if not isinstance(X, (list, tuple)) or not all(hasattr(image, "shape") for image in X):
+        return
+    for i, image in enumerate(X):
+        if image.shape != X[0].shape:
+            raise ValueError(
+                f"X is a list of images of different shapes: {X[0].shape} in image 0, "
+                f"{image.shape} in image {i}, but expected one shape. Resize or crop them first "
+                "(skimage.transform.resize)."
+            )
+
+
+def _check_n_dimensions(X):
+    """Refuse arrays of more than four dimensions."""
+    if X.ndim > 4:
+        raise ValueError(
+            f"X has {X.ndim} dimensions (shape {X.shape}), but expected rows (n, n_pixels), images "
+            "(n, h, w), or images with channels (n, c, h, w) or (n, h, w, c). Reshape it first."
+        )
+
+
+def _check_not_empty(X):
+    """Refuse images without pixels; check_array has seen to rows, and to images at all."""
+    if X.size == 0:
+        raise ValueError(f"X has shape {X.shape}: 0 pixels an image, but expected at least 1.")
+
+
+def _check_real(X):
+    """Return X in a real dtype that the engines take; longer floats than double become doubles."""
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"X has dtype {X.dtype}, but expected bool, integers or real floats.")
+    if X.dtype.kind == "f" and X.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # becomes an infinity, which is refused
+            return X.astype(np.float64)
+    return X
+
+
+def check_geometry(X, image_shape, channel_axis):
+    """Refuse rows that image_shape does not lay out."""
+    if X.ndim == 2 and image_shape is not None:
+        n_pixels = int(np.prod(image_shape))
+        if n_pixels != X.shape[1]:
+            raise ValueError(
+                f"image_shape={tuple(image_shape)!r} has {n_pixels} pixels, but X has {X.shape[1]} "
+                f"features. Give (height, width), or three numbers laid out as "
+                f"channel_axis={channel_axis} says."
+            )
+
+
+def check_color(color, X, planes):
+    """Refuse images that are not RGB or RGBA where color="value" asks for them."""
+    if color == "value" and (planes.shape[1] not in (3, 4) or X.ndim == 3):
+        raise ValueError(
+            f"color='value' with X of shape {X.shape}: {planes.shape[1]} channel(s), but expected "
+            "3 (RGB) or 4 (RGBA). Check channel_axis (and image_shape for rows), or use "
+            "color='channels'."
+        )
+
+
+def check_mask(mask, shape):
+    """Return a mask as a boolean array of the expected shape."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.dtype != np.bool_:
+        raise ValueError(
+            f"mask has dtype {mask.dtype}, but expected bool, True where a pixel counts. Use "
+            "mask.astype(bool)."
+        )
+    if mask.shape != shape:
+        raise ValueError(
+            f"mask has shape {mask.shape}, but expected {shape}: one value for each pixel of each "
+            "image, the same for all channels."
+        )
+    return mask
+
+
+def check_n_channels(n_channels, expected, estimator):
+    """Refuse another number of channels than was fitted."""
+    if n_channels != expected:
+        raise ValueError(
+            f"X has {n_channels} channel(s), but {type(estimator).__name__} is expecting "
+            f"{expected}, as in fit. Check channel_axis (and image_shape for rows), or fit again."
+        )
+
+
+def check_same_kind(dtype, fitted):
+    """Refuse floats where integers (or bool) were learned, and the reverse."""
+    if (dtype.kind == "f") != (fitted.kind == "f"):
+        raise ValueError(
+            f"X has dtype {dtype}, but the distribution was learned from {fitted}: intensities of "
+            f"another kind have no meaning in it. Convert X to {fitted}, on the same scale, or fit "
+            "again."
+        )
+
+
+def check_status(status, *, dtype, mask, fitted=None):
+    """Raise what the engines found in the planes of images: status of shape (n, c).
+
+    dtype is the output's (None where nothing is written), mask whether there is one, fitted the
+    dtype that was learned from.
+    """
+    _raise_for(
+        status & _status.INF,
+        "X contains infinity (inf) in image(s) {images}, but expected finite values, or NaN for "
+        "missing pixels. Replace them: X[np.isinf(X)] = np.nan.",
+    )
+    _raise_for(
+        status & _status.NEGATIVE,
+        "X contains negative values in image(s) {images}, but color='value' expected colours >= 0. "
+        "Shift or clip them, or use color='channels'.",
+    )
+    _raise_for(
+        status & _status.BEYOND,
+        "X contains levels beyond the range of {fitted}, which the distribution was learned from, "
+        "in image(s) {images}. Convert X to that range, or fit again.",
+        fitted=fitted,
+    )
+    if mask:
+        _raise_for(
+            status & _status.EMPTY,
+            "mask leaves no pixel to count in image(s) {images}: it is False everywhere there, or "
+            "True only where X is NaN, but expected at least one True. Leave these images out.",
+        )
+    if dtype is not None and dtype.kind != "f":
+        _raise_for(
+            status & _status.NAN,
+            "X contains NaN in image(s) {images}, but the output has dtype {dtype}, which has no "
+            "NaN. Fill the missing pixels, or use a float dtype.",
+            dtype=dtype,
+        )
+
+
+def check_channels_counted(n_counted):
+    """Refuse to learn a channel's distribution from no pixel: n_counted is one number a channel."""
+    empty = [str(channel) for channel, n in enumerate(n_counted) if n == 0]
+    if empty:
+        raise ValueError(
+            f"X has no pixel to count in channel(s) {', '.join(empty)}: all are NaN or masked, but "
+            "expected at least one."
+        )
+
+
+def is_integer(value):
+    """Tell whether a value is an integer, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def _raise_for(found, message, **words):
+    """Raise a message about the images in which something was found, if there are any."""
+    images = np.flatnonzero(found.any(axis=1))
+    if images.size:
+        named = ", ".join(map(str, images[:N_NAMED]))
+        rest = f" and {images.size - N_NAMED} more" if images.size > N_NAMED else ""
+        raise ValueError(message.format(images=named + rest, **words))
