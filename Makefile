@@ -1,0 +1,84 @@
+# Every target makes the environment it needs, inside the checkout; nothing is installed globally.
+# A finished installation leaves a stamp in its environment, so that the next run starts at once.
+#
+# The installations are editable: tests see the code as it stands, and an extension, compiled anew
+# when its source changes, lies in the checkout, where `python -m` looks first. What a user gets
+# instead, the wheel, is built by way of the source archive and tried out by `make test-wheel`.
+
+PYTHON ?= python3
+
+# The lower bounds in pyproject.toml. scikit-learn's array API needs SciPy 1.14, and pytest 10 will
+# refuse what scikit-learn 1.6 hands it.
+OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 scipy==1.14.1 'pytest<10'
+
+# An installation is repeated when its metadata, the version or a source to be compiled changes.
+INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
+	$(wildcard setup.py sklearn_histeq/*.pyx sklearn_histeq/*.pxd sklearn_histeq/*.h)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test doctest lint test-oldest test-wheel clean distclean
+
+help:  ## list the targets
+	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed-plot  ## recognise faces with and without equalization
+	.venv/bin/python -m sklearn_histeq demo $(ARGS)
+
+test: .venv/installed-tests  ## run all tests
+	SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
+
+doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
+	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
+		sklearn_histeq $(wildcard README.md docs) $(ARGS)
+
+lint: .venv/installed-dev  ## run ruff and mypy
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+test-oldest: .venv-oldest/installed-tests  ## run all tests with the oldest supported releases
+	SCIPY_ARRAY_API=1 .venv-oldest/bin/python -m pytest -n auto $(ARGS)
+
+# With -I neither the checkout nor anything else of the user's is importable, only the wheel.
+test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, try it
+	rm -rf build dist .venv-wheel
+	.venv/bin/python -m build --quiet
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install -q dist/*.whl
+	env -u SCIPY_ARRAY_API .venv-wheel/bin/python -I .ci/check_wheel.py
+
+clean:  ## remove builds and caches
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f sklearn_histeq/*.so sklearn_histeq/*.c
+	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environments, too
+	rm -rf .venv .venv-oldest .venv-wheel
+
+$(addprefix .venv/installed-,plot tests dev): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
+	@echo 'Installing into .venv; the first time this takes a minute or two.'
+	.venv/bin/python -m pip install -q --editable '.[$*]'
+	@touch $@
+
+.venv-oldest/installed-tests: $(INSTALLED_FROM) Makefile | .venv-oldest/bin/python
+	@echo 'Installing into .venv-oldest; the first time this takes a minute or two.'
+	.venv-oldest/bin/python -m pip install -q --editable '.[tests]' $(OLDEST)
+	@touch $@
+
+.venv/bin/python:
+	$(call require-python,v >= 311,sklearn-histeq needs Python 3.11 or newer)
+	$(PYTHON) -m venv .venv
+
+.venv-oldest/bin/python:
+	$(call require-python,311 <= v <= 312,The oldest releases need Python 3.11 or 3.12)
+	$(PYTHON) -m venv .venv-oldest
+
+# $(call require-python,CONDITION ON v,MESSAGE), where v is 311 for Python 3.11
+define require-python
+@$(PYTHON) -c 'import sys; v = 100 * sys.version_info[0] + sys.version_info[1]; sys.exit(not ($(1)))' \
+	|| { echo '$(2); PYTHON=$(PYTHON) is:' "$$($(PYTHON) --version 2>&1)." \
+	'Name another: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+endef
