@@ -1,0 +1,23 @@
+"""Made-up people for the tests of the demo."""
+
+import numpy as np
+
+from sklearn_histeq._demo._data import Faces, relight
+from sklearn_histeq._demo._protocols import Part
+
+
+def some_people(n_people=4, n_each=12, shape=(12, 10), dtype=np.uint8):
+    """Textures, one a person, each under many lights."""
+    rng = np.random.default_rng(7)
+    textures = rng.integers(0, 256, (n_people, 1, *shape)).astype(np.uint8)
+    pictures = relight(np.repeat(textures, n_each, axis=0), rng)[:, 0]
+    return pictures.astype(dtype), np.repeat(np.arange(n_people), n_each)
+
+
+def as_faces(X, y):
+    return Faces(X[:, np.newaxis], y, [str(label) for label in np.unique(y)])
+
+
+def people_part():
+    X, y = some_people()
+    return Part(X[:, np.newaxis], y)

@@ -1,0 +1,158 @@
+"""The command line: its help, its errors in one line, and its exit statuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sklearn_histeq
+from sklearn_histeq import _demo
+from sklearn_histeq._cli import main
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """What the demo was asked to do, without doing it."""
+    asked = {}
+    monkeypatch.setattr(_demo, "run", lambda **options: asked.update(options))
+    return asked
+
+
+def fails(capsys, *argv):
+    """Run a command that fails with status 2, and return the one line that it says."""
+    assert main([*map(str, argv)]) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert err.startswith("sklearn-histeq: error: ")
+    assert err.count("\n") == 1
+    return err.strip()
+
+
+class TestOptions:
+    def test_defaults(self, ran):
+        assert main(["demo"]) == 0
+        assert ran["data"] is None
+        assert str(ran["output"]) == "demo.png"
+        assert (ran["repeats"], ran["seed"], ran["n_jobs"]) == (None, 0, None)
+
+    def test_given(self, ran):
+        argv = "demo --data d --output o.png --repeats 3 --seed 4 --n-jobs -1"
+        assert main(argv.split()) == 0
+        assert (str(ran["data"]), str(ran["output"])) == ("d", "o.png")
+        assert (ran["repeats"], ran["seed"], ran["n_jobs"]) == (3, 4, -1)
+
+    @pytest.mark.parametrize(
+        ("argv", "words"),
+        [
+            ([], "the following arguments are required: COMMAND"),
+            (["nonsense"], "invalid choice: 'nonsense'"),
+            (["demo", "--repeats", "0"], "'0', but expected a whole number >= 1"),
+            (["demo", "--repeats", "two"], "'two', but expected a whole number >= 1"),
+            (["demo", "--seed", "-1"], "'-1', but expected a whole number >= 0"),
+        ],
+    )
+    def test_wrong(self, capsys, argv, words):
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        assert stop.value.code == 2
+        assert words in capsys.readouterr().err
+
+    def test_no_jobs(self, capsys):
+        assert "--n-jobs 0, but expected" in fails(capsys, "demo", "--n-jobs", 0)
+
+    def test_version(self, capsys):
+        with pytest.raises(SystemExit) as stop:
+            main(["--version"])
+        assert stop.value.code == 0
+        assert capsys.readouterr().out == f"sklearn-histeq {sklearn_histeq.__version__}\n"
+
+    def test_help_tells_it_all(self, capsys):
+        with pytest.raises(SystemExit) as stop:
+            main(["demo", "--help"])
+        out = capsys.readouterr().out
+        assert stop.value.code == 0
+        for word in ("--data", "--output", "--repeats", "--seed", "--n-jobs", ".npz", "PGM", "X"):
+            assert word in out
+        assert "simulated" in out
+        assert max(map(len, out.splitlines())) <= 80
+
+
+class TestErrors:
+    def test_missing_path(self, tmp_path, capsys):
+        said = fails(capsys, "demo", "--data", tmp_path / "none", "--output", tmp_path / "x.png")
+        assert said.endswith("none: no such file or folder")
+
+    def test_npz_without_labels(self, tmp_path, capsys):
+        np.savez(tmp_path / "f.npz", X=np.zeros((2, 3, 3)))
+        said = fails(capsys, "demo", "--data", tmp_path / "f.npz", "--output", tmp_path / "x.png")
+        assert "has no y, but X" in said
+
+    def test_empty_folder(self, tmp_path, capsys):
+        said = fails(capsys, "demo", "--data", tmp_path, "--output", tmp_path / "x.png")
+        assert "has no pictures (PGM, PNG or JPEG) in subfolders" in said
+
+    def test_unreadable_picture(self, tmp_path, capsys):
+        (tmp_path / "ada").mkdir()
+        (tmp_path / "ada" / "broken.png").write_text("no picture")
+        said = fails(capsys, "demo", "--data", tmp_path, "--output", tmp_path / "x.png")
+        assert "unreadable pictures (1): " in said
+        assert "broken.png" in said
+
+    def test_output_that_is_not_the_demos(self, tmp_path, capsys):
+        Image.new("L", (2, 2)).save(tmp_path / "x.png")
+        assert "did not write it" in fails(capsys, "demo", "--output", tmp_path / "x.png")
+
+    def test_trouble_with_a_file(self, capsys, monkeypatch):
+        def run(**options):
+            raise PermissionError(13, "Permission denied", "faces.npz")
+
+        monkeypatch.setattr(_demo, "run", run)
+        assert fails(capsys, "demo") == "sklearn-histeq: error: faces.npz: Permission denied"
+
+    def test_a_bug_is_not_hidden(self, monkeypatch):
+        def run(**options):
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(_demo, "run", run)
+        with pytest.raises(ValueError, match="a bug"):
+            main(["demo"])
+
+    def test_ctrl_c(self, capsys, monkeypatch):
+        def run(**options):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(_demo, "run", run)
+        assert main(["demo"]) == 130
+        assert capsys.readouterr().err == "\nsklearn-histeq: interrupted\n"
+
+
+class TestProcess:
+    """What only a process of its own can show."""
+
+    def test_as_a_module(self):
+        command = [sys.executable, "-m", "sklearn_histeq", "demo", "--data", "no/such/file"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr == "sklearn-histeq: error: no/such/file: no such file or folder\n"
+
+    def test_a_reader_that_leaves(self):
+        code = (
+            "import sys; from sklearn_histeq import _cli, _demo;"
+            "_demo.run = lambda **options: [print('x' * 1000) for _ in range(1000)];"
+            "sys.exit(_cli.main(['demo']))"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait() == 141
