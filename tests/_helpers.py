@@ -1,0 +1,37 @@
+"""Small things that many tests say."""
+
+import numpy as np
+
+from sklearn_histeq import HistogramEqualizer
+
+CONVENTIONS = ["skimage", "numpy", "opencv", "pillow"]
+FLOAT_CONVENTIONS = ["skimage", "numpy"]
+
+
+def equalized(plane, mask=None, **params):
+    """One plane through the estimator, as a batch of one image."""
+    mask = None if mask is None else mask[None]
+    return HistogramEqualizer(**params).transform(plane[None], mask=mask)[0]
+
+
+def assert_same(actual, expected):
+    """The same bits, shape and dtype; NaN equals NaN and -0.0 equals 0.0."""
+    np.testing.assert_array_equal(actual, expected, strict=True)
+
+
+def to_rows(images):
+    """Flattened images, one a row; of this module, so that other processes can import it."""
+    return images.reshape(len(images), -1)
+
+
+def faces(n=6, c=1, side=8, dtype=np.uint8, seed=0):
+    """Images (n, c, side, side), every plane with a brightness and a range of its own."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 0.4, (n, c, 1, 1))
+    span = rng.uniform(0.2, 0.6, (n, c, 1, 1))
+    values = low + span * rng.random((n, c, side, side))
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return values > 0.5
+    scale = np.iinfo(dtype).max if dtype.kind in "ui" else 1
+    return (values * min(scale, 2**40)).astype(dtype)

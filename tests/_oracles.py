@@ -1,0 +1,238 @@
+"""The contract, a second time, by other means: the peers themselves, else naive definitions.
+
+Nothing here comes from the package. Where scikit-image, NumPy, OpenCV or Pillow take a plane, their
+own function is the answer; the rest is written down slowly, in plain Python where that is readable.
+"""
+
+from bisect import bisect_left, bisect_right
+from statistics import NormalDist
+
+import numpy as np
+from skimage.exposure import cumulative_distribution
+
+TOP = {"skimage": 1, "numpy": 255, "opencv": 255, "pillow": 255}
+EXACT_DOUBLE = 2**53
+
+
+# --- what a plane is before any arithmetic --------------------------------------------------------
+
+
+def plain(plane):
+    """Native byte order; float16 in float32; bool as two levels."""
+    kinds = {np.dtype(bool): np.uint8, np.dtype(np.float16): np.float32}
+    native = plane.dtype.newbyteorder("=")
+    return plane.astype(kinds.get(native, native))
+
+
+def own_dtype(convention, dtype):
+    """The convention's own output type."""
+    if convention in ("opencv", "pillow"):
+        return np.dtype(np.uint8)
+    small = np.dtype(dtype).newbyteorder("=") in (np.dtype(np.float16), np.dtype(np.float32))
+    return np.dtype(np.float32 if convention == "skimage" and small else np.float64)
+
+
+def is_missing(plane):
+    return np.isnan(plane) if plane.dtype.kind == "f" else np.zeros(plane.shape, dtype=bool)
+
+
+# --- integers, a bin a level ----------------------------------------------------------------------
+
+
+def step_cdf(plane, counted):
+    """Share of the counted pixels <= each pixel, clamped at their minimum; exact for any int."""
+    levels = sorted(counted.ravel().tolist())
+    share = [bisect_right(levels, max(v, levels[0])) / len(levels) for v in plane.ravel().tolist()]
+    return np.array(share).reshape(plane.shape)
+
+
+# --- floats, bins of equal width ------------------------------------------------------------------
+
+
+def edges_fail(counted, n_bins):
+    """Whether two edges coincide in the plane's dtype, or an edge or center is not finite.
+
+    Among subnormals the last edge, which is the maximum itself, may even fall behind another.
+    """
+    dtype = counted.dtype if counted.dtype.kind == "f" else np.float64
+    edges = np.linspace(counted.min(), counted.max(), n_bins + 1, dtype=dtype)
+    centers = (edges[:-1] + edges[1:]) / 2
+    coincide = (edges[:-1] >= edges[1:]).any()
+    return coincide or not np.isfinite(edges).all() or not np.isfinite(centers).all()
+
+
+def slopes_fail(points, values):
+    if not np.isfinite(values).all():
+        return True
+    slopes = np.diff(values.astype(np.float64)) / np.diff(points.astype(np.float64))
+    return not np.isfinite(slopes).all()
+
+
+def curve_skimage(counted, n_bins):
+    cdf, centers = cumulative_distribution(counted, n_bins)
+    return centers, cdf
+
+
+def curve_numpy(counted, n_bins):
+    """The recipe of Solem's "Programming Computer Vision with Python"."""
+    density, edges = np.histogram(counted, n_bins, density=True)
+    cdf = density.cumsum()
+    return edges[:-1], 255 * cdf / cdf[-1]
+
+
+CURVES = {"skimage": curve_skimage, "numpy": curve_numpy}
+
+
+def needs_ranks(counted, n_bins, convention="skimage"):
+    """Whether the ranks take the bins' place, by the contract's list of reasons."""
+    with np.errstate(all="ignore"):
+        return bool(
+            edges_fail(counted, n_bins) or slopes_fail(*CURVES[convention](counted, n_bins))
+        )
+
+
+def rank_cdf(plane, counted, top):
+    """The exact empirical CDF of the counted values; np.interp between them."""
+    levels, counts = np.unique(counted, return_counts=True)
+    cdf = top * (counts.cumsum() / counts.sum())
+    out = np.interp(plane, levels, cdf)
+    # between values so close that even this slope overflows, the lower one's
+    is_lost = np.isinf(out)
+    out[is_lost] = cdf[np.searchsorted(levels, plane[is_lost]) - 1]
+    return out
+
+
+def binned(plane, counted, n_bins, convention):
+    if needs_ranks(counted, n_bins, convention):
+        return rank_cdf(plane, counted, TOP[convention])
+    with np.errstate(all="ignore"):
+        return np.interp(plane, *CURVES[convention](counted, n_bins))
+
+
+# --- the conventions ------------------------------------------------------------------------------
+
+
+def by_skimage(plane, counted, n_bins):
+    if counted.min() == counted.max():
+        return np.ones(plane.shape)
+    if plane.dtype.kind in "ui":
+        return step_cdf(plane, counted)
+    return binned(plane, counted, 256 if n_bins == "auto" else n_bins, "skimage")
+
+
+def by_numpy(plane, counted, n_bins):
+    if counted.min() == counted.max():
+        return np.full(plane.shape, 255.0)
+    if plane.dtype.kind in "ui" and max(abs(v) for v in counted.tolist()) > EXACT_DOUBLE:
+        return 255 * step_cdf(plane, counted)
+    return binned(plane, counted, 256 if n_bins == "auto" else n_bins, "numpy")
+
+
+def by_opencv(plane, counted, n_bins="auto"):
+    """cv2.equalizeHist, pixel by pixel in single precision."""
+    levels = sorted(counted.tolist())
+    if levels[0] == levels[-1]:
+        return plane
+    c0 = bisect_right(levels, levels[0])
+    scale = np.float32(255) / np.float32(len(levels) - c0)
+    ranks = [max(bisect_right(levels, v) - c0, 0) for v in plane.ravel().tolist()]
+    return np.array([np.rint(np.float32(rank) * scale) for rank in ranks]).reshape(plane.shape)
+
+
+def by_pillow(plane, counted, n_bins="auto"):
+    """PIL.ImageOps.equalize, pixel by pixel in whole numbers."""
+    levels = sorted(counted.tolist())
+    step = bisect_left(levels, levels[-1]) // 255
+    if levels[0] == levels[-1] or step == 0:
+        return plane
+    ranks = [bisect_left(levels, v) for v in plane.ravel().tolist()]
+    return np.array([min(255, (r + step // 2) // step) for r in ranks]).reshape(plane.shape)
+
+
+BY_CONVENTION = {
+    "skimage": by_skimage, "numpy": by_numpy, "opencv": by_opencv, "pillow": by_pillow,
+}  # fmt: skip
+
+
+def normal_curve(counted, n_bins):
+    """Counted bin centers and the standard normal quantiles of their mid-distribution."""
+    if n_bins == "levels":
+        points, counts = np.unique(counted, return_counts=True)
+    else:
+        counts, edges = np.histogram(counted, n_bins)
+        points = ((edges[:-1] + edges[1:]) / 2)[counts > 0]
+        counts = counts[counts > 0]
+    middles = (counts.cumsum() - counts / 2) / counts.sum()
+    return points, np.array([NormalDist().inv_cdf(p) for p in middles])
+
+
+def by_normal(plane, counted, n_bins):
+    if counted.min() == counted.max():
+        return np.zeros(plane.shape)
+    if plane.dtype.kind in "ui":
+        levels, quantiles = normal_curve(counted, "levels")
+        found = [bisect_right(levels.tolist(), v) - 1 for v in plane.ravel().tolist()]
+        return quantiles[np.maximum(found, 0)].reshape(plane.shape)
+    n_bins = 256 if n_bins == "auto" else n_bins
+    n_bins = "levels" if needs_ranks(counted, n_bins) else n_bins
+    return np.interp(plane, *normal_curve(counted, n_bins))
+
+
+def equalize(plane, convention="skimage", n_bins="auto", mask=None, normal=False):
+    """One plane by the contract, in the convention's own type."""
+    out = own_dtype(convention, plane.dtype)
+    plane = plain(plane)
+    if n_bins != "auto" and plane.dtype.kind in "ui":  # a number bins integers too, as floats
+        plane = plane.astype(np.float64)
+    missing = is_missing(plane)
+    counted = plane[~missing if mask is None else mask & ~missing]
+    if counted.size == 0:
+        return np.full(plane.shape, np.nan, dtype=out)
+    values = (by_normal if normal else BY_CONVENTION[convention])(plane, counted, n_bins)
+    return np.where(missing, np.nan, values).astype(out)
+
+
+def equalize_planes(images, mask=None, **kwargs):
+    """Every plane of (n, c, h, w) by itself, one after the other."""
+    masks = [None] * len(images) if mask is None else mask
+    return np.array(
+        [[equalize(p, mask=m, **kwargs) for p in image] for image, m in zip(images, masks)]
+    )  # fmt: skip
+
+
+def learned(train, new, **kwargs):
+    """Dataset scope: the convention on one long plane of all counted training pixels.
+
+    The new pixels ride along outside the plane's mask: mapped, not counted.
+    """
+    counted = train[~is_missing(train)]
+    plane = np.concatenate([counted, new.ravel()])[None]  # (1, n_counted + n_new)
+    mask = (np.arange(plane.size) < counted.size)[None]
+    return equalize(plane, mask=mask, **kwargs)[0, counted.size :].reshape(new.shape)
+
+
+# --- output types and colour ----------------------------------------------------------------------
+
+
+def quantised(values, dtype, top):
+    """rint(double(value) / top * max), saturating at the largest level; dtype as numpy's."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    largest = 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
+    levels = [int(np.rint(float(v) / top * largest)) for v in values.ravel().tolist()]
+    return np.array([min(v, largest) for v in levels], dtype=dtype).reshape(values.shape)
+
+
+def equalize_colour(image, convention="skimage", mask=None, **kwargs):
+    """(3 or 4, h, w): max(R, G, B) equalised, colours scaled along, alpha only rescaled."""
+    colours, out = image[:3], own_dtype(convention, image.dtype)
+    v = colours.max(axis=0)  # NaN where any colour is NaN
+    new = equalize(v, convention, mask=mask, **kwargs).astype(np.float64)
+    with np.errstate(all="ignore"):
+        scaled = np.where(v == 0, new, colours.astype(np.float64) * new / v.astype(np.float64))
+    if image.shape[0] == 4:
+        largest = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1
+        alpha = image[3:].astype(np.float64) * TOP[convention] / largest
+        scaled = np.concatenate([scaled, alpha])
+    return (np.rint(scaled) if out.kind == "u" else scaled).astype(out)

@@ -1,0 +1,178 @@
+"""Planes, images and masks of every kind, made by hypothesis.
+
+Hypothesis draws what matters (dtype, shape, range, special values, a seed); the seed fills the
+pixels, so that planes have many of them without thousands of draws.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+INTEGERS = [np.dtype(order + kind) for kind in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
+            for order in ("<", ">")]  # fmt: skip
+FLOATS = [np.dtype(order + kind) for kind in ("f2", "f4", "f8") for order in ("<", ">")]
+BOOL = np.dtype(bool)
+ALL = [BOOL, *INTEGERS, *FLOATS]
+PLAIN = [np.dtype(kind) for kind in ("u1", "u2", "i2", "f4", "f8")]
+
+seeds = st.integers(0, 2**32 - 1)
+bin_numbers = st.one_of(st.integers(1, 300), st.sampled_from([1, 2, 3, 256, 1000, 65535, 65536]))
+n_bins = st.one_of(st.just("auto"), bin_numbers)
+
+
+def shapes(max_side=12):
+    side = st.integers(1, max_side)
+    return st.tuples(side, side)
+
+
+# --- integers -------------------------------------------------------------------------------------
+
+
+def _fill_integers(draw, rng, dtype, shape):
+    info = np.iinfo(dtype)
+    low = draw(st.one_of(st.integers(info.min, info.max), st.sampled_from([info.min, 0, 77])))
+    spread = draw(st.sampled_from([0, 1, 3, 40, 255, 3000, info.max]))
+    high = min(low + spread, info.max)
+    return rng.integers(low, high, shape, dtype=dtype.newbyteorder("="), endpoint=True)
+
+
+def _few_integers(draw, rng, dtype, shape):
+    info = np.iinfo(dtype)
+    levels = draw(st.lists(st.integers(info.min, info.max), min_size=1, max_size=4))
+    return rng.choice(np.array(levels, dtype=dtype.newbyteorder("=")), shape)
+
+
+def _neighbours(draw, rng, dtype, shape):
+    """Levels that differ by one, as high up as the type goes."""
+    top = np.iinfo(dtype).max
+    steps = rng.integers(0, draw(st.integers(1, 20)), shape).tolist()
+    return np.array([[top - step for step in row] for row in steps], dtype.newbyteorder("="))
+
+
+# --- floats ---------------------------------------------------------------------------------------
+
+
+def _finite(dtype):
+    return st.floats(allow_nan=False, allow_infinity=False, width=8 * dtype.itemsize)
+
+
+def _few_floats(draw, rng, dtype, shape):
+    levels = draw(st.lists(_finite(dtype), min_size=1, max_size=4))
+    return rng.choice(np.array(levels), shape)
+
+
+def _uniform_floats(draw, rng, dtype, shape):
+    """A range anywhere on the scale of the type, about zero or beside it."""
+    info = np.finfo(dtype)
+    width = 2.0 ** draw(st.integers(int(info.minexp), int(info.maxexp) - 2))
+    return width * (rng.random(shape) - draw(st.sampled_from([0.0, 0.5, 1.0, 1.75])))
+
+
+def _unit_floats(draw, rng, dtype, shape):
+    return rng.random(shape) ** draw(st.sampled_from([1, 4]))
+
+
+def _ulps(draw, rng, dtype, shape):
+    """A few of the type's steps around one value: no room for many bins."""
+    info = np.finfo(dtype)
+    base = draw(st.sampled_from([1.0, 0.1, -3.0, float(info.smallest_normal), 0.6 * info.max]))
+    steps = rng.integers(0, draw(st.sampled_from([1, 2, 5, 300])), shape, endpoint=True)
+    return base + steps * np.spacing(np.array(base, dtype=dtype)).astype(np.float64)
+
+
+def _subnormal(draw, rng, dtype, shape):
+    span = draw(st.sampled_from([1, 2, 300, 100_000]))
+    steps = rng.integers(-span // 2, span, shape)
+    return steps * np.float64(np.finfo(dtype).smallest_subnormal)
+
+
+def _huge(draw, rng, dtype, shape):
+    """Ranges that overflow where they are subtracted, or whose edges do where they are added."""
+    largest = float(np.finfo(dtype).max)
+    low = draw(st.sampled_from([-1.0, -0.5, 0.0, 0.6]))
+    return largest * low + (largest - largest * low / 2 - largest * low / 2) * rng.random(shape)
+
+
+def _any_bits(draw, rng, dtype, shape):
+    bits = rng.integers(0, 256, (*shape, dtype.itemsize), dtype=np.uint8)
+    values = bits.view(dtype.newbyteorder("="))[..., 0]
+    return np.where(np.isfinite(values), values, 0)
+
+
+INTEGER_FILLS = [_fill_integers, _few_integers, _neighbours]
+FLOAT_FILLS = [_unit_floats, _uniform_floats, _few_floats, _ulps, _subnormal, _huge, _any_bits]
+
+
+def _fill_bool(draw, rng, dtype, shape):
+    return rng.random(shape) < draw(st.sampled_from([0.0, 0.3, 0.9, 1.0]))
+
+
+def fills_of(dtype):
+    return {"b": [_fill_bool], "f": FLOAT_FILLS}.get(dtype.kind, INTEGER_FILLS)
+
+
+def _fill(draw, dtype, shape, fills=None):
+    rng = np.random.default_rng(draw(seeds))
+    fill = draw(st.sampled_from(fills or fills_of(dtype)))
+    # 2-D whatever the shape is: fills make planes. Errors of the cast (float16 is small) become
+    # the largest finite value: infinity is no picture.
+    values = fill(draw, rng, dtype, shape)
+    if dtype.kind == "f":
+        limit = float(np.finfo(dtype).max)
+        with np.errstate(under="ignore"):
+            return np.clip(values, -limit, limit).astype(dtype)
+    return values.astype(dtype)
+
+
+# --- planes, images, masks ------------------------------------------------------------------------
+
+
+@st.composite
+def planes(draw, dtypes=ALL, max_side=12, fills=None):
+    """One 2-D plane, without NaN."""
+    return _fill(draw, draw(st.sampled_from(dtypes)), draw(shapes(max_side)), fills)
+
+
+@st.composite
+def regular_planes(draw, dtypes=PLAIN, max_side=24):
+    """A plane that every peer takes: 8 or 16 bits, or floats in an ordinary range."""
+    dtype = draw(st.sampled_from(dtypes))
+    return _fill(draw, dtype, draw(shapes(max_side)), [_unit_floats] if dtype.kind == "f" else None)
+
+
+@st.composite
+def holes(draw, plane):
+    """The plane, perhaps with NaN in some of its pixels, never in all of them."""
+    share = draw(st.sampled_from([0.0, 0.0, 0.2, 0.8]))
+    if plane.dtype.kind != "f" or share == 0:
+        return plane
+    holed = plane.copy()
+    holed[_missing(draw, plane.shape, share)] = np.nan
+    return holed
+
+
+def _missing(draw, shape, share):
+    missing = np.random.default_rng(draw(seeds)).random(shape) < share
+    missing.flat[draw(st.integers(0, missing.size - 1))] = False
+    return missing
+
+
+@st.composite
+def masks(draw, plane):
+    """None, or a mask in which at least one pixel that is not NaN counts."""
+    share = draw(st.sampled_from([None, 0.1, 0.5, 0.9]))
+    if share is None:
+        return None
+    mask = np.random.default_rng(draw(seeds)).random(plane.shape) >= share
+    present = np.flatnonzero(~np.isnan(plane)) if plane.dtype.kind == "f" else range(plane.size)
+    mask.flat[draw(st.sampled_from(list(present)))] = True
+    return mask
+
+
+@st.composite
+def images(draw, dtypes=ALL, max_n=3, max_c=3, max_side=8):
+    """Images of shape (n, c, h, w), every plane filled in a way of its own."""
+    dtype = draw(st.sampled_from(dtypes))
+    n, c = draw(st.integers(1, max_n)), draw(st.integers(1, max_c))
+    shape = draw(shapes(max_side))
+    filled = [[draw(holes(_fill(draw, dtype, shape))) for _ in range(c)] for _ in range(n)]
+    return np.array(filled, dtype=dtype)  # (n, c, h, w)

@@ -1,0 +1,344 @@
+"""The house itself: names, documentation, and who may import whom."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.exposure
+from _helpers import CONVENTIONS, faces
+
+import sklearn_histeq
+from sklearn_histeq import HistogramEqualizer
+
+PACKAGE = Path(sklearn_histeq.__file__).parent
+ROOT = PACKAGE.parent
+CLASSES = [getattr(sklearn_histeq, n) for n in sklearn_histeq.__all__ if n[0].isupper()]
+
+# Imports point down this list only; docs/architecture has it, too.
+FLOOR_PLAN = [
+    *("__init__", "_equalize", "_adaptive", "_match"),
+    *("_base", "_validation", "_layout", "_color", "_blocks", "_dask"),
+    *("_learned", "_engine", "_reference", "_counts", "_transfer", "_status", "_kernels"),
+    "_display",
+]
+ESTIMATORS = {"_equalize", "_adaptive", "_match"}
+
+
+def is_visitor(stem):
+    """The command line and the demo: they come in by the front door, as users do."""
+    return stem in ("__main__", "_cli") or stem.startswith("_demo")
+
+
+def modules():
+    """Dotted name within the package -> file."""
+    paths = {path.relative_to(PACKAGE).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    return {".".join(name.parts): path for name, path in sorted(paths.items())}
+
+
+def imports_of(path):
+    """All modules that a file imports, at its top and inside its functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = "sklearn_histeq" if node.level else ""
+            base = ".".join(part for part in (start, node.module) if part)
+            yield base
+            yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def neighbours_of(path):
+    """The package's own modules that a file imports; "__init__" for the front door."""
+    found = set()
+    for name in imports_of(path):
+        if name.split(".")[0] == "sklearn_histeq":
+            part = [*name.split("."), ""][1]
+            rooms = {stem.split(".")[0] for stem in modules()}
+            found.add(part if part in rooms else "__init__")
+    # `from . import _engine` names the package on its way to the module
+    direct = {n for n in imports_of(path) if n.split(".")[0] == "sklearn_histeq" and "." in n}
+    names_only_modules = all(n.split(".")[1] in modules() for n in direct)
+    return found - {"__init__"} if names_only_modules and direct else found
+
+
+def importers_of(prefix):
+    """The package's modules that import something whose name starts so."""
+    return {
+        stem
+        for stem, path in modules().items()
+        if any(name == prefix or name.startswith(prefix + ".") for name in imports_of(path))
+    }
+
+
+def run_python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def documents():
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_all_is_sorted_and_true():
+    names = sklearn_histeq.__all__
+    assert list(names) == sorted(names)
+    assert len(set(names)) == len(names)
+    assert all(hasattr(sklearn_histeq, name) for name in names)
+
+
+def test_what_is_public_is_in_all():
+    public = {name for name, value in vars(sklearn_histeq).items()
+              if name[0] != "_" and not inspect.ismodule(value)}  # fmt: skip
+    assert public == set(sklearn_histeq.__all__)
+
+
+@pytest.mark.parametrize("name", sklearn_histeq.__all__)
+def test_what_is_in_all_is_documented(name):
+    texts = [path.read_text(encoding="utf-8") for path in documents()]
+    assert name in texts[0], f"README.md does not mention {name}"
+    assert any(name in text for text in texts[1:]), f"docs/ does not mention {name}"
+
+
+def test_documents_import_only_what_is_in_all():
+    pattern = re.compile(r"from sklearn_histeq import ([^\n]+)")
+    named = {
+        name.strip(" ()")
+        for path in documents()
+        for line in pattern.findall(path.read_text(encoding="utf-8"))
+        for name in line.split(",")
+    }
+    assert named <= set(sklearn_histeq.__all__)
+    assert named, "no document shows an import"
+
+
+def test_documents_spell_the_parameters_as_the_code_does():
+    """What stands before "=" in a call of the class, somewhere in the documents, is a parameter."""
+    known = set(HistogramEqualizer().get_params())
+    for path in documents():
+        for call in re.findall(r"HistogramEqualizer\(([^()]*)\)", path.read_text(encoding="utf-8")):
+            assert set(re.findall(r"(\w+)=", call)) <= known, f"{path.name}: {call}"
+
+
+def test_version_is_in_one_place():
+    try:
+        installed = version("sklearn-histeq")
+    except PackageNotFoundError:
+        pytest.skip("the package is imported from the checkout, and not installed (make test)")
+    assert installed == sklearn_histeq.__version__
+    assert re.fullmatch(r"\d+\.\d+(\.\d+)?\S*", sklearn_histeq.__version__)
+
+
+def test_the_signature_is_the_contracts():
+    parameters = inspect.signature(HistogramEqualizer).parameters
+    assert {name: p.default for name, p in parameters.items()} == {
+        "n_bins": "auto",
+        "convention": "skimage",
+        "scope": "image",
+        "output_distribution": "uniform",
+        "color": "channels",
+        "channel_axis": 1,
+        "image_shape": None,
+        "flatten": False,
+        "dtype": None,
+        "n_jobs": None,
+    }
+
+
+# --- docstrings -----------------------------------------------------------------------------------
+
+
+def sections_of(docstring):
+    """Heading -> text, of a numpydoc docstring."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.cleandoc(docstring), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def entries_of(section):
+    return re.findall(r"^(\w+) ?:", section, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+def test_classes_have_numpydoc_sections(cls):
+    sections = sections_of(cls.__doc__)
+    assert {"Parameters", "Attributes", "See Also", "Notes", "Examples"} <= set(sections)
+    assert entries_of(sections["Parameters"]) == list(inspect.signature(cls).parameters)
+    assert ">>> " in sections["Examples"]
+
+
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+def test_attributes_are_documented(scope):
+    fitted = HistogramEqualizer(scope=scope).fit(faces())
+    public = {name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")}
+    assert public <= set(entries_of(sections_of(HistogramEqualizer.__doc__)["Attributes"]))
+
+
+METHODS = ["fit", "fit_transform", "transform", "partial_fit", "inverse_transform",
+           "get_feature_names_out"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_document_their_parameters(name):
+    method = getattr(HistogramEqualizer(scope="dataset"), name)
+    sections = sections_of(method.__doc__)
+    parameters = list(inspect.signature(method).parameters)
+    assert entries_of(sections["Parameters"]) == parameters
+    assert "Returns" in sections
+
+
+def test_the_first_pitfall_is_in_the_docstring_and_the_guide():
+    pitfall = re.compile(r"\[None\]")
+    assert pitfall.search(HistogramEqualizer.__doc__)
+    assert any(pitfall.search(path.read_text(encoding="utf-8")) for path in documents()[1:])
+
+
+def test_every_module_says_what_it_is_for():
+    for stem, path in modules().items():
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), stem
+
+
+# --- who imports whom -----------------------------------------------------------------------------
+
+
+def test_every_module_has_its_place():
+    assert [stem for stem in modules() if stem not in FLOOR_PLAN and not is_visitor(stem)] == []
+
+
+@pytest.mark.parametrize("stem", [stem for stem in modules() if not is_visitor(stem)])
+def test_imports_point_down_the_floor_plan(stem):
+    below = set(FLOOR_PLAN[FLOOR_PLAN.index(stem) + 1 :])
+    if stem in ESTIMATORS:
+        below -= ESTIMATORS
+    assert neighbours_of(modules()[stem]) <= below
+
+
+@pytest.mark.parametrize("stem", [stem for stem in modules() if is_visitor(stem)])
+def test_visitors_come_in_by_the_front_door(stem):
+    private = [n for n in neighbours_of(modules()[stem]) if n != "__init__" and not is_visitor(n)]
+    assert set(private) <= {"_display"}  # figures, which the demo draws of arrays
+
+
+def test_the_documented_floor_plan_is_this_one():
+    text = next((ROOT / "docs").glob("architecture.*")).read_text(encoding="utf-8")
+    documented = re.findall(r"^ +(\w+)\.py\b", text, flags=re.MULTILINE)
+    assert documented == [stem for stem in FLOOR_PLAN if stem in documented] + [
+        stem for stem in documented if is_visitor(stem)
+    ]
+    mentioned = re.findall(r"\b(\w+)\.py\b", text)
+    assert [stem for stem in modules() if stem not in mentioned and "_demo" not in stem] == []
+
+
+def test_only_the_reference_engine_imports_skimage_exposure():
+    assert importers_of("skimage.exposure") == {"_reference"}
+
+
+def test_only_blocks_threads():
+    for module in ("threading", "concurrent", "multiprocessing", "joblib", "sklearn.utils.parallel",
+                   "_thread", "asyncio"):  # fmt: skip
+        importers = {stem for stem in importers_of(module) if not is_visitor(stem)}
+        assert importers <= {"_blocks"}, module
+    assert "_blocks" in importers_of("joblib")  # else this test would look for nothing
+
+
+def test_the_seam_alone_chooses_the_engine():
+    for stem in ("_equalize", "_base"):
+        assert not neighbours_of(modules()[stem]) & {"_reference", "_kernels"}
+    readers = [s for s, path in modules().items() if "SKLEARN_HISTEQ_ENGINE" in path.read_text()]
+    assert readers == ["_engine"]
+
+
+def test_nothing_private_of_scikit_learn_is_used():
+    for stem, path in modules().items():
+        private = [n for n in imports_of(path) if re.search(r"^sklearn\..*\b_(?!_)", n)]
+        assert private == [], stem
+
+
+def test_the_front_door_is_light():
+    loaded = run_python("import sys, sklearn_histeq; print(*sys.modules)").split()
+    assert "sklearn_histeq._equalize" in loaded
+    heavy = {"matplotlib", "dask", "skimage", "skimage.exposure", "polars", "cv2", "PIL"}
+    assert heavy & set(loaded) == set()
+
+
+def test_equalizing_needs_no_optional_package():
+    code = """
+import sys
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("matplotlib", "dask", "pandas", "polars", "cv2"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NotInstalled())
+import numpy as np
+from sklearn_histeq import HistogramEqualizer
+print(HistogramEqualizer().fit_transform(np.arange(4)[None]))
+"""
+    assert run_python(code).strip() == "[[0.25 0.5  0.75 1.  ]]"
+
+
+# --- the definition of every CDF ------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """The planes that went through skimage.exposure.cumulative_distribution."""
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "reference")
+    from sklearn_histeq import _reference
+
+    genuine, seen = skimage.exposure.cumulative_distribution, []
+
+    def watch(image, nbins=256):
+        seen.append(np.array(image))
+        return genuine(image, nbins)
+
+    monkeypatch.setattr(skimage.exposure, "cumulative_distribution", watch)
+    if hasattr(_reference, "cumulative_distribution"):
+        monkeypatch.setattr(_reference, "cumulative_distribution", watch)
+    return seen
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "i2", "f2", "f4", "f8"])
+@pytest.mark.parametrize("n_bins", ["auto", 16])
+def test_the_reference_passes_every_plane_through_skimage(watched, n_bins, dtype):
+    x = faces(4, 2, dtype=dtype)
+    HistogramEqualizer(n_bins=n_bins).transform(x)
+    assert len(watched) == 8
+    for plane, image in zip(x.reshape(8, -1), watched, strict=True):
+        np.testing.assert_array_equal(np.sort(image, axis=None), np.sort(plane))
+
+
+def test_skimages_cdf_is_what_the_reference_uses(monkeypatch):
+    """Another CDF there is another result here."""
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "reference")
+    from sklearn_histeq import _reference
+
+    genuine = skimage.exposure.cumulative_distribution
+
+    def halved(image, nbins=256):
+        cdf, centers = genuine(image, nbins)
+        return cdf / 2, centers
+
+    expected = HistogramEqualizer().transform(faces()) / 2
+    monkeypatch.setattr(skimage.exposure, "cumulative_distribution", halved)
+    if hasattr(_reference, "cumulative_distribution"):
+        monkeypatch.setattr(_reference, "cumulative_distribution", halved)
+    np.testing.assert_array_equal(HistogramEqualizer().transform(faces()), expected)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_every_convention_of_the_reference_passes_through_skimage(watched, convention):
+    HistogramEqualizer(convention=convention).transform(faces(4, 2))
+    assert len(watched) >= 8
+
+
+def test_ranks_pass_through_skimage_too(watched):
+    HistogramEqualizer().transform(np.array([[1.0, np.nextafter(1, 2), 1.0]]))
+    np.testing.assert_array_equal(np.sort(watched[-1].ravel()), [0, 0, 1])

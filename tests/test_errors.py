@@ -1,0 +1,278 @@
+"""Each bad input gets its error: what came, what was expected, what to do."""
+
+import re
+
+import numpy as np
+import pytest
+from _helpers import faces
+from scipy import sparse
+
+from sklearn_histeq import HistogramEqualizer
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+CALLS = ["fit", "transform", "fit_transform"]
+by_call = pytest.mark.parametrize("call", CALLS)
+
+
+def message_of(call, x, error=ValueError, mask=None, **params):
+    """The message of the error that a call raises, on one line."""
+    method = getattr(HistogramEqualizer(**params), call)
+    with pytest.raises(error) as caught:
+        method(x, mask=mask) if mask is not None else method(x)
+    return re.sub(r"\s+", " ", str(caught.value))
+
+
+def assert_words(message, *words):
+    for word in words:
+        assert word in message, f"{word!r} is not in {message!r}"
+
+
+# --- parameters, one at a time --------------------------------------------------------------------
+
+BAD_PARAMETERS = [
+    ("n_bins", 0, "an integer >= 1 or 'auto'"),
+    ("n_bins", -3, "an integer >= 1 or 'auto'"),
+    ("n_bins", 2.5, "an integer >= 1 or 'auto'"),
+    ("n_bins", "many", "an integer >= 1 or 'auto'"),
+    ("n_bins", None, "an integer >= 1 or 'auto'"),
+    ("n_bins", [256], "an integer >= 1 or 'auto'"),
+    ("convention", "matlab", "'skimage'"),
+    ("convention", None, "'pillow'"),
+    ("scope", "images", "'dataset'"),
+    ("scope", 1, "'image'"),
+    ("output_distribution", "gaussian", "'normal'"),
+    ("color", "hsv", "'value'"),
+    ("color", True, "'channels'"),
+    ("channel_axis", 0, "-1"),
+    ("channel_axis", 3, "-1"),
+    ("channel_axis", None, "-1"),
+    ("channel_axis", "last", "-1"),
+    ("image_shape", 64, "width"),
+    ("image_shape", (64,), "width"),
+    ("image_shape", (1, 1, 8, 8), "width"),
+    ("image_shape", (0, 64), "width"),
+    ("image_shape", (-8, -8), "width"),
+    ("image_shape", (8.0, 8.0), "width"),
+    ("image_shape", "8x8", "width"),
+    ("flatten", "yes", "True"),
+    ("dtype", "int32", "uint16"),
+    ("dtype", "float16", "float32"),
+    ("dtype", "complex64", "float32"),
+    ("dtype", "banana", "uint16"),
+    ("dtype", 8, "'input'"),
+    ("n_jobs", 0, "-1"),
+    ("n_jobs", 1.5, "-1"),
+    ("n_jobs", "all", "-1"),
+]
+
+
+@by_call
+@pytest.mark.parametrize(("name", "value", "expected"), BAD_PARAMETERS, ids=str)
+def test_bad_parameters(name, value, expected, call):
+    message = message_of(call, faces().reshape(6, -1), **{name: value})
+    assert_words(message, f"{name}={value!r}", "expected", expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"), [bad for bad in BAD_PARAMETERS if bad[0] != "scope"], ids=str
+)
+def test_bad_parameters_where_batches_are_learned(name, value, expected):
+    params = {"scope": "dataset", name: value}
+    message = message_of("partial_fit", faces().reshape(6, -1), **params)
+    assert_words(message, f"{name}={value!r}", "expected", expected)
+
+
+def test_the_wording_that_was_promised():
+    message = message_of("fit", faces(), n_bins=0)
+    assert message.startswith("n_bins=0, but expected an integer >= 1 or 'auto'")
+
+
+def test_the_constructor_checks_nothing():
+    """As everywhere in scikit-learn: set_params may put it right."""
+    estimator = HistogramEqualizer(n_bins=0, convention="matlab")
+    estimator.set_params(n_bins=5, convention="numpy").fit_transform(faces())
+
+
+@pytest.mark.parametrize("n_bins", [np.int64(5), np.uint8(5)])
+def test_numpys_integers_are_integers(n_bins):
+    expected = HistogramEqualizer(n_bins=5).fit_transform(faces())
+    np.testing.assert_array_equal(
+        HistogramEqualizer(n_bins=n_bins).fit_transform(faces()), expected
+    )
+
+
+# --- parameters that do not go together -----------------------------------------------------------
+
+
+@by_call
+@pytest.mark.parametrize("convention", ["opencv", "pillow"])
+def test_conventions_without_bins_take_no_number(convention, call):
+    message = message_of(call, faces(), convention=convention, n_bins=256)
+    assert_words(message, "n_bins=256", convention, "'auto'")
+
+
+@by_call
+@pytest.mark.parametrize("convention", ["numpy", "opencv", "pillow"])
+def test_only_skimage_goes_with_the_normal_distribution(convention, call):
+    message = message_of(call, faces(), convention=convention, output_distribution="normal")
+    assert_words(message, "normal", convention, "skimage")
+
+
+@by_call
+@pytest.mark.parametrize("dtype", ["bool", "u2", "i8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("convention", ["opencv", "pillow"])
+def test_8_bit_conventions_take_nothing_else(convention, dtype, call):
+    message = message_of(call, faces(dtype=dtype), convention=convention)
+    assert_words(message, convention, "uint8", np.dtype(dtype).name)
+
+
+# --- X --------------------------------------------------------------------------------------------
+
+BAD_IMAGES = {
+    "one dimension": (np.arange(9.0), ["1"]),
+    "no dimension": (np.float64(3), []),
+    "five dimensions": (np.ones((2, 1, 1, 3, 3)), ["5"]),
+    "no images": (np.ones((0, 1, 3, 3)), ["0"]),
+    "no rows": (np.ones((0, 9)), ["0"]),
+    "no columns": (np.ones((2, 1, 3, 0)), ["0"]),
+    "no lines": (np.ones((2, 0, 3)), ["0"]),
+    "no channels": (np.ones((2, 0, 3, 3)), ["0"]),
+    "no features": (np.ones((2, 0)), ["0"]),
+    "complex": (np.ones((2, 3, 3), dtype=complex), ["omplex"]),
+    "strings": (np.full((2, 3, 3), "gray"), []),
+    "dates": (np.zeros((2, 3, 3), dtype="M8[s]"), []),
+    "durations": (np.zeros((2, 3, 3), dtype="m8[s]"), []),
+    "records": (np.zeros((2, 3, 3), dtype=[("r", "u1"), ("g", "u1")]), []),
+    "None among numbers": (np.array([[1, "a"], [None, 2]], dtype=object), []),
+}
+
+
+@by_call
+@pytest.mark.parametrize(("x", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES.keys())
+def test_bad_images(x, words, call):
+    # arrays of things that are no numbers are refused by NumPy or scikit-learn, in their words
+    error = (ValueError, TypeError) if x.dtype.kind in "UMmVO" else ValueError
+    assert_words(message_of(call, x, error), *words)
+
+
+@by_call
+def test_sparse_matrices_are_refused(call):
+    message_of(call, sparse.csr_matrix(np.eye(4)), TypeError)
+    message_of(call, sparse.csr_array(np.eye(4)), TypeError)
+
+
+@by_call
+def test_masked_arrays_are_refused_with_the_way_out(call):
+    x = np.ma.masked_less(faces(), 40)
+    assert_words(message_of(call, x, TypeError), "MaskedArray", "mask=")
+    assert_words(message_of(call, list(x), TypeError), "MaskedArray", "mask=")
+
+
+@by_call
+def test_unequal_shapes_are_named(call):
+    x = [np.ones((1, 8, 8)), np.ones((1, 8, 8)), np.ones((1, 9, 8))]
+    assert_words(message_of(call, x), "(1, 8, 8)", "(1, 9, 8)", "shape")
+
+
+@by_call
+def test_image_shape_must_fit_the_rows(call):
+    message = message_of(call, faces().reshape(6, 64), image_shape=(8, 9))
+    assert_words(message, "image_shape=(8, 9)", "64", "72")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_infinity_names_its_images(dtype, value):
+    x = faces(8, 2, dtype=dtype)
+    x[3, 1, 0, 0] = x[7, 0, 2, 2] = value
+    for call in ("transform", "fit_transform"):
+        assert_words(message_of(call, x), "inf", "image(s) 3, 7")
+    for n_jobs in (1, 2):
+        assert_words(message_of("transform", x, n_jobs=n_jobs), "image(s) 3, 7")
+
+
+def test_infinity_beside_missing_pixels_is_seen():
+    x = faces(3, dtype="f8")
+    x[1] = np.nan
+    x[1, 0, 4, 4] = np.inf
+    assert_words(message_of("transform", x), "inf", "1")
+
+
+def test_infinity_in_a_later_block_names_the_image_by_its_place_in_the_batch():
+    x = np.random.default_rng(0).random((40, 1, 150, 150))
+    x[37, 0, 3, 3] = np.inf
+    for n_jobs in (1, 2):
+        assert_words(message_of("transform", x, n_jobs=n_jobs), "37")
+
+
+def test_very_many_bad_images_do_not_make_a_very_long_message():
+    x = np.full((1000, 1, 2, 2), np.inf)
+    message = message_of("transform", x)
+    assert_words(message, "0, 1, 2")
+    assert len(message) < 500
+
+
+def test_longdouble_beyond_doubles_is_infinite():
+    if np.finfo(np.longdouble).max == np.finfo(float).max:
+        pytest.skip("long double is double here")
+    x = np.full((1, 1, 2, 2), np.finfo(np.longdouble).max)
+    x[..., 0] = 0
+    assert_words(message_of("transform", x), "inf")
+
+
+def test_longdouble_is_computed_in_double():
+    x = faces(dtype="f8")
+    expected = HistogramEqualizer().fit_transform(x)
+    out = HistogramEqualizer().fit_transform(x.astype(np.longdouble))
+    np.testing.assert_array_equal(out, expected, strict=True)
+
+
+# --- after fit ------------------------------------------------------------------------------------
+
+
+def test_another_number_of_features_is_refused_for_rows():
+    fitted = HistogramEqualizer().fit(faces().reshape(6, 64))
+    with pytest.raises(ValueError, match=r"63.*64|64.*63"):
+        fitted.transform(np.ones((6, 63)))
+
+
+def test_another_size_is_refused_where_the_output_is_rows():
+    fitted = HistogramEqualizer(flatten=True).fit(faces(side=8))
+    with pytest.raises(ValueError, match=r"81.*64|64.*81"):
+        fitted.transform(faces(side=9))
+
+
+def test_another_number_of_channels_is_refused():
+    fitted = HistogramEqualizer().fit(faces(6, 3))
+    with pytest.raises(ValueError, match="channel") as caught:
+        fitted.transform(faces(6, 4))
+    assert_words(str(caught.value), "3", "4")
+
+
+def test_channels_last_given_for_channels_first_is_seen():
+    fitted = HistogramEqualizer(channel_axis=-1).fit(np.moveaxis(faces(6, 3), 1, -1))
+    with pytest.raises(ValueError, match="channel"):
+        fitted.transform(faces(6, 3))
+
+
+def test_nothing_is_checked_before_fit():
+    estimator = HistogramEqualizer()
+    for x in (faces(2, 3), faces(3, 1, side=4), faces(2).reshape(2, -1)):
+        estimator.transform(x)
+
+
+def test_a_failed_fit_does_not_count_as_one():
+    estimator = HistogramEqualizer(n_bins=0)
+    with pytest.raises(ValueError, match="n_bins"):
+        estimator.fit(faces())
+    assert not hasattr(estimator, "n_features_in_")
+
+
+# --- where a word is a promise of its own ---------------------------------------------------------
+
+
+def test_an_unknown_engine_is_named(monkeypatch):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "steam")
+    message = message_of("transform", faces())
+    assert_words(message, "SKLEARN_HISTEQ_ENGINE", "steam", "reference")

@@ -1,0 +1,108 @@
+"""scikit-learn's own checks: all pass, none is expected to fail."""
+
+import os
+
+import pytest
+
+from sklearn_histeq import HistogramEqualizer
+
+ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
+WHY = "some checks want SCIPY_ARRAY_API=1 in the environment before SciPy is imported (make test)"
+
+try:
+    from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+except RuntimeError as error:  # scikit-learn 1.6 beside array-api-compat
+    if ARRAY_API:
+        raise
+    pytest.skip(f"{WHY}: {error}", allow_module_level=True)
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+ESTIMATORS = [
+    HistogramEqualizer(),
+    HistogramEqualizer(scope="dataset"),
+    HistogramEqualizer(flatten=True),
+    HistogramEqualizer(flatten=True, scope="dataset"),
+    HistogramEqualizer(convention="numpy"),
+    HistogramEqualizer(convention="numpy", scope="dataset"),
+    HistogramEqualizer(output_distribution="normal"),
+    HistogramEqualizer(output_distribution="normal", scope="dataset"),
+    HistogramEqualizer(n_bins=16),
+    HistogramEqualizer(dtype="float32"),
+    HistogramEqualizer(dtype="float64"),
+    HistogramEqualizer(dtype="uint8"),
+    HistogramEqualizer(dtype="uint16", scope="dataset"),
+    HistogramEqualizer(dtype="input"),
+    HistogramEqualizer(n_jobs=2),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_array_api_checks_run():
+    if not ARRAY_API:
+        pytest.skip(WHY)
+    pytest.importorskip("array_api_compat")
+    pytest.importorskip("array_api_strict")
+
+
+@pytest.mark.skipif(not ARRAY_API, reason=WHY)
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+def test_no_check_is_left_out(scope):
+    """A check that skips itself, for a tag that is wrong, would not be seen otherwise."""
+    pytest.importorskip("array_api_strict")
+    pytest.importorskip("pandas")
+    pytest.importorskip("polars")
+    results = check_estimator(HistogramEqualizer(scope=scope), on_skip=None, on_fail=None)
+    others = {r["check_name"]: str(r["exception"]) for r in results if r["status"] != "passed"}
+    assert others == {}
+    assert len(results) >= 40
+
+
+# --- tags tell the truth --------------------------------------------------------------------------
+
+
+def tags(**params):
+    return HistogramEqualizer(**params).__sklearn_tags__()
+
+
+def test_only_what_learns_must_be_fitted():
+    assert not tags().requires_fit
+    assert tags(scope="dataset").requires_fit
+
+
+@pytest.mark.parametrize(
+    ("params", "preserved"),
+    [
+        ({}, ["float64", "float32"]),
+        ({"output_distribution": "normal"}, ["float64", "float32"]),
+        ({"dtype": "float32"}, ["float32"]),
+        ({"dtype": "float64"}, ["float64"]),
+        ({"dtype": "uint8"}, ["uint8"]),
+        ({"dtype": "uint16"}, ["uint16"]),
+        ({"convention": "numpy"}, ["float64"]),
+        ({"convention": "opencv"}, ["uint8"]),
+        ({"convention": "pillow"}, ["uint8"]),
+    ],
+    ids=str,
+)
+def test_preserved_dtypes(params, preserved):
+    assert tags(**params).transformer_tags.preserves_dtype == preserved
+
+
+def test_missing_pixels_are_taken_where_the_convention_has_floats():
+    for convention in ("skimage", "numpy"):
+        assert tags(convention=convention).input_tags.allow_nan
+    for convention in ("opencv", "pillow"):
+        assert not tags(convention=convention).input_tags.allow_nan
+
+
+def test_images_are_of_two_to_four_dimensions():
+    given = tags().input_tags
+    assert given.two_d_array
+    assert given.three_d_array
+    assert not given.sparse
+    assert not tags().target_tags.required

@@ -1,0 +1,183 @@
+"""Only True pixels are counted and all are mapped; NaN is missing."""
+
+import numpy as np
+import pytest
+from _helpers import CONVENTIONS, assert_same, faces
+from _oracles import equalize_planes
+from _strategies import FLOATS, images, seeds
+from hypothesis import given
+
+from sklearn_histeq import HistogramEqualizer
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+@pytest.fixture
+def x():
+    return faces(5, 2)
+
+
+@pytest.fixture
+def mask():
+    return np.random.default_rng(3).random((5, 8, 8)) < 0.6
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_one_mask_an_image_serves_all_its_channels(convention, x, mask):
+    out = HistogramEqualizer(convention=convention).transform(x, mask=mask)
+    assert_same(out, equalize_planes(x, mask, convention=convention))
+
+
+def test_masks_follow_every_layout(x, mask):
+    expected = HistogramEqualizer().transform(x, mask=mask)
+    last = HistogramEqualizer(channel_axis=-1).transform(np.moveaxis(x, 1, -1), mask=mask)
+    assert_same(np.moveaxis(last, -1, 1), expected)
+    gray = HistogramEqualizer().transform(x[:, 0], mask=mask)
+    assert_same(gray, expected[:, 0])
+
+
+def test_beside_rows_a_mask_is_rows(x, mask):
+    expected = HistogramEqualizer().transform(x, mask=mask)
+    rows = HistogramEqualizer().transform(x[:, 0].reshape(5, 64), mask=mask.reshape(5, 64))
+    assert_same(rows, expected[:, 0].reshape(5, 64))
+    shaped = HistogramEqualizer(image_shape=(2, 8, 8))
+    assert_same(
+        shaped.transform(x.reshape(5, 128), mask=mask.reshape(5, 64)), expected.reshape(5, 128)
+    )
+    last = HistogramEqualizer(image_shape=(8, 8, 2), channel_axis=-1)
+    rows = np.moveaxis(x, 1, -1).reshape(5, 128)
+    assert_same(
+        last.transform(rows, mask=mask.reshape(5, 64)),
+        np.moveaxis(expected, 1, -1).reshape(5, 128),
+    )
+
+
+def test_a_mask_may_be_a_list_or_lie_anyhow_in_memory(x, mask):
+    expected = HistogramEqualizer().transform(x, mask=mask)
+    assert_same(HistogramEqualizer().transform(x, mask=mask.tolist()), expected)
+    assert_same(HistogramEqualizer().transform(x, mask=np.asfortranarray(mask)), expected)
+    wide = np.repeat(mask, 2, axis=2)[:, :, ::2]
+    assert_same(HistogramEqualizer().transform(x, mask=wide), expected)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_a_mask_of_true_is_no_mask(dtype):
+    x = faces(dtype=dtype)
+    mask = np.ones((6, 8, 8), dtype=bool)
+    assert_same(HistogramEqualizer().transform(x, mask=mask), HistogramEqualizer().transform(x))
+
+
+def test_fit_transform_takes_a_mask(x, mask):
+    expected = HistogramEqualizer().transform(x, mask=mask)
+    assert_same(HistogramEqualizer().fit_transform(x, mask=mask), expected)
+    assert_same(HistogramEqualizer().fit(x, mask=mask).transform(x, mask=mask), expected)
+    assert_same(HistogramEqualizer().fit_transform(x, None, mask=mask), expected)
+
+
+def test_image_scope_fit_only_looks_at_the_shape_of_a_mask(x):
+    HistogramEqualizer().fit(x, mask=np.zeros((5, 8, 8), dtype=bool))
+    with pytest.raises(ValueError, match="mask"):
+        HistogramEqualizer().fit(x, mask=np.zeros((5, 8, 9), dtype=bool))
+
+
+@given(x=images(), seed=seeds)
+def test_pixels_outside_a_mask_do_not_count(x, seed):
+    """Whatever they are: integers and floats inside come out the same."""
+    x = np.nan_to_num(x)
+    rng = np.random.default_rng(seed)
+    n, _, h, w = x.shape
+    mask = rng.random((n, h, w)) < 0.6
+    mask[:, 0, 0] = True
+    other = np.where(mask[:, None], x, x[:, :, :1, :1])
+    inside = np.broadcast_to(mask[:, None], x.shape)
+    out, again = (HistogramEqualizer().transform(images, mask=mask) for images in (x, other))
+    assert_same(out[inside], again[inside])
+
+
+@given(x=images(FLOATS), seed=seeds)
+def test_missing_pixels_and_masked_ones_count_alike(x, seed):
+    x = np.nan_to_num(x)
+    rng = np.random.default_rng(seed)
+    n, _, h, w = x.shape
+    mask = rng.random((n, h, w)) < 0.6
+    mask[:, 0, 0] = True
+    holed = np.where(mask[:, None], x, np.array(np.nan, dtype=x.dtype))
+    inside = np.broadcast_to(mask[:, None], x.shape)
+    by_nan = HistogramEqualizer().transform(holed.astype(x.dtype))
+    assert_same(by_nan[inside], HistogramEqualizer().transform(x, mask=mask)[inside])
+    assert np.isnan(by_nan[~inside]).all()
+
+
+def test_missing_pixels_inside_a_mask_are_not_counted():
+    plane = np.array([[[1.0, 2.0, np.nan, 4.0]]])
+    mask = np.array([[[True, True, True, False]]])
+    out = HistogramEqualizer().transform(plane, mask=mask)
+    assert_same(out[0, 0], np.array([0.5, 1.0, np.nan, 1.0]))
+
+
+def test_infinity_is_refused_outside_a_mask_too():
+    x = faces(5, dtype="f8")
+    x[2, 0, 1, 1] = -np.inf
+    mask = np.isfinite(x[:, 0])
+    with pytest.raises(ValueError, match="inf") as caught:
+        HistogramEqualizer().transform(x, mask=mask)
+    assert "2" in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ["transform", "fit_transform"])
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+def test_masks_that_count_nothing_name_their_images(scope, call, x):
+    mask = np.ones((5, 8, 8), dtype=bool)
+    mask[[1, 4]] = False
+    estimator = HistogramEqualizer(scope=scope).fit(x)
+    with pytest.raises(ValueError, match=r"mask.*1, 4"):
+        getattr(estimator, call)(x, mask=mask)
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_masks_that_count_nothing_name_their_images_where_fit_counts(call, x):
+    mask = np.ones((5, 8, 8), dtype=bool)
+    mask[[1, 4]] = False
+    with pytest.raises(ValueError, match=r"mask.*1, 4"):
+        getattr(HistogramEqualizer(scope="dataset"), call)(x, mask=mask)
+
+
+def test_masks_that_count_only_missing_pixels_name_their_images():
+    x = faces(5, dtype="f4")
+    x[3, :, 2:4, 2:4] = np.nan
+    mask = np.ones((5, 8, 8), dtype=bool)
+    mask[3] = np.isnan(x[3, 0])
+    with pytest.raises(ValueError, match="mask") as caught:
+        HistogramEqualizer().transform(x, mask=mask)
+    assert "3" in str(caught.value)
+
+
+SHAPES = [(8, 8), (1, 8, 8), (5, 2, 8, 8), (5, 1, 8, 8), (5, 8, 8, 1), (5, 64), (4, 8, 8), (5,), ()]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("call", ["fit", "transform", "fit_transform", "partial_fit"])
+def test_a_mask_of_another_shape_is_refused_even_where_it_would_broadcast(call, shape, x):
+    estimator = HistogramEqualizer(scope="dataset" if call == "partial_fit" else "image")
+    with pytest.raises(ValueError, match="mask") as caught:
+        getattr(estimator, call)(x, mask=np.ones(shape, dtype=bool))
+    assert "(5, 8, 8)" in str(caught.value)  # what was expected
+    assert str(shape) in str(caught.value)  # what came
+
+
+def test_one_mask_for_all_is_refused_where_its_height_is_the_number_of_images():
+    x = faces(8, 1)
+    with pytest.raises(ValueError, match="mask"):
+        HistogramEqualizer().transform(x, mask=np.ones((8, 8), dtype=bool))
+
+
+def test_beside_rows_a_mask_of_images_is_refused(x):
+    with pytest.raises(ValueError, match=r"\(5, 64\)"):
+        HistogramEqualizer().transform(x[:, 0].reshape(5, 64), mask=np.ones((5, 8, 8), dtype=bool))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f8", "O", "U1"])
+def test_a_mask_is_bool(dtype, x):
+    with pytest.raises(ValueError, match="mask") as caught:
+        HistogramEqualizer().transform(x, mask=np.ones((5, 8, 8)).astype(dtype))
+    assert "bool" in str(caught.value)
