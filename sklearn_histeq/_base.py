@@ -9,6 +9,7 @@ channel_axis, image_shape, flatten, dtype and n_jobs.
 from typing import NamedTuple
 
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -120,6 +121,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             check_is_fitted(self, self._learned_attribute)
         images = self._check_input(X, mask)
         self._check_as_fitted(X, images)
+        self._check_container(images)
         out = self._write_blocks(self._transform_block, images, self._dtype_out(images.X.dtype))
         return out.reshape(len(out), -1) if self.flatten else out
 
@@ -148,11 +150,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"This {type(self).__name__} instance is not fitted yet, so it does not provide "
                 "get_feature_names_out: call fit first."
             )
-        if len(self._shape_in) > 1 and not self.flatten:
-            raise ValueError(
-                f"The output of {type(self).__name__} for images of shape {self._shape_in} is not "
-                f"two-dimensional: it has no feature names and fits no data frame. {TWO_WAYS_OUT}"
-            )
+        self._check_two_dimensional(self._shape_in)
         return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
@@ -168,7 +166,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     # Hooks -------------------------------------------------------------------------------------
 
     _learned_attribute: str | None = None  # what a fit that learns leaves
-    _dtype_in: np.dtype | None = None  # the dtype that was learned from
+    _dtype_name_in: str | None = None  # a name, since skops does not trust dtypes
+
+    @property
+    def _dtype_in(self):
+        """The dtype that was learned from, or None."""
+        return None if self._dtype_name_in is None else np.dtype(self._dtype_name_in)
 
     @property
     def _learns(self):
@@ -254,6 +257,25 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if images.X.ndim == 2 or self.flatten:
             self._check_n_features(X, images.X, reset=False)
         _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+
+    def _check_container(self, images):
+        """Refuse to put images into a data frame, with better words than the data frame has.
+
+        scikit-learn keeps the choice of set_output under a private name; where that changes, the
+        data frame still refuses.
+        """
+        config = getattr(self, "_sklearn_output_config", {})
+        container = config.get("transform") or sklearn.get_config()["transform_output"]
+        if container != "default":
+            self._check_two_dimensional(images.X.shape[1:])
+
+    def _check_two_dimensional(self, shape):
+        """Refuse images of a shape where only rows have columns."""
+        if len(shape) > 1 and not self.flatten:
+            raise ValueError(
+                f"The output of {type(self).__name__} for images of shape {shape} is not "
+                f"two-dimensional: it has no feature names and fits no data frame. {TWO_WAYS_OUT}"
+            )
 
     def _check_n_features(self, X, checked, reset):
         """Set, or compare, the number and names of features."""

@@ -348,7 +348,7 @@ class HistogramEqualizer(ImageTransformer):
         self.n_samples_seen_ = n_samples_seen
         self._curves = [curve for _, curve in curves]
         self._state = state
-        self._dtype_in = dtype
+        self._dtype_name_in = dtype.name
 
     def _check_output(self, X):
         """Return checked images that are laid out as the output of `transform`."""
