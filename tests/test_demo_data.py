@@ -70,6 +70,10 @@ class TestRelight:
         contrast = np.ptp(copies.reshape(50, -1), axis=1)
         assert (contrast >= 0.4 * 255 - 1).all()
         assert contrast.min() < 150 < contrast.max()
+        # and the gammas differ: middle gray is bent up in some copies, and down in others
+        middle = (copies[:, 0, 8, 0] - copies.min(axis=(1, 2, 3))) / contrast
+        assert middle.min() < 0.3
+        assert middle.max() > 0.7
         assert_array_equal(levels[0].ravel(), np.arange(256))
 
 
