@@ -17,7 +17,7 @@ INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test doctest lint test-oldest test-wheel clean distclean
+.PHONY: help demo test doctest lint test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -49,6 +49,21 @@ test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, 
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install -q dist/*.whl
 	env -u SCIPY_ARRAY_API .venv-wheel/bin/python -I .ci/check_wheel.py
+
+# CC=false is a machine without a compiler; stale builds would hide that.
+test-no-compiler: | .venv/bin/python  ## install without a compiler, try it
+	rm -rf .venv-no-compiler && $(PYTHON) -m venv .venv-no-compiler
+	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-no-compiler
+	CC=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
+	env -u SCIPY_ARRAY_API .venv-no-compiler/bin/python -I .ci/check_no_compiler.py
+
+# Both engines on planes made to be awkward; CASES=100000 takes hours.
+CASES ?= 300
+fuzz: .venv/installed-tests  ## compare the bits of both engines on random planes
+	.venv/bin/python benchmarks/fuzz_engines.py --cases $(CASES) $(ARGS)
+
+bench: .venv/installed-tests  ## measure the package beside its peers, write docs/performance.md
+	.venv/bin/python benchmarks/bench_equalize.py --write $(ARGS)
 
 clean:  ## remove builds and caches
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

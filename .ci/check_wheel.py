@@ -33,6 +33,11 @@ equalized = sklearn_histeq.HistogramEqualizer().fit_transform(images)
 expected = [[exposure.equalize_hist(plane) for plane in image] for image in images]
 np.testing.assert_array_equal(equalized, expected)
 
+# The wheel was built with a compiler, so its kernels must be in it, and their sources not.
+assert importlib.util.find_spec("sklearn_histeq._kernels"), "the kernels were not built"
+assert not [path for path in package.rglob("*") if path.suffix in {".pyx", ".h", ".c"}]
+sklearn_histeq.show_versions()
+
 histeq = Path(sysconfig.get_path("scripts")) / "histeq"
 subprocess.run([histeq, "--help"], check=True, stdout=subprocess.DEVNULL)
 print(f"sklearn-histeq {sklearn_histeq.__version__} from the wheel works.")

@@ -193,8 +193,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _check_dtype_in(self, dtype):
         """Check that the images' dtype is one that the convention takes."""
 
-    def _transform_planes(self, planes, mask, out):
-        """Map planes (n, c, h, w) into out; return their status (n, c)."""
+    def _transform_planes(self, planes, mask, out, map_parts):
+        """Map planes (n, c, h, w) into out; return their status (n, c).
+
+        map_parts is like the builtin map, in threads where one plane may use several.
+        """
         raise NotImplementedError
 
     def _own_dtype(self, dtype):
@@ -230,7 +233,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype = self._dtype_out(images.X.dtype)
         if dtype.kind != "f" and images.X.dtype.kind == "f":
 
-            def find(part, planes, mask):
+            def find(part, planes, mask, map_parts):
                 return None, _status.of_values(planes)
 
             self._map_blocks(find, images._replace(mask=None), dtype=dtype)
@@ -288,20 +291,20 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # The way through ---------------------------------------------------------------------------
 
-    def _map_blocks(self, function, images, **words):
-        """Call function(part, planes, mask) on blocks of images over threads; return its results.
+    def _map_blocks(self, function, images, needs_memory=True, **words):
+        """Call function(part, planes, mask, map_parts) on blocks of images; return its results.
 
         function returns a result and the status of the block's planes. What the status says is
         raised once all blocks are through, so that an error names the same images whatever the
         blocks.
         """
 
-        def run(part):
+        def run(part, map_parts):
             mask = None if images.mask is None else images.mask[part]
-            return function(part, images.planes[part], mask)
+            return function(part, images.planes[part], mask, map_parts)
 
-        n_pixels = images.X[0].size
-        pairs = _blocks.map_blocks(run, len(images.planes), n_pixels, self.n_jobs)
+        size = len(images.planes), images.X[0].size
+        pairs = _blocks.map_blocks(run, *size, self.n_jobs, needs_memory)
         results, status = zip(*pairs, strict=True)
         words = {"dtype": None, "mask": images.mask is not None} | words
         _validation.check_status(np.concatenate(status), **words)
@@ -310,7 +313,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _count_blocks(self, function, images, **words):
         """Call function(planes, mask) on what counts: each channel, or colours' value alone."""
 
-        def count(part, planes, mask):
+        def count(part, planes, mask, map_parts):
             if self.color == "channels":
                 return function(planes, mask)
             value, status = _color.value(planes)
@@ -320,23 +323,28 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self._map_blocks(count, images, **words)
 
     def _write_blocks(self, function, images, dtype):
-        """Return a new array laid out as the images, written by function(planes, mask, out)."""
+        """Return a new array laid out as the images, written by function.
+
+        It is called on blocks, as function(planes, mask, out, map_parts).
+        """
         result = np.empty(images.X.shape, dtype)  # C order by shape, whatever the order of X
         out = _layout.to_planes(result, self.channel_axis, self.image_shape)
 
-        def write(part, planes, mask):
-            return None, function(planes, mask, out[part])
+        def write(part, planes, mask, map_parts):
+            return None, function(planes, mask, out[part], map_parts)
 
-        self._map_blocks(write, images, dtype=result.dtype, fitted=self._dtype_in)
+        # the engines need no memory but a plane's; colours are computed as doubles
+        words = {"dtype": result.dtype, "fitted": self._dtype_in}
+        self._map_blocks(write, images, needs_memory=self.color == "value", **words)
         return result
 
-    def _transform_block(self, planes, mask, out):
+    def _transform_block(self, planes, mask, out, map_parts):
         """Transform a block of planes into out: each channel, or the value of colours alone."""
         if self.color == "channels":
-            return self._transform_planes(planes, mask, out)
+            return self._transform_planes(planes, mask, out, map_parts)
         value, status = _color.value(planes)
         equalized = np.empty(value.shape, self._own_dtype(planes.dtype))
-        status |= self._transform_planes(value, mask, equalized)
+        status |= self._transform_planes(value, mask, equalized, map_parts)
         _color.recolor(planes, value, equalized, out, self._top())
         return status
 

@@ -1,31 +1,63 @@
 """Blocks of images over threads: the only place with threads."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+
 from joblib import effective_n_jobs
-from sklearn.utils.parallel import Parallel, delayed
 
-# Small enough that a block's double-precision scratch stays in the cache, large enough that a
-# call's overhead does not count.
-PIXELS_PER_BLOCK = 2**18
+# So many pixels are about half a millisecond of work; for less a thread costs more than it saves.
+PIXELS_PER_THREAD = 2**19
+# Blocks whose work needs memory a pixel are no larger; what they need stays in the cache.
+PIXELS_PER_BLOCK = 2**17
 
 
-def map_blocks(function, n_images, pixels_per_image, n_jobs):
-    """Call function on slices that cover range(n_images), and return its results in order.
+def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
+    """Call function(part, map_parts) on slices that cover range(n_images); return its results.
 
     Parameters
     ----------
     function : callable
-        Takes a slice; called from several threads at once.
+        Called from several threads at once. `part` is a slice of images; `map_parts` is like the
+        builtin map, in threads where these are left over: fewer images than threads.
     n_images, pixels_per_image : int
     n_jobs : int or None
         Threads, as joblib counts them.
+    needs_memory : bool
+        Whether the function needs memory for each pixel, which small blocks keep low.
     """
-    slices = _slices(n_images, max(1, PIXELS_PER_BLOCK // pixels_per_image))
-    if len(slices) == 1 or effective_n_jobs(n_jobs) == 1:
-        return [function(part) for part in slices]
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", require="sharedmem")
-    return parallel(delayed(function)(part) for part in slices)
+    n_threads = _n_threads(n_jobs, n_images * pixels_per_image)
+    if n_threads == 1 and not needs_memory:
+        return [function(slice(0, n_images), map)]
+    # two blocks a thread: one that is held up does not hold up all
+    n_blocks = min(n_images, 2 * n_threads)
+    if needs_memory:
+        n_blocks = max(n_blocks, -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image)))
+    parts = _slices(n_images, n_blocks)
+    if n_threads == 1 or n_images < n_threads:
+        map_parts = map if n_threads == 1 else _pool(n_threads).map
+        return [function(part, map_parts) for part in parts]
+    return list(_pool(n_threads).map(lambda part: function(part, map), parts))
 
 
-def _slices(n, size):
-    """Return the slices of at most size that cover range(n)."""
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+def _n_threads(n_jobs, n_pixels):
+    """Return the number of threads that pay for so many pixels."""
+    return max(1, min(effective_n_jobs(n_jobs), n_pixels // PIXELS_PER_THREAD))
+
+
+def _slices(n, n_slices):
+    """Return n_slices slices of nearly equal length that cover range(n)."""
+    bounds = [n * i // n_slices for i in range(n_slices + 1)]
+    return [slice(*pair) for pair in pairwise(bounds)]
+
+
+@lru_cache(maxsize=8)
+def _pool(n_threads):
+    """Return threads that wait for work: to start them anew costs as much as a small batch."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="sklearn-histeq")
+
+
+# a forked process has none of its parent's threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

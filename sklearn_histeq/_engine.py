@@ -5,13 +5,24 @@ variable SKLEARN_HISTEQ_ENGINE chooses it.
 """
 
 import os
+import warnings
+from functools import lru_cache
 
 ENGINES = ("auto", "portable", "reference")
+SLOW = (
+    "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
+    "same results, but 10 to 40 times slower. Install a C compiler, then reinstall: pip install "
+    "--force-reinstall --no-deps --no-cache-dir sklearn-histeq. To accept this in silence, set the "
+    "environment variable SKLEARN_HISTEQ_ENGINE=reference."
+)
 
 
-def equalize(planes, mask, out, n_bins, convention, output_distribution):
-    """Equalize each plane by its own CDF into out; see `_reference.equalize`."""
-    return _engine().equalize(planes, mask, out, n_bins, convention, output_distribution)
+def equalize(planes, mask, out, rule, map_parts):
+    """Equalize each plane by its own CDF into out; see `_reference.equalize`.
+
+    rule is (n_bins, convention, output_distribution).
+    """
+    return _engine().equalize(planes, mask, out, *rule, map_parts)
 
 
 def apply(planes, mask, out, curves, convention):
@@ -43,14 +54,41 @@ def count_bins(planes, mask, edges):
     return _engine().count_bins(planes, mask, edges)
 
 
+def describe():
+    """Return the engine that runs and its instruction set, as show_versions() tells them."""
+    engine = _engine()
+    compiled = hasattr(engine, "instruction_set")
+    return f"compiled ({engine.instruction_set()})" if compiled else "reference"
+
+
 def _engine():
-    """Return the engine to use. It is imported when first needed: scikit-image takes its time."""
+    """Return the engine to use."""
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
     if choice not in ENGINES:
         raise ValueError(
             f"SKLEARN_HISTEQ_ENGINE={choice!r}, but expected one of {', '.join(ENGINES)}; "
             "set the environment variable to one of them, or unset it."
         )
+    compiled = None if choice == "reference" else _compiled_engine()
+    if compiled is None:
+        return _reference_engine()
+    compiled.use_simd(choice == "auto")
+    return compiled
+
+
+@lru_cache(maxsize=1)
+def _compiled_engine():
+    """Return the compiled engine, or None, with a warning, where it was not built."""
+    try:
+        from . import _compiled
+    except ImportError:
+        warnings.warn(SLOW, UserWarning, stacklevel=2)
+        return None
+    return _compiled
+
+
+def _reference_engine():
+    """Return the reference engine, imported when first needed: scikit-image takes its time."""
     from . import _reference
 
     return _reference

@@ -287,13 +287,12 @@ class HistogramEqualizer(ImageTransformer):
     def _top(self):
         return _transfer.top(self.convention)
 
-    def _transform_planes(self, planes, mask, out):
+    def _transform_planes(self, planes, mask, out, map_parts):
         if self._learns:
             planes, beyond = _learned.cast(planes, self._dtype_in)
             return beyond | _engine.apply(planes, mask, out, self._curves, self.convention)
-        return _engine.equalize(
-            planes, mask, out, self.n_bins, self.convention, self.output_distribution
-        )
+        rule = self.n_bins, self.convention, self.output_distribution
+        return _engine.equalize(planes, mask, out, rule, map_parts)
 
     def _check_as_fitted(self, X, images):
         super()._check_as_fitted(X, images)
@@ -362,7 +361,7 @@ class HistogramEqualizer(ImageTransformer):
         _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
         return images
 
-    def _invert_planes(self, planes, mask, out):
+    def _invert_planes(self, planes, mask, out, map_parts):
         """Map a block of equalized planes back into out; return their status."""
         curves = _learned.inverses(self._curves, self._state)
         return _learned.invert(planes, out, curves, self._top())

@@ -15,7 +15,7 @@ from ._status import EMPTY, INF
 N_LEVELS_ALWAYS = 2**16
 
 
-def equalize(planes, mask, out, n_bins, convention, output_distribution):
+def equalize(planes, mask, out, n_bins, convention, output_distribution, map_parts=map):
     """Equalize each plane by its own CDF into out.
 
     Parameters
@@ -29,6 +29,8 @@ def equalize(planes, mask, out, n_bins, convention, output_distribution):
     n_bins : int or "auto"
     convention : {"skimage", "numpy", "opencv", "pillow"}
     output_distribution : {"uniform", "normal"}
+    map_parts : callable
+        Like the builtin map, perhaps in threads; of no use here.
 
     Returns
     -------

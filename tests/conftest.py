@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, settings
 
 ENGINE_VARIABLE = "SKLEARN_HISTEQ_ENGINE"
 
-# Add "auto" and "portable" here together with the compiled kernels.
-ENGINES = ["reference"]
+ENGINES = ["reference", "auto", "portable"]
 COMPILED_MODULE = "sklearn_histeq._kernels"
 
 

@@ -22,9 +22,10 @@ CLASSES = [getattr(sklearn_histeq, n) for n in sklearn_histeq.__all__ if n[0].is
 
 # Imports point down this list only; docs/architecture has it, too.
 FLOOR_PLAN = [
-    *("__init__", "_equalize", "_adaptive", "_match"),
+    *("__init__", "_show_versions", "_equalize", "_adaptive", "_match"),
     *("_base", "_validation", "_layout", "_color", "_blocks", "_dask"),
-    *("_learned", "_engine", "_reference", "_counts", "_transfer", "_status", "_kernels"),
+    *("_learned", "_engine", "_compiled", "_reference", "_counts", "_transfer", "_status"),
+    "_kernels",
     "_display",
 ]
 ESTIMATORS = {"_equalize", "_adaptive", "_match"}
@@ -55,16 +56,11 @@ def imports_of(path):
 
 def neighbours_of(path):
     """The package's own modules that a file imports; "__init__" for the front door."""
-    found = set()
-    for name in imports_of(path):
-        if name.split(".")[0] == "sklearn_histeq":
-            part = [*name.split("."), ""][1]
-            rooms = {stem.split(".")[0] for stem in modules()}
-            found.add(part if part in rooms else "__init__")
+    rooms = {stem.split(".")[0] for stem in modules()} | {"_kernels"}
+    names = [n.split(".")[1:] for n in imports_of(path) if n.split(".")[0] == "sklearn_histeq"]
     # `from . import _engine` names the package on its way to the module
-    direct = {n for n in imports_of(path) if n.split(".")[0] == "sklearn_histeq" and "." in n}
-    names_only_modules = all(n.split(".")[1] in modules() for n in direct)
-    return found - {"__init__"} if names_only_modules and direct else found
+    parts = [name[0] for name in names if name] if any(names) else ["__init__"] * len(names)
+    return {part if part in rooms else "__init__" for part in parts}
 
 
 def importers_of(prefix):
@@ -252,7 +248,7 @@ def test_only_blocks_threads():
 def test_the_seam_alone_chooses_the_engine():
     for stem in ("_equalize", "_base"):
         assert not neighbours_of(modules()[stem]) & {"_reference", "_kernels"}
-    readers = [s for s, path in modules().items() if "SKLEARN_HISTEQ_ENGINE" in path.read_text()]
+    readers = [s for s, path in modules().items() if "os.environ" in path.read_text()]
     assert readers == ["_engine"]
 
 

@@ -1,0 +1,269 @@
+"""HistogramEqualizer beside the libraries whose results it gives, side by side in one process.
+
+    python benchmarks/bench_equalize.py [--quick] [--rounds N] [--write]
+
+Every comparison first checks that both give the same answer. Then both run in turn, round by round,
+on the same arrays, and the median over the rounds of the ratio of their times is what counts:
+machines are noisy, and a ratio within a round suffers less from it than two times do. A peer's time
+is that of `[peer(plane) for plane in X]`, in one thread, as one would write it; ours that of
+`HistogramEqualizer(...).fit(X).transform(X)`, which gives an array. --write makes the page
+docs/performance.md and its plot of what was measured.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import _report
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+from skimage.exposure import equalize_hist
+
+from sklearn_histeq import HistogramEqualizer, _engine
+
+try:
+    import torch
+    from kornia.enhance import equalize as kornia_equalize
+except ImportError:
+    kornia_equalize = None
+
+BATCHES = {
+    "1000×96×96": (1000, 1, 96, 96),
+    "20000×28×28": (20000, 1, 28, 28),
+    "100×512×512": (100, 1, 512, 512),
+    "1×4096×4096": (1, 1, 4096, 4096),
+    "(1800, 1, 96, 96)": (1800, 1, 96, 96),
+}
+THREADS = (1, 2)
+
+
+class Comparison(NamedTuple):
+    """A way through the package, and the peer that gives the same result."""
+
+    peer: str
+    dtype: str
+    params: dict
+    engine: str = "auto"
+
+    @property
+    def name(self):
+        """What a row of the table is called."""
+        out = self.params.get("dtype") or {"cv2": "uint8", "Pillow": "uint8"}.get(self.peer)
+        out = out or ("float32" if self.dtype == "float32" and self.peer != "NumPy" else "float64")
+        return f"{self.dtype} → {out}" + (", SIMD off" if self.engine == "portable" else "")
+
+
+def numpy_recipe(plane):
+    """The recipe of Solem's "Programming Computer Vision with Python"."""
+    density, edges = np.histogram(plane, 256, density=True)
+    cdf = density.cumsum()
+    return np.interp(plane, edges[:-1], 255 * cdf / cdf[-1])
+
+
+def pillow(plane):
+    """PIL.ImageOps.equalize, from an array to an array."""
+    return np.asarray(ImageOps.equalize(Image.fromarray(plane)))
+
+
+def kornia(plane):
+    """kornia.enhance.equalize, from an array to an array; it takes floats in [0, 1]."""
+    image = torch.from_numpy(plane)[None, None].float() / 255
+    return kornia_equalize(image)[0, 0].numpy()
+
+
+PEERS = {
+    "cv2": cv2.equalizeHist,
+    "skimage": equalize_hist,
+    "NumPy": numpy_recipe,
+    "Pillow": pillow,
+    "kornia": kornia,
+}
+
+PATHS = [
+    Comparison("cv2", "uint8", {"convention": "opencv"}),
+    Comparison("cv2", "uint8", {"convention": "opencv"}, "portable"),
+    Comparison("Pillow", "uint8", {"convention": "pillow"}),
+    Comparison("skimage", "uint8", {}),
+    Comparison("skimage", "uint8", {"dtype": "float32"}),
+    Comparison("skimage", "uint16", {}),
+    Comparison("skimage", "float32", {}),
+    Comparison("skimage", "float64", {}),
+    Comparison("NumPy", "uint8", {"convention": "numpy"}),
+    Comparison("NumPy", "float64", {"convention": "numpy"}),
+]
+if kornia_equalize:
+    PATHS.insert(3, Comparison("kornia", "uint8", {"convention": "pillow"}))
+
+
+def make_images(shape, dtype, seed=0):
+    """Return smooth pictures in different light, with some noise: intensities as of photographs."""
+    rng = np.random.default_rng(seed)
+    n, c, height, width = shape
+    rows, columns = np.linspace(0, 3, height)[:, None], np.linspace(0, 3, width)
+    phase = rng.uniform(0, 6, (n, c, 1, 1))
+    X = np.sin(rows + phase) * np.cos(columns - phase) + rng.normal(0, 0.1, (1, c, height, width))
+    X = (X - X.min()) / np.ptp(X) * rng.uniform(0.4, 1, (n, c, 1, 1))
+    top = {"uint8": 255, "uint16": 65535}.get(dtype)
+    return np.rint(X * top).astype(dtype) if top else X.astype(dtype)
+
+
+def agree(path, X):
+    """Raise unless both give the same on the first images."""
+    few = X[:3]
+    ours = HistogramEqualizer(**path.params).fit(few).transform(few)
+    theirs = np.array([PEERS[path.peer](plane) for plane in few.reshape(-1, *few.shape[2:])])
+    theirs = theirs.reshape(ours.shape)
+    if path.peer == "kornia":
+        theirs = np.rint(theirs * 255)  # back to the levels that it was given as fractions
+        assert np.abs(ours - theirs).max() <= 1, path
+        return
+    np.testing.assert_array_equal(ours, theirs.astype(ours.dtype), str(path))
+
+
+def timed(function):
+    """Return the seconds that a call takes; its result is freed outside the time."""
+    start = time.perf_counter()
+    result = function()
+    seconds = time.perf_counter() - start
+    del result
+    return seconds
+
+
+def compare(path, batch, rounds):
+    """Return the medians of one path on one batch: a row for the table."""
+    X = make_images(BATCHES[batch], path.dtype)
+    os.environ["SKLEARN_HISTEQ_ENGINE"] = path.engine
+    agree(path, X)
+    planes, peer = X.reshape(-1, *X.shape[2:]), PEERS[path.peer]
+    ours = [HistogramEqualizer(n_jobs=n, **path.params) for n in THREADS]
+    times = []
+    for _ in range(rounds + 1):
+        theirs = timed(lambda: [peer(plane) for plane in planes])
+        times.append([theirs] + [timed(lambda e=e: e.fit(X).transform(X)) for e in ours])
+    os.environ.pop("SKLEARN_HISTEQ_ENGINE")
+    return _row(path, batch, np.array(times[1:]), X.size)  # the first round warms up
+
+
+def _row(path, batch, times, n_pixels):
+    """Return what is told of the times (rounds, 1 + threads)."""
+    ratios = times[:, :1] / times[:, 1:]
+    return {
+        "peer": path.peer,
+        "path": path.name,
+        "batch": batch,
+        "peer_ns": float(np.median(times[:, 0])) / n_pixels * 1e9,
+        "ns": [float(t) / n_pixels * 1e9 for t in np.median(times[:, 1:], axis=0)],
+        "ratio": [float(r) for r in np.median(ratios, axis=0)],
+        "low": [float(r) for r in np.quantile(ratios, 0.25, axis=0)],
+        "high": [float(r) for r in np.quantile(ratios, 0.75, axis=0)],
+    }
+
+
+def limits(rounds):
+    """Return what none can beat here, in ns: a byte copied, fresh or not, and a counted pixel."""
+    source = np.random.default_rng(0).integers(0, 256, 2**26, dtype=np.uint8)
+    target = np.empty_like(source)
+    np.copyto(target, source)
+
+    def best(function):
+        return min(timed(function) for _ in range(max(3, rounds))) / source.size * 1e9
+
+    return {
+        "memcpy": best(lambda: np.copyto(target, source)),
+        "fresh": best(source.copy),
+        "cycle": best(lambda: cv2.calcHist([source[: 2**22]], [0], None, [256], [0, 256])) * 16,
+    }
+
+
+COLD = {
+    "ours": (
+        "from sklearn_histeq import HistogramEqualizer;HistogramEqualizer().fit(X).transform(X)"
+    ),
+    "peer": (
+        "import sklearn.base; from skimage.exposure import equalize_hist;"
+        "[equalize_hist(plane) for plane in X]"
+    ),
+    "import sklearn.base": "import sklearn.base",
+    "import sklearn_histeq": "import sklearn_histeq",
+}
+IMAGES = "import numpy as np; X = np.arange(100 * 96 * 96, dtype=np.uint8).reshape(100, 96, 96);"
+
+
+def cold_starts(rounds):
+    """Return the median seconds of fresh processes that do the things of COLD, in turn."""
+    times = {name: [] for name in COLD}
+    for _ in range(rounds + 1):
+        for name, code in COLD.items():
+            command = [sys.executable, "-c", IMAGES + code]
+            times[name].append(timed(lambda c=command: subprocess.run(c, check=True)))
+    return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
+
+
+GROWTH = {
+    "images": [((n, 1, 96, 96), "auto") for n in (1, 10, 100, 1000, 4000)],
+    "image size": [((max(1, 2**22 // s**2), 1, s, s), "auto") for s in (8, 16, 32, 64, 256, 2048)],
+    "n_bins": [((400, 1, 96, 96), n) for n in (2, 16, 256, 4096, 65536)],
+}
+
+
+def growth(rounds):
+    """Return ns a pixel, by what grows: {name: [(value, uint8, float64), ...]}, in one thread."""
+    return {name: [_grown(name, *step, rounds) for step in steps] for name, steps in GROWTH.items()}
+
+
+def _grown(name, shape, n_bins, rounds):
+    """Return the value that grows, and ns a pixel for uint8 and float64 images."""
+    value = {"images": shape[0], "image size": shape[2], "n_bins": n_bins}[name]
+    ns = []
+    for dtype in ("uint8", "float64"):
+        X = make_images(shape, dtype)
+        call = partial(HistogramEqualizer(n_bins=n_bins).fit_transform, X)
+        ns.append(statistics.median(timed(call) for _ in range(rounds + 1)) / X.size * 1e9)
+    return (value, *ns)
+
+
+def machine():
+    """Return where this was measured."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    cpu = names[0] if names else platform.processor()
+    return f"{cpu}, {os.cpu_count()} cores, {_engine.describe()}, NumPy {np.__version__}"
+
+
+def main():
+    """Measure, print as it goes, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one batch, to see that it works")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each comparison")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/performance.md and its plot"
+    )
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    batches = list(BATCHES)[:1] if options.quick else list(BATCHES)
+
+    print(machine())
+    results = {"machine": machine(), "rows": [], "rounds": options.rounds}
+    for batch in batches:
+        for path in PATHS:
+            results["rows"].append(compare(path, batch, options.rounds))
+            print(_report.line(results["rows"][-1]), flush=True)
+    results["limits"] = limits(options.rounds)
+    results["cold"] = cold_starts(options.rounds)
+    results["growth"] = growth(options.rounds)
+    print(json.dumps({name: results[name] for name in ("limits", "cold", "growth")}, indent=1))
+    if options.write:
+        _report.write(results, Path(__file__).parents[1] / "docs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What a bug report should tell: versions, and the engine that runs."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from . import _engine
+
+PACKAGES = ("sklearn-histeq", "numpy", "scikit-learn", "scikit-image", "scipy", "joblib")
+
+
+def show_versions():
+    """Print the versions in use, and the engine with its instruction set.
+
+    The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine, which never changes a
+    result: "auto" (compiled, with the best instructions of this processor), "portable" (compiled,
+    plain C) or "reference" (scikit-image and NumPy).
+
+    Examples
+    --------
+    >>> import sklearn_histeq
+    >>> sklearn_histeq.show_versions()  # doctest: +SKIP
+    """
+    rows = [("Python", sys.version.split()[0]), ("machine", platform.platform())]
+    rows += [(name, _version(name)) for name in PACKAGES]
+    rows += [("engine", _engine.describe())]
+    for name, value in rows:
+        print(f"{name:>14}: {value}")
+
+
+def _version(name):
+    """Return the version of an installed package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:  # run from a checkout
+        return "not installed"
