@@ -13,7 +13,8 @@ OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 scipy==1.14.1 'py
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
-	$(wildcard setup.py sklearn_histeq/*.pyx sklearn_histeq/*.pxd sklearn_histeq/*.h)
+	$(wildcard sklearn_histeq/*.pyx sklearn_histeq/*.h)
+SOURCES = $(wildcard sklearn_histeq/*.py sklearn_histeq/*/*.py)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -39,8 +40,9 @@ lint: .venv/installed-dev  ## run ruff and mypy
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-test-oldest: .venv-oldest/installed-tests  ## run all tests with the oldest supported releases
-	SCIPY_ARRAY_API=1 .venv-oldest/bin/python -m pytest -n auto $(ARGS)
+# It is the wheel that is tested: `pytest`, unlike `python -m pytest`, does not look into the checkout.
+test-oldest: .venv-oldest/installed-tests  ## run all tests on the wheel, with the oldest releases
+	SCIPY_ARRAY_API=1 .venv-oldest/bin/pytest -n auto $(ARGS)
 
 # With -I neither the checkout nor anything else of the user's is importable, only the wheel.
 test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, try it
@@ -56,6 +58,18 @@ test-no-compiler: | .venv/bin/python  ## install without a compiler, try it
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-no-compiler
 	CC=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
 	env -u SCIPY_ARRAY_API .venv-no-compiler/bin/python -I .ci/check_no_compiler.py
+
+# Address and undefined-behaviour sanitizers need gcc or clang on Linux, and minutes.
+SANITIZED = .venv/sanitized
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+test-sanitized: .venv/installed-tests .venv/installed-dev  ## run all tests on sanitized kernels
+	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
+	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml $(SANITIZED)
+	cd $(SANITIZED) && rm -f sklearn_histeq/*.so sklearn_histeq/*.c && CFLAGS='$(SANITIZERS) -g' \
+		../bin/python -c 'from setuptools import setup; setup()' -q build_ext --inplace
+	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		../bin/python -m pytest -q -n auto -p no:cacheprovider -k 'auto or portable' $(ARGS)
 
 # Both engines on planes made to be awkward; CASES=100000 takes hours.
 CASES ?= 300
@@ -78,9 +92,12 @@ $(addprefix .venv/installed-,plot tests dev): .venv/installed-%: $(INSTALLED_FRO
 	.venv/bin/python -m pip install -q --editable '.[$*]'
 	@touch $@
 
-.venv-oldest/installed-tests: $(INSTALLED_FROM) Makefile | .venv-oldest/bin/python
+.venv-oldest/installed-tests: $(INSTALLED_FROM) $(SOURCES) Makefile | .venv-oldest/bin/python
 	@echo 'Installing into .venv-oldest; the first time this takes a minute or two.'
-	.venv-oldest/bin/python -m pip install -q --editable '.[tests]' $(OLDEST)
+	rm -rf build .venv-oldest/wheel
+	.venv-oldest/bin/python -m pip wheel -q --no-deps --wheel-dir .venv-oldest/wheel .
+	.venv-oldest/bin/python -m pip install -q --force-reinstall --no-deps .venv-oldest/wheel/*.whl
+	.venv-oldest/bin/python -m pip install -q "$$(ls .venv-oldest/wheel/*.whl)[tests]" $(OLDEST)
 	@touch $@
 
 .venv/bin/python:

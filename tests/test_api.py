@@ -17,7 +17,7 @@ import sklearn_histeq
 from sklearn_histeq import HistogramEqualizer
 
 PACKAGE = Path(sklearn_histeq.__file__).parent
-ROOT = PACKAGE.parent
+ROOT = Path(__file__).parents[1]  # with README and docs; the package may be installed elsewhere
 CLASSES = [getattr(sklearn_histeq, n) for n in sklearn_histeq.__all__ if n[0].isupper()]
 
 # Imports point down this list only; docs/architecture has it, too.

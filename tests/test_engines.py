@@ -1,0 +1,258 @@
+"""The engines beside each other: the same bits in threads and processes; memory; imports."""
+
+import builtins
+import concurrent.futures
+import multiprocessing
+import subprocess
+import sys
+import threading
+import tracemalloc
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from _helpers import assert_same, faces
+
+import sklearn_histeq
+from sklearn_histeq import HistogramEqualizer, _blocks, _engine
+
+kernels = pytest.importorskip("sklearn_histeq._kernels", reason="the kernels are not built here")
+
+MIB = 2**20
+BIG = {
+    "uint8": (300, 1, 200, 200),
+    "uint16": (200, 1, 200, 200),
+    "float32": (150, 1, 200, 200),
+    "float64": (150, 1, 200, 200),
+}
+
+
+def images(shape, dtype, seed=0):
+    x = np.random.default_rng(seed).random(shape)
+    return (x * 200).astype(dtype) if np.dtype(dtype).kind == "u" else x.astype(dtype)
+
+
+def by(engine, monkeypatch, x, **params):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", engine)
+    return HistogramEqualizer(**params).fit(x).transform(x)
+
+
+# --- the same bits --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", list(BIG))
+@pytest.mark.parametrize("params", [{}, {"convention": "numpy"}, {"dtype": "float32"}], ids=str)
+def test_one_large_plane_is_the_same_in_parts(dtype, params, monkeypatch):
+    x = images((1, 1, 1100, 1200), dtype)
+    x[0, 0, 500:, 3] = x.max()  # parts of different ranges
+    alone = by("auto", monkeypatch, x, **params)
+    assert_same(by("auto", monkeypatch, x, n_jobs=2, **params), alone)
+    assert_same(by("portable", monkeypatch, x, n_jobs=3, **params), alone)
+    assert_same(by("reference", monkeypatch, x, **params), alone)
+
+
+def test_one_large_plane_with_a_mask_and_nan_is_the_same_in_parts(monkeypatch):
+    x = images((1, 1, 1100, 1200), "float32")
+    x[0, 0, ::7, ::5] = np.nan
+    mask = np.zeros((1, 1100, 1200), bool)
+    mask[0, 200:300] = True
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    alone, shared = (HistogramEqualizer(n_jobs=n).fit_transform(x, mask=mask) for n in (1, 4))
+    assert_same(shared, alone)
+
+
+def test_threads_may_share_an_estimator():
+    batches = [images((40, 1, 64, 64), "uint8", seed) for seed in range(8)]
+    equalizer = HistogramEqualizer(n_jobs=2)
+    expected = [equalizer.transform(x) for x in batches]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            for out, wanted in zip(pool.map(equalizer.transform, batches), expected, strict=True):
+                assert_same(out, wanted)
+
+
+def test_loky_workers_give_the_same():
+    x = images((40, 1, 32, 32), "float32")
+    equalizer = HistogramEqualizer(n_jobs=2)
+    parts = np.array_split(x, 4)
+    results = joblib.Parallel(n_jobs=2)(joblib.delayed(equalizer.transform)(p) for p in parts)
+    assert_same(np.concatenate(results), equalizer.transform(x))
+
+
+def _transform_in_child(queue, equalizer, x):
+    queue.put(equalizer.transform(x))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_forked_and_spawned_workers_give_the_same(method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on this platform")
+    x = images((300, 1, 64, 64), "uint8")  # enough for threads, of which a fork has none
+    equalizer = HistogramEqualizer(n_jobs=2)
+    expected = equalizer.transform(x)
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads: that is the test
+        child = context.Process(target=_transform_in_child, args=(queue, equalizer, x))
+        child.start()
+    assert_same(queue.get(timeout=100), expected)
+    child.join()
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def started_threads(x, **params):
+    """The threads that have worked, by their names."""
+    seen = set()
+    original = _engine.equalize
+
+    def spy(*args):
+        seen.add(threading.current_thread().name)
+        return original(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_engine, "equalize", spy)
+        HistogramEqualizer(**params).transform(x)
+    return seen
+
+
+def test_a_small_batch_starts_no_thread():
+    main = {threading.current_thread().name}
+    assert started_threads(faces(20, 1, side=28), n_jobs=4) == main
+    assert started_threads(images((600, 1, 64, 64), "uint8"), n_jobs=1) == main
+
+
+def test_a_large_batch_is_shared():
+    names = started_threads(images((600, 1, 64, 64), "uint8"), n_jobs=2)
+    assert len(names) == 2
+    assert all(name.startswith("sklearn-histeq") for name in names)
+
+
+def test_joblibs_context_sets_the_number_of_threads():
+    x = images((600, 1, 64, 64), "uint8")
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert len(started_threads(x)) == 2
+    assert len(started_threads(x)) == 1
+
+
+def test_blocks_cover_all_images_once():
+    for n_images in (1, 2, 3, 7, 100):
+        for n_jobs in (1, 2, 5):
+            for needs_memory in (False, True):
+                size = n_images, 2**19, n_jobs, needs_memory
+                parts = _blocks.map_blocks(lambda part, map_parts: part, *size)
+                covered = np.concatenate([np.arange(n_images)[part] for part in parts])
+                assert (covered == np.arange(n_images)).all()
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def peak_beyond_output(x, **params):
+    equalizer = HistogramEqualizer(**params)
+    equalizer.transform(x[:1])
+    tracemalloc.start()
+    try:
+        out = equalizer.transform(x)
+        return tracemalloc.get_traced_memory()[1] - out.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", [*BIG, "int32", "float16", "bool", ">f4"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_memory_beyond_the_output_is_bounded(dtype, n_jobs, monkeypatch):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    x = images((400, 1, 200, 200), "uint8").astype(dtype)
+    assert peak_beyond_output(x, n_jobs=n_jobs) < 32 * MIB
+    channels_last = images((130, 200, 200, 3), "uint8").astype(dtype)
+    assert peak_beyond_output(channels_last, n_jobs=n_jobs, channel_axis=-1) < 32 * MIB
+
+
+def test_memory_for_one_large_plane_is_bounded(monkeypatch):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    for dtype in BIG:
+        assert peak_beyond_output(images((1, 1, 3000, 3000), dtype), n_jobs=2) < 64 * MIB
+
+
+def test_memory_for_colours_is_bounded(monkeypatch):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    x = images((150, 3, 200, 200), "uint8")
+    assert peak_beyond_output(x, color="value", dtype="uint8") < 64 * MIB
+
+
+def test_fit_reads_no_pixel_and_copies_nothing():
+    x = images((400, 1, 200, 200), "float64")
+    x[3] = np.inf  # which transform would find
+    tracemalloc.start()
+    HistogramEqualizer().fit(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < MIB
+
+
+# --- which engine ---------------------------------------------------------------------------------
+
+
+def run_python(code, **env):
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env or None)
+    return done.stdout.strip()
+
+
+def test_equalizing_imports_no_scikit_image():
+    code = (
+        "import sys, numpy as np; from sklearn_histeq import HistogramEqualizer;"
+        "HistogramEqualizer().fit_transform(np.arange(8., dtype='f4').reshape(1, 1, 2, 4));"
+        "print([m for m in sys.modules if m.startswith(('skimage', 'matplotlib', 'dask'))])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_the_environment_chooses_the_engine(monkeypatch):
+    descriptions = {}
+    for engine in ("auto", "portable", "reference"):
+        monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", engine)
+        descriptions[engine] = _engine.describe()
+    assert descriptions["reference"] == "reference"
+    assert descriptions["portable"] == "compiled (portable)"
+    assert descriptions["auto"].startswith("compiled (")
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "gpu")
+    with pytest.raises(ValueError, match="'gpu', but expected one of auto, portable, reference"):
+        HistogramEqualizer().fit_transform(faces())
+
+
+def test_show_versions_tells_the_engine(monkeypatch, capsys):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "portable")
+    sklearn_histeq.show_versions()
+    out = capsys.readouterr().out
+    assert "engine: compiled (portable)" in out
+    assert f"numpy: {np.__version__}" in out
+
+
+def test_without_kernels_it_works_and_warns_once(monkeypatch):
+    x = faces()
+    expected = HistogramEqualizer().fit_transform(x)
+    original = builtins.__import__
+
+    def no_kernels(name, globals=None, locals=None, fromlist=(), level=0):
+        if "_compiled" in (fromlist or ()):
+            raise ImportError(name)
+        return original(name, globals, locals, fromlist, level)
+
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    monkeypatch.setattr(builtins, "__import__", no_kernels)
+    _engine._compiled_engine.cache_clear()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                assert_same(HistogramEqualizer().fit_transform(x), expected)
+        (said,) = [str(warning.message) for warning in caught]
+        assert "without its compiled kernels" in said
+        assert "pip install" in said
+    finally:
+        _engine._compiled_engine.cache_clear()
