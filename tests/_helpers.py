@@ -11,7 +11,10 @@ FLOAT_CONVENTIONS = ["skimage", "numpy"]
 def equalized(plane, mask=None, **params):
     """One plane through the estimator, as a batch of one image."""
     mask = None if mask is None else mask[None]
-    return HistogramEqualizer(**params).transform(plane[None], mask=mask)[0]
+    estimator = HistogramEqualizer(**params)
+    if params.get("scope") == "dataset":
+        return estimator.fit_transform(plane[None], mask=mask)[0]
+    return estimator.transform(plane[None], mask=mask)[0]
 
 
 def assert_same(actual, expected):

@@ -80,33 +80,45 @@ def curve_numpy(counted, n_bins):
     return edges[:-1], 255 * cdf / cdf[-1]
 
 
-CURVES = {"skimage": curve_skimage, "numpy": curve_numpy}
+def curve_normal(counted, n_bins):
+    """Counted bin centers and the standard normal quantiles of their mid-distribution."""
+    counts, edges = np.histogram(counted, n_bins)
+    centers = (edges[:-1] + edges[1:]) / 2
+    return centers[counts > 0], normal_quantiles(counts[counts > 0])
 
 
-def needs_ranks(counted, n_bins, convention="skimage"):
+def normal_quantiles(counts):
+    middles = (counts.cumsum() - counts / 2) / counts.sum()
+    return np.array([NormalDist().inv_cdf(p) for p in middles])
+
+
+CURVES = {"skimage": curve_skimage, "numpy": curve_numpy, "normal": curve_normal}
+
+
+def needs_ranks(counted, n_bins, curve="skimage"):
     """Whether the ranks take the bins' place, by the contract's list of reasons."""
     with np.errstate(all="ignore"):
-        return bool(
-            edges_fail(counted, n_bins) or slopes_fail(*CURVES[convention](counted, n_bins))
-        )
+        return bool(edges_fail(counted, n_bins) or slopes_fail(*CURVES[curve](counted, n_bins)))
 
 
-def rank_cdf(plane, counted, top):
-    """The exact empirical CDF of the counted values; np.interp between them."""
+def by_ranks(plane, counted, curve):
+    """The exact empirical distribution of the counted values; np.interp between them."""
     levels, counts = np.unique(counted, return_counts=True)
-    cdf = top * (counts.cumsum() / counts.sum())
-    out = np.interp(plane, levels, cdf)
+    cdf = counts.cumsum() / counts.sum()
+    values = normal_quantiles(counts) if curve == "normal" else TOP[curve] * cdf
+    out = np.interp(plane, levels, values)
     # between values so close that even this slope overflows, the lower one's
     is_lost = np.isinf(out)
-    out[is_lost] = cdf[np.searchsorted(levels, plane[is_lost]) - 1]
+    out[is_lost] = values[np.searchsorted(levels, plane[is_lost]) - 1]
     return out
 
 
-def binned(plane, counted, n_bins, convention):
-    if needs_ranks(counted, n_bins, convention):
-        return rank_cdf(plane, counted, TOP[convention])
+def binned(plane, counted, n_bins, curve):
+    n_bins = 256 if n_bins == "auto" else n_bins
+    if needs_ranks(counted, n_bins, curve):
+        return by_ranks(plane, counted, curve)
     with np.errstate(all="ignore"):
-        return np.interp(plane, *CURVES[convention](counted, n_bins))
+        return np.interp(plane, *CURVES[curve](counted, n_bins))
 
 
 # --- the conventions ------------------------------------------------------------------------------
@@ -117,7 +129,7 @@ def by_skimage(plane, counted, n_bins):
         return np.ones(plane.shape)
     if plane.dtype.kind in "ui":
         return step_cdf(plane, counted)
-    return binned(plane, counted, 256 if n_bins == "auto" else n_bins, "skimage")
+    return binned(plane, counted, n_bins, "skimage")
 
 
 def by_numpy(plane, counted, n_bins):
@@ -125,7 +137,7 @@ def by_numpy(plane, counted, n_bins):
         return np.full(plane.shape, 255.0)
     if plane.dtype.kind in "ui" and max(abs(v) for v in counted.tolist()) > EXACT_DOUBLE:
         return 255 * step_cdf(plane, counted)
-    return binned(plane, counted, 256 if n_bins == "auto" else n_bins, "numpy")
+    return binned(plane, counted, n_bins, "numpy")
 
 
 def by_opencv(plane, counted, n_bins="auto"):
@@ -154,28 +166,15 @@ BY_CONVENTION = {
 }  # fmt: skip
 
 
-def normal_curve(counted, n_bins):
-    """Counted bin centers and the standard normal quantiles of their mid-distribution."""
-    if n_bins == "levels":
-        points, counts = np.unique(counted, return_counts=True)
-    else:
-        counts, edges = np.histogram(counted, n_bins)
-        points = ((edges[:-1] + edges[1:]) / 2)[counts > 0]
-        counts = counts[counts > 0]
-    middles = (counts.cumsum() - counts / 2) / counts.sum()
-    return points, np.array([NormalDist().inv_cdf(p) for p in middles])
-
-
 def by_normal(plane, counted, n_bins):
     if counted.min() == counted.max():
         return np.zeros(plane.shape)
-    if plane.dtype.kind in "ui":
-        levels, quantiles = normal_curve(counted, "levels")
-        found = [bisect_right(levels.tolist(), v) - 1 for v in plane.ravel().tolist()]
-        return quantiles[np.maximum(found, 0)].reshape(plane.shape)
-    n_bins = 256 if n_bins == "auto" else n_bins
-    n_bins = "levels" if needs_ranks(counted, n_bins) else n_bins
-    return np.interp(plane, *normal_curve(counted, n_bins))
+    if plane.dtype.kind == "f":
+        return binned(plane, counted, n_bins, "normal")
+    levels, counts = np.unique(counted, return_counts=True)
+    quantiles = normal_quantiles(counts)
+    found = [bisect_right(levels.tolist(), v) - 1 for v in plane.ravel().tolist()]
+    return quantiles[np.maximum(found, 0)].reshape(plane.shape)
 
 
 def equalize(plane, convention="skimage", n_bins="auto", mask=None, normal=False):

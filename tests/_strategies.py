@@ -79,6 +79,25 @@ def _ulps(draw, rng, dtype, shape):
     return base + steps * np.spacing(np.array(base, dtype=dtype)).astype(np.float64)
 
 
+def _thresholds(draw, rng, dtype, shape):
+    """Edges and centers of bins, and the numbers next to them: where estimates are off by one."""
+    n_bins = draw(st.sampled_from([256, 256, 7, 100]))
+    low, high = draw(st.sampled_from([(0.0, 1.0), (0.1, 0.7), (-3.3, 9.1), (0.0, 255.0)]))
+    return next_to_thresholds(rng, dtype, shape, n_bins, low, high)
+
+
+def next_to_thresholds(rng, dtype, shape, n_bins, low, high):
+    native = dtype.newbyteorder("=")
+    edges = np.linspace(low, high, 2 * n_bins + 1, dtype=native)  # every other one a center
+    values = rng.choice(edges, shape)
+    for towards in (low, high):
+        values = np.where(
+            rng.random(shape) < 0.3, np.nextafter(values, native.type(towards)), values
+        )
+    values.flat[:2] = edges[[0, -1]][: values.size]  # so that the bins are those
+    return values
+
+
 def _subnormal(draw, rng, dtype, shape):
     span = draw(st.sampled_from([1, 2, 300, 100_000]))
     steps = rng.integers(-span // 2, span, shape)
@@ -99,7 +118,9 @@ def _any_bits(draw, rng, dtype, shape):
 
 
 INTEGER_FILLS = [_fill_integers, _few_integers, _neighbours]
-FLOAT_FILLS = [_unit_floats, _uniform_floats, _few_floats, _ulps, _subnormal, _huge, _any_bits]
+FLOAT_FILLS = [
+    _unit_floats, _uniform_floats, _few_floats, _thresholds, _ulps, _subnormal, _huge, _any_bits,
+]  # fmt: skip
 
 
 def _fill_bool(draw, rng, dtype, shape):

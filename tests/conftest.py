@@ -28,6 +28,14 @@ def engine(request):
         yield request.param
 
 
+@pytest.fixture(scope="module")
+def default_engine():
+    """Run the tests of a module, to which pixels matter little, on what a user gets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(ENGINE_VARIABLE, raising=False)
+        yield
+
+
 def _settings(**kwargs):
     # A machine with busy cores is not a failure, and no test here measures time.
     return settings(

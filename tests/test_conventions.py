@@ -16,6 +16,7 @@ from _strategies import (
     images,
     masks,
     n_bins,
+    next_to_thresholds,
     planes,
     regular_planes,
     seeds,
@@ -187,6 +188,21 @@ def test_extreme_numbers_of_bins_on_a_larger_plane(dtype, convention, n_bins):
         equalized(plane, convention=convention, n_bins=n_bins),
         equalize(plane, convention, n_bins),
     )
+
+
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+@pytest.mark.parametrize("n_bins", [2, 3, 10, 49, 100, 256, 1000])
+@pytest.mark.parametrize("params", [{"convention": "skimage"}, {"convention": "numpy"}], ids=str)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_values_on_and_next_to_the_edges_of_bins(dtype, params, n_bins, scope):
+    """Decimal ranges have rounded edges: an estimate of the bin is off by one now and then."""
+    rng = np.random.default_rng(n_bins)
+    for low, high in ((0, 1), (0.1, 0.7), (-3.3, 9.1), (0, 255), (1e-5, 1e9)):
+        plane = next_to_thresholds(rng, np.dtype(dtype), (40, 50), n_bins, low, high)
+        assert_same(
+            equalized(plane, n_bins=n_bins, scope=scope, **params),
+            equalize(plane, n_bins=n_bins, **params),
+        )
 
 
 # --- deviation: one counted level -----------------------------------------------------------------

@@ -314,6 +314,15 @@ def test_batches_of_extreme_range_keep_the_curve_finite(dtype):
     assert out.max() == 1
 
 
+def test_a_batch_of_wider_floats_loses_no_pixel():
+    narrow = faces(4, 1, dtype="f4")
+    fitted = dataset().partial_fit(narrow).partial_fit(1e300 * faces(4, 1, dtype="f8"))
+    check_curves(fitted, 1)
+    assert np.isfinite(fitted.bin_centers_[0]).all()
+    assert shares(fitted, [1e298])[0] == pytest.approx(0.5, abs=0.02)
+    assert fitted.transform(narrow).max() == pytest.approx(0.5, abs=0.02)
+
+
 def test_constant_batches():
     flat = np.full((2, 1, 5, 5), 0.3)
     fitted = dataset().partial_fit(flat).partial_fit(flat)

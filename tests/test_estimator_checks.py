@@ -16,7 +16,7 @@ except RuntimeError as error:  # scikit-learn 1.6 beside array-api-compat
         raise
     pytest.skip(f"{WHY}: {error}", allow_module_level=True)
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("default_engine")
 
 ESTIMATORS = [
     HistogramEqualizer(),
