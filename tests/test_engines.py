@@ -104,12 +104,14 @@ def test_forked_and_spawned_workers_give_the_same(method):
 # --- threads --------------------------------------------------------------------------------------
 
 
-def started_threads(x, **params):
-    """The threads that have worked, by their names."""
+def started_threads(x, n_expected=1, **params):
+    """The threads that have worked, by their names; a block waits for as many as are expected."""
     seen = set()
     original = _engine.equalize
+    barrier = threading.Barrier(n_expected, timeout=60)
 
     def spy(*args):
+        barrier.wait()  # or one thread might be through with all blocks before another starts
         seen.add(threading.current_thread().name)
         return original(*args)
 
@@ -126,7 +128,7 @@ def test_a_small_batch_starts_no_thread():
 
 
 def test_a_large_batch_is_shared():
-    names = started_threads(images((600, 1, 64, 64), "uint8"), n_jobs=2)
+    names = started_threads(images((600, 1, 64, 64), "uint8"), 2, n_jobs=2)
     assert len(names) == 2
     assert all(name.startswith("sklearn-histeq") for name in names)
 
@@ -134,7 +136,7 @@ def test_a_large_batch_is_shared():
 def test_joblibs_context_sets_the_number_of_threads():
     x = images((600, 1, 64, 64), "uint8")
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        assert len(started_threads(x)) == 2
+        assert len(started_threads(x, 2)) == 2
     assert len(started_threads(x)) == 1
 
 
