@@ -36,8 +36,8 @@ more a pixel, since every plane has a transfer function of its own to be compute
 
 A fresh process that imports the package and equalizes 100 images of 96×96 pixels takes
 {cold_ours:.2f} s; one that imports sklearn.base and loops over scikit-image takes
-{cold_peer:.2f} s.
-`import sklearn_histeq` adds {added:.0f} ms to `import sklearn.base`.
+{cold_peer:.2f} s ({cold_ratio:.2f} times as long, in pairs). `import sklearn_histeq` adds
+{added:.1f} ms to `import sklearn.base`.
 """
 
 
@@ -64,7 +64,8 @@ def write(results, folder):
         f64=limits["cycle"] + 8 * limits["fresh"],
         cold_ours=cold["ours"],
         cold_peer=cold["peer"],
-        added=1000 * (cold["import sklearn_histeq"] - cold["import sklearn.base"]),
+        cold_ratio=cold["ratio"],
+        added=1000 * cold["added"],
         **limits,
     )
     (folder / "performance.md").write_text(text, encoding="utf-8")

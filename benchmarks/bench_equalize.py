@@ -6,9 +6,10 @@ Every comparison first checks that both give the same answer. Then both run in t
 on the same arrays, and the median over the rounds of the ratio of their times is what counts:
 machines are noisy, and a ratio within a round suffers less from it than two times do. A peer's time
 is that of `[peer(plane) for plane in X]`, in one thread, as one would write it; ours that of
-`HistogramEqualizer(...).fit(X).transform(X)`, which gives an array. What a peer's thousands of
-small results leave behind in memory is settled before ours is timed. --write makes the page
-docs/performance.md and its plot of what was measured.
+`HistogramEqualizer(...).fit(X).transform(X)`, which gives an array: the median of five calls a
+round, since a call so short is easily held up, once by the memory that the peer's thousands of
+small results leave in pieces. --write makes the page docs/performance.md and its plot of what was
+measured.
 """
 
 import argparse
@@ -46,6 +47,7 @@ BATCHES = {
     "(1800, 1, 96, 96)": (1800, 1, 96, 96),
 }
 THREADS = (1, 2)
+N_CALLS = 5  # of ours, for one loop over a peer
 
 
 class Comparison(NamedTuple):
@@ -157,8 +159,7 @@ def compare(path, batch, rounds):
         times.append([timed(lambda: [peer(plane) for plane in planes])])
         for equalizer in ours:
             call = partial(fit_then_transform, equalizer, X)
-            call()  # settles the memory that the peer has left in small pieces
-            times[-1].append(timed(call))
+            times[-1].append(statistics.median(timed(call) for _ in range(N_CALLS)))
     os.environ.pop("SKLEARN_HISTEQ_ENGINE")
     return _row(path, batch, np.array(times[1:]), X.size)  # the first round warms up
 
@@ -219,20 +220,25 @@ COLD = {
         "import sklearn.base; from skimage.exposure import equalize_hist;"
         "[equalize_hist(plane) for plane in X]"
     ),
-    "import sklearn.base": "import sklearn.base",
-    "import sklearn_histeq": "import sklearn_histeq",
 }
+ADDED = """import sklearn.base, time; start = time.perf_counter(); import sklearn_histeq
+print(time.perf_counter() - start)"""
 IMAGES = "import numpy as np; X = np.arange(100 * 96 * 96, dtype=np.uint8).reshape(100, 96, 96);"
 
 
 def cold_starts(rounds):
-    """Return the median seconds of fresh processes that do the things of COLD, in turn."""
+    """Return the median seconds of fresh processes that do the things of COLD, in turn.
+
+    Also the ratio of the two, and the seconds that the package adds to scikit-learn's import.
+    """
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    times = {name: [] for name in COLD}
+    run = partial(subprocess.run, check=True, env=env, stdout=subprocess.PIPE)
+    times = {name: [] for name in (*COLD, "ratio", "added")}
     for _ in range(rounds + 1):
         for name, code in COLD.items():
-            command = [sys.executable, "-c", IMAGES + code]
-            times[name].append(timed(lambda c=command: subprocess.run(c, check=True, env=env)))
+            times[name].append(timed(partial(run, [sys.executable, "-c", IMAGES + code])))
+        times["ratio"].append(times["ours"][-1] / times["peer"][-1])
+        times["added"].append(float(run([sys.executable, "-c", ADDED]).stdout))
     return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
 
 

@@ -1,8 +1,8 @@
 """Blocks of images over threads: the only place with threads."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache, partial
 from itertools import pairwise
 
 from joblib import effective_n_jobs
@@ -36,9 +36,9 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
         n_blocks = max(n_blocks, -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image)))
     parts = _slices(n_images, n_blocks)
     if n_threads == 1 or n_images < n_threads:
-        map_parts = map if n_threads == 1 else _pool(n_threads).map
+        map_parts = map if n_threads == 1 else partial(_map_in_threads, n_threads)
         return [function(part, map_parts) for part in parts]
-    return list(_pool(n_threads).map(lambda part: function(part, map), parts))
+    return _map_in_threads(n_threads, lambda part: function(part, map), parts)
 
 
 def _n_threads(n_jobs, n_pixels):
@@ -50,6 +50,32 @@ def _slices(n, n_slices):
     """Return n_slices slices of nearly equal length that cover range(n)."""
     bounds = [n * i // n_slices for i in range(n_slices + 1)]
     return [slice(*pair) for pair in pairwise(bounds)]
+
+
+def _map_in_threads(n_threads, function, parts):
+    """Return list(map(function, parts)), done by this thread and n_threads - 1 others.
+
+    This one begins at once, while the others wake up; each takes the next part when it is free.
+    """
+    parts = list(parts)
+    results, todo = [None] * len(parts), iter(enumerate(parts))
+
+    def work():
+        for i, part in todo:
+            results[i] = function(part)
+
+    pool = _pool(n_threads - 1)
+    helpers = [pool.submit(work) for _ in range(n_threads - 1)]
+    try:
+        work()
+    finally:
+        for _ in todo:  # after an error the helpers take no more
+            pass
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()  # raises what went wrong there
+    return results
 
 
 @lru_cache(maxsize=8)
