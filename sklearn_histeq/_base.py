@@ -6,6 +6,7 @@ It declares no parameter of its own and reads only the six that all estimators h
 channel_axis, image_shape, flatten, dtype and n_jobs.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _blocks, _color, _layout, _status, _validation
+from . import _blocks, _color, _layout, _status, _transfer, _validation
 
 TWO_WAYS_OUT = (
     'Set flatten=True to get one row an image, or call set_output(transform="default") to get the '
@@ -33,8 +34,8 @@ class Images(NamedTuple):
 class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators: layouts, masks, colour, blocks, output and tags.
 
-    A subclass gives the hooks `_check_params`, `_convention`, `_learns`, `_learn`,
-    `_transform_planes`; it sees planes alone.
+    A subclass gives the hooks `_check_params`, `_own_dtype`, `_top` and `_mapping`, and, where it
+    learns, `_learns`, `_learn` and `_learn_more`; it sees planes alone.
     """
 
     # mask travels by metadata routing without the user's asking for it
@@ -122,7 +123,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         images = self._check_input(X, mask)
         self._check_as_fitted(X, images)
         self._check_container(images)
-        out = self._write_blocks(self._transform_block, images, self._dtype_out(images.X.dtype))
+        transform_block = partial(self._transform_block, self._mapping(images))
+        out = self._write_blocks(transform_block, images, self._dtype_out(images.X.dtype))
         return out.reshape(len(out), -1) if self.flatten else out
 
     def get_feature_names_out(self, input_features=None):
@@ -186,6 +188,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _learn(self, images):
         """Learn from the counted pixels of checked images, whatever was learned before."""
 
+    def _learn_more(self, images, first):
+        """Learn from one more batch of checked images; first: whatever was learned before."""
+
     def _check_params(self):
         """Check the subclass's own parameters."""
         raise NotImplementedError
@@ -193,10 +198,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _check_dtype_in(self, dtype):
         """Check that the images' dtype is one that the convention takes."""
 
-    def _transform_planes(self, planes, mask, out, map_parts):
-        """Map planes (n, c, h, w) into out; return their status (n, c).
+    def _mapping(self, images):
+        """Return a function(planes, mask, out, map_parts) that maps planes (n, c, h, w) into out.
 
-        map_parts is like the builtin map, in threads where one plane may use several.
+        It returns their status (n, c); map_parts is like the builtin map, in threads where one
+        plane may use several. Asked for once a transform, before the first block.
         """
         raise NotImplementedError
 
@@ -204,9 +210,17 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the output type of dtype=None for images of a dtype."""
         raise NotImplementedError
 
-    def _top(self):
-        """Return the value of the brightest output of dtype=None."""
+    def _top(self, dtype):
+        """Return the value of the brightest output of dtype=None for images of a dtype."""
         raise NotImplementedError
+
+    def _store(self, values, out, top):
+        """Write values of the output type of dtype=None into out."""
+        _transfer.store(values, out, top)
+
+    def _check_status(self, status, **words):
+        """Raise what the engines found in the planes of images."""
+        _validation.check_status(status, **words)
 
     # The way in --------------------------------------------------------------------------------
 
@@ -238,6 +252,10 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
             self._map_blocks(find, images._replace(mask=None), dtype=dtype)
 
+    def _lay_out_one(self, image):
+        """Return the planes (1, c, h, w) of one image that is laid out as those of X."""
+        return _layout.to_planes(image[np.newaxis], self.channel_axis, self.image_shape)
+
     def _check_common_params(self):
         """Check the six parameters that all estimators have."""
         _validation.check_choice("color", self.color, _validation.COLORS)
@@ -246,6 +264,17 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         _validation.check_flag("flatten", self.flatten)
         _validation.check_dtype(self.dtype)
         _validation.check_n_jobs(self.n_jobs)
+
+    def _fit_more(self, X, mask):
+        """Learn from one more batch of images, and return self: a subclass's partial_fit."""
+        images = self._check_input(X, mask)
+        first = self._learned_attribute not in vars(self)
+        if not first:
+            self._check_as_fitted(X, images)
+        self._learn_more(images, first)
+        if first:
+            self._remember(X, images)
+        return self
 
     def _remember(self, X, images):
         """Set the attributes that say what fit has seen."""
@@ -307,17 +336,21 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         pairs = _blocks.map_blocks(run, *size, self.n_jobs, needs_memory)
         results, status = zip(*pairs, strict=True)
         words = {"dtype": None, "mask": images.mask is not None} | words
-        _validation.check_status(np.concatenate(status), **words)
+        self._check_status(np.concatenate(status), **words)
         return results
+
+    def _counted_planes(self, planes):
+        """Return what counts, each channel or colours' value alone, and its status."""
+        if self.color == "channels":
+            return planes, np.zeros(planes.shape[:2], np.uint8)
+        return _color.value(planes)
 
     def _count_blocks(self, function, images, **words):
         """Call function(planes, mask) on what counts: each channel, or colours' value alone."""
 
         def count(part, planes, mask, map_parts):
-            if self.color == "channels":
-                return function(planes, mask)
-            value, status = _color.value(planes)
-            result, found = function(value, mask)
+            counted, status = self._counted_planes(planes)
+            result, found = function(counted, mask)
             return result, status | found
 
         return self._map_blocks(count, images, **words)
@@ -338,14 +371,14 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._map_blocks(write, images, needs_memory=self.color == "value", **words)
         return result
 
-    def _transform_block(self, planes, mask, out, map_parts):
+    def _transform_block(self, mapping, planes, mask, out, map_parts):
         """Transform a block of planes into out: each channel, or the value of colours alone."""
         if self.color == "channels":
-            return self._transform_planes(planes, mask, out, map_parts)
-        value, status = _color.value(planes)
+            return mapping(planes, mask, out, map_parts)
+        value, status = self._counted_planes(planes)
         equalized = np.empty(value.shape, self._own_dtype(planes.dtype))
-        status |= self._transform_planes(value, mask, equalized, map_parts)
-        _color.recolor(planes, value, equalized, out, self._top())
+        status |= mapping(value, mask, equalized, map_parts)
+        _color.recolor(planes, value, equalized, out, self._top(planes.dtype), self._store)
         return status
 
     # The way out -------------------------------------------------------------------------------

@@ -17,21 +17,22 @@ def value(planes):
     return planes[:, :3].max(axis=1, keepdims=True), status
 
 
-def recolor(planes, v, equalized, out, top):
+def recolor(planes, v, equalized, out, top, store):
     """Write c * v' / v for each colour c into out, v' where v = 0, and alpha brought to [0, top].
 
     planes and out are (n, 3 or 4, h, w), v and v' = equalized (n, 1, h, w). equalized has the
-    convention's own type, and what is written is brought to it before it goes to out's.
+    convention's own type, and what is written is brought to it before store(values, out, top)
+    takes it to out's.
     """
     v = v.astype(np.float64)
     black = v == 0
     with np.errstate(over="ignore", invalid="ignore"):  # of images that the status refuses
         colors = planes[:, :3] * equalized.astype(np.float64) / np.where(black, 1, v)
     colors = np.where(black, equalized, colors)
-    _transfer.store(_to_own(colors, equalized.dtype), out[:, :3], top)
+    store(_to_own(colors, equalized.dtype), out[:, :3], top)
     if planes.shape[1] == 4:
         alpha = planes[:, 3:].astype(np.float64) * top / brightest(planes.dtype)
-        _transfer.store(_to_own(alpha, equalized.dtype), out[:, 3:], top)
+        store(_to_own(alpha, equalized.dtype), out[:, 3:], top)
 
 
 def brightest(dtype):

@@ -54,11 +54,46 @@ def count_bins(planes, mask, edges):
     return _engine().count_bins(planes, mask, edges)
 
 
+def adapt(planes, mask, out, rule, map_parts):
+    """Equalize each plane by the CDFs of its tiles into out; see `_reference_adapt.adapt`.
+
+    rule is (tiles, clip_limit, n_bins, convention).
+    """
+    return _engine_with("adapt").adapt(planes, mask, out, *rule, map_parts)
+
+
+def match(planes, mask, out, targets, map_parts):
+    """Map each plane to the distribution of its channel's target; see `_reference_match.match`."""
+    return _engine_with("match").match(planes, mask, out, targets, map_parts)
+
+
+def quantiles(planes, mask, n_quantiles):
+    """Return order statistics of each plane, and the status of the planes.
+
+    See `_reference_match.quantiles`.
+    """
+    return _engine_with("quantiles").quantiles(planes, mask, n_quantiles)
+
+
 def describe():
     """Return the engine that runs and its instruction set, as show_versions() tells them."""
     engine = _engine()
     compiled = hasattr(engine, "instruction_set")
     return f"compiled ({engine.instruction_set()})" if compiled else "reference"
+
+
+def _engine_with(function):
+    """Return the engine to use for a function that not every engine has."""
+    engine = _engine()
+    if hasattr(engine, function):
+        return engine
+    if function == "adapt":
+        from . import _reference_adapt
+
+        return _reference_adapt
+    from . import _reference_match
+
+    return _reference_match
 
 
 def _engine():

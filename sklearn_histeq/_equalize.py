@@ -219,14 +219,7 @@ class HistogramEqualizer(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        images = self._check_input(X, mask)
-        first = not hasattr(self, "_state")
-        if not first:
-            self._check_as_fitted(X, images)
-        self._learn_more(images, first)
-        if first:
-            self._remember(X, images)
-        return self
+        return self._fit_more(X, mask)
 
     @available_if(_has_inverse)
     def inverse_transform(self, X):
@@ -284,10 +277,13 @@ class HistogramEqualizer(ImageTransformer):
     def _own_dtype(self, dtype):
         return _transfer.own_dtype(self.convention, dtype)
 
-    def _top(self):
+    def _top(self, dtype):
         return _transfer.top(self.convention)
 
-    def _transform_planes(self, planes, mask, out, map_parts):
+    def _mapping(self, images):
+        return self._map_planes
+
+    def _map_planes(self, planes, mask, out, map_parts):
         if self._learns:
             planes, beyond = _learned.cast(planes, self._dtype_in)
             return beyond | _engine.apply(planes, mask, out, self._curves, self.convention)
@@ -364,4 +360,4 @@ class HistogramEqualizer(ImageTransformer):
     def _invert_planes(self, planes, mask, out, map_parts):
         """Map a block of equalized planes back into out; return their status."""
         curves = _learned.inverses(self._curves, self._state)
-        return _learned.invert(planes, out, curves, self._top())
+        return _learned.invert(planes, out, curves, self._top(planes.dtype))

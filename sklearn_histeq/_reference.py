@@ -41,7 +41,7 @@ def equalize(planes, mask, out, n_bins, convention, output_distribution, map_par
     def curve_of_plane(pixels, channel):
         return transfer_function(pixels, n_bins, convention, output_distribution)
 
-    return _map_planes(planes, mask, out, convention, curve_of_plane)
+    return _map_by_curves(planes, mask, out, convention, curve_of_plane)
 
 
 def apply(planes, mask, out, curves, convention):
@@ -50,7 +50,7 @@ def apply(planes, mask, out, curves, convention):
     def curve_of_channel(pixels, channel):
         return curves[channel]
 
-    return _map_planes(planes, mask, out, convention, curve_of_channel)
+    return _map_by_curves(planes, mask, out, convention, curve_of_channel)
 
 
 def count_levels(planes, mask):
@@ -82,7 +82,7 @@ def transfer_function(pixels, n_bins, convention, output_distribution):
     curve = None
     if pixels.dtype.kind == "f":
         n_bins = 256 if n_bins == "auto" else n_bins
-        curve = _bin_curve(pixels, n_bins, convention, output_distribution)
+        curve = bin_curve(pixels, n_bins, convention, output_distribution)
     return curve or _rank_curve(pixels, convention, output_distribution)
 
 
@@ -96,11 +96,11 @@ def _level_curve(pixels, convention, output_distribution):
     levels = levels.astype(pixels.dtype)
     if convention == "skimage" and output_distribution == "uniform":
         return _transfer.Curve(levels, cdf, True)
-    histogram = _transfer.Histogram(_counts_of(cdf, pixels.size), levels, None, True)
+    histogram = _transfer.Histogram(counts_of(cdf, pixels.size), levels, None, True)
     return _transfer.curve_of(histogram, convention, output_distribution)
 
 
-def _bin_curve(pixels, n_bins, convention, output_distribution):
+def bin_curve(pixels, n_bins, convention, output_distribution):
     """Return the curve of floats in n_bins equal bins, or None where these are not finite."""
     edges = _transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
     if not _transfer.are_bins(edges):
@@ -121,7 +121,7 @@ def _rank_curve(pixels, convention, output_distribution):
     values, ranks = np.unique(pixels, return_inverse=True)
     cdf, _ = exposure.cumulative_distribution(ranks)
     is_step = pixels.dtype.kind != "f"
-    histogram = _transfer.Histogram(_counts_of(cdf, pixels.size), values, None, is_step)
+    histogram = _transfer.Histogram(counts_of(cdf, pixels.size), values, None, is_step)
     return _transfer.ranked(_transfer.curve_of(histogram, convention, output_distribution))
 
 
@@ -131,11 +131,11 @@ def bin_counts(pixels, edges):
         return np.zeros(len(edges) - 1, np.int64)
     cdf, occupied = exposure.cumulative_distribution(_transfer.bin_numbers(pixels, edges))
     counts = np.zeros(len(edges) - 1, np.int64)
-    counts[occupied] = _counts_of(cdf, pixels.size)
+    counts[occupied] = counts_of(cdf, pixels.size)
     return counts
 
 
-def _counts_of(cdf, n_pixels):
+def counts_of(cdf, n_pixels):
     """Return the counts behind a CDF in double precision; exact for fewer than 2**52 pixels."""
     return np.diff(np.rint(cdf * n_pixels).astype(np.int64), prepend=0)
 
@@ -159,10 +159,13 @@ def _count(planes, mask, count):
     return [count(np.concatenate(parts), channel) for channel, parts in enumerate(pixels)], status
 
 
-def _map_planes(planes, mask, out, convention, find_curve):
-    """Map each plane by the curve that find_curve gives for its counted pixels and its channel."""
+def map_planes(planes, mask, out, map_plane):
+    """Call map_plane on each plane that has finite counted pixels; return the planes' status.
+
+    map_plane(plane, counted, channel, out_plane) writes a native plane's values; what it finds in
+    it, if anything, it returns as further bits of the status.
+    """
     status = np.zeros(planes.shape[:2], np.uint8)
-    own, top = _transfer.own_dtype(convention, planes.dtype), _transfer.top(convention)
     for i, channel in np.ndindex(status.shape):
         plane = _native(planes[i, channel])
         counted, status[i, channel] = _counted(plane, None if mask is None else mask[i])
@@ -172,9 +175,19 @@ def _map_planes(planes, mask, out, convention, find_curve):
             if out.dtype.kind == "f":
                 out[i, channel] = np.nan
             continue
-        values = _transfer.apply(find_curve(plane[counted], channel), plane)
-        _transfer.store(values.astype(own, copy=False), out[i, channel], top)
+        status[i, channel] |= map_plane(plane, counted, channel, out[i, channel]) or 0
     return status
+
+
+def _map_by_curves(planes, mask, out, convention, find_curve):
+    """Map each plane by the curve that find_curve gives for its counted pixels and its channel."""
+    own, top = _transfer.own_dtype(convention, planes.dtype), _transfer.top(convention)
+
+    def map_plane(plane, counted, channel, out_plane):
+        values = _transfer.apply(find_curve(plane[counted], channel), plane)
+        _transfer.store(values.astype(own, copy=False), out_plane, top)
+
+    return map_planes(planes, mask, out, map_plane)
 
 
 def _native(plane):

@@ -10,6 +10,7 @@ INF = 2  # an infinity
 EMPTY = 4  # no counted pixel
 NEGATIVE = 8  # below zero where that has no meaning
 BEYOND = 16  # a level outside the range of the dtype that was learned from
+ABOVE_ONE = 32  # above one where floats end there
 
 
 def of_values(planes):

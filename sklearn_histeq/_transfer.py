@@ -225,19 +225,35 @@ def largest(dtype):
     return 1 if dtype == np.bool_ else int(np.iinfo(dtype).max)
 
 
+def smallest(dtype):
+    """Return the smallest level of an integer type or bool."""
+    return 0 if dtype == np.bool_ else int(np.iinfo(dtype).min)
+
+
 def store(values, out, top):
     """Write values of a convention, in its own type, into out.
 
-    Floats are cast, integers and bool `rint(double(value) / top * max)`. 64-bit integers saturate,
-    since their maximum is no double.
+    Floats are cast, integers and bool `rint(double(value) / top * max)`.
     """
     if out.dtype.kind == "f" or values.dtype == out.dtype:
         with np.errstate(over="ignore"):
             out[...] = values
         return
-    highest = largest(out.dtype)
-    scaled = np.rint(values.astype(np.float64) / top * highest)
-    saturated = scaled >= float(highest)
+    saturate(values.astype(np.float64) / top * largest(out.dtype), out)
+
+
+def saturate(values, out):
+    """Write values into out without scaling: floats are cast, integers rounded and kept in range.
+
+    64-bit integers saturate at their own maximum, which is no double.
+    """
+    if out.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            out[...] = values
+        return
+    lowest, highest = smallest(out.dtype), largest(out.dtype)
+    rounded = np.rint(values.astype(np.float64, copy=False))
+    above = rounded >= float(highest)
     with np.errstate(invalid="ignore"):  # NaN here is reported by the caller, who knows the image
-        out[...] = np.where(saturated, 0, scaled).astype(out.dtype)
-    out[saturated] = highest
+        out[...] = np.where(above, 0, np.maximum(rounded, lowest)).astype(out.dtype)
+    out[above] = highest

@@ -12,9 +12,11 @@ from . import _status
 
 COLORS = ("channels", "value")
 CONVENTIONS = ("skimage", "numpy", "opencv", "pillow")
+ADAPTIVE_CONVENTIONS = ("histeq", "skimage", "opencv")
 SCOPES = ("image", "dataset")
 OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
+N_BINS_ADAPTIVE = 256
 # How many images an error names before it only counts the rest.
 N_NAMED = 5
 
@@ -122,6 +124,114 @@ def check_dtype_of_convention(dtype, convention):
             f"X has dtype {dtype}, but convention={convention!r} expected uint8. Convert the "
             "images (skimage.util.img_as_ubyte), or use convention='skimage', for any dtype."
         )
+
+
+def check_tiles(name, value):
+    """Refuse tiles that are neither one integer >= 1 nor two."""
+    is_two = isinstance(value, (tuple, list, np.ndarray)) and np.shape(value) == (2,)
+    if not all(is_integer(n) and n >= 1 for n in (value if is_two else [value])):
+        raise ValueError(
+            f"{name}={value!r}, but expected an integer >= 1, or two of them, (rows, columns)."
+        )
+
+
+def check_clip_limit(clip_limit, convention):
+    """Refuse a limit that is neither None nor a number of a range that has a meaning."""
+    if clip_limit is None:
+        return
+    is_real = isinstance(clip_limit, numbers.Real) and not isinstance(clip_limit, (bool, np.bool_))
+    is_within = is_real and (clip_limit >= 1 if convention == "histeq" else clip_limit > 0)
+    if not (is_within and clip_limit < np.inf):
+        expected = "1 (the uniform histogram)" if convention == "histeq" else "0, but not 0"
+        raise ValueError(
+            f"clip_limit={clip_limit!r} with convention={convention!r}, but expected None (nothing "
+            f"is clipped) or a finite number from {expected} on."
+        )
+
+
+def check_opencv_tiles(tile_shape, n_bins):
+    """Refuse what cv2.createCLAHE has no parameter for."""
+    if tile_shape is not None:
+        raise ValueError(
+            f"tile_shape={tile_shape!r} with convention='opencv', but expected None: OpenCV cuts "
+            "by number. Use n_tiles, or convention='histeq' or 'skimage'."
+        )
+    if n_bins != N_BINS_ADAPTIVE:
+        raise ValueError(
+            f"n_bins={n_bins!r} with convention='opencv', but expected the default, "
+            f"{N_BINS_ADAPTIVE}: it has a bin for each level. In a grid search, give each "
+            "convention a grid of its own (a list of grids)."
+        )
+
+
+def check_adaptive_dtype(dtype, convention):
+    """Refuse images of a type that cv2.createCLAHE does not take."""
+    if convention == "opencv" and dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise ValueError(
+            f"X has dtype {dtype}, but convention='opencv' expected uint8 or uint16. Convert the "
+            "images (skimage.util.img_as_ubyte), or use convention='histeq', for any dtype."
+        )
+
+
+def check_no_mask(mask, convention):
+    """Refuse a mask where the convention has none."""
+    if mask is not None and convention != "histeq":
+        raise ValueError(
+            f"mask is given, but convention={convention!r} expected None: it counts every pixel. "
+            "Use convention='histeq', which counts those of a mask."
+        )
+
+
+def check_reference(reference):
+    """Return a reference image as an array of one to three dimensions, of a type that engines take.
+
+    Its pixels are looked at later.
+    """
+    if isinstance(reference, np.ma.MaskedArray):
+        raise TypeError(
+            "reference is a numpy.ma.MaskedArray, but expected a plain array: its mask would be "
+            "ignored. Set the masked pixels to NaN: reference.astype(float).filled(np.nan)."
+        )
+    image = np.asarray(reference)
+    if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
+        raise ValueError(
+            f"reference has dtype {image.dtype} and shape {image.shape}, but expected None or one "
+            "image of real numbers, laid out as one of X: (h, w), (c, h, w) or (h, w, c) as "
+            "channel_axis says, or a row of pixels."
+        )
+    return _check_real(image)
+
+
+def check_reference_geometry(reference, image_shape):
+    """Refuse a row of reference pixels that image_shape does not lay out."""
+    if reference.ndim == 1 and image_shape is not None:
+        n_pixels = int(np.prod(image_shape))
+        if n_pixels != reference.size:
+            raise ValueError(
+                f"reference is a row of {reference.size} pixels, but image_shape="
+                f"{tuple(image_shape)!r} has {n_pixels}. Give the reference as an image."
+            )
+
+
+def check_reference_channels(n_channels, expected):
+    """Refuse a reference of another number of channels than the images."""
+    if n_channels != expected:
+        raise ValueError(
+            f"reference has {n_channels} channel(s), but X has {expected}: expected the same "
+            "number. Give one image laid out as one of X; check channel_axis (and image_shape for "
+            "rows)."
+        )
+
+
+def check_reference_status(status):
+    """Raise what was found in the planes of the reference: status of shape (1, c)."""
+    for bit, found in (
+        (_status.INF, "contains infinity (inf), but expected finite values, or NaN for missing"),
+        (_status.NEGATIVE, "contains negative values, but color='value' expected colours >= 0"),
+        (_status.EMPTY, "has a channel without a pixel that is not NaN, but expected at least one"),
+    ):
+        if (status & bit).any():
+            raise ValueError(f"reference {found}. Choose another image, or mend this one.")
 
 
 def check_images(X, estimator):
@@ -285,6 +395,23 @@ def check_status(status, *, dtype, mask, fitted=None):
             "X contains NaN in image(s) {images}, but the output has dtype {dtype}, which has no "
             "NaN. Fill the missing pixels, or use a float dtype.",
             dtype=dtype,
+        )
+
+
+def check_peer_status(status, convention):
+    """Raise what a convention other than "histeq" does not take: status of shape (n, c)."""
+    for bit, what in (
+        (_status.NAN, "NaN"),
+        (_status.NEGATIVE, "negative values"),
+        (_status.ABOVE_ONE, "floats above 1"),
+    ):
+        _raise_for(
+            status & bit,
+            "X contains {what} in image(s) {images}, but convention={convention!r} expected "
+            "floats in [0, 1] or non-negative integers, none missing. Use convention='histeq', "
+            "which takes any range and NaN, or scale the images.",
+            what=what,
+            convention=convention,
         )
 
 

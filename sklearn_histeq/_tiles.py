@@ -1,0 +1,97 @@
+"""The geometry of tiles: where they lie along an axis, and which two a pixel lies between.
+
+Ignorant of intensities. What holds for rows holds for columns: an axis at a time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Axis(NamedTuple):
+    """Which two tiles each pixel along an axis lies between, and how far from the first.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of shape (length,), intp
+        The tiles whose centers surround the pixel; the outermost one beyond its center.
+    fraction : ndarray of shape (length,)
+        The pixel's distance to the lower center, as a share of the distance between the two.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    fraction: np.ndarray
+
+
+def pair(value):
+    """Return (rows, columns) of a number for both axes, or of two."""
+    return (int(value), int(value)) if np.ndim(value) == 0 else (int(value[0]), int(value[1]))
+
+
+# The package's own tiles -------------------------------------------------------------------------
+
+
+def n_tiles_within(shape, n_tiles):
+    """Return n_tiles (rows, columns), at most as many as leave two pixels a tile."""
+    return tuple(min(n, max(1, side // 2)) for side, n in zip(shape, n_tiles, strict=True))
+
+
+def n_tiles_of_shape(shape, tile_shape):
+    """Return the numbers of tiles (rows, columns) that come closest to a shape of tiles."""
+    return tuple(max(1, round(side / t)) for side, t in zip(shape, tile_shape, strict=True))
+
+
+def edges(length, n_tiles):
+    """Return where tiles begin along an axis, and where the last ends: floor(k * length / n)."""
+    return np.arange(n_tiles + 1) * length // n_tiles
+
+
+def axis(length, n_tiles):
+    """Return which tiles surround each pixel: distances to centers, (first + last pixel) / 2."""
+    starts = edges(length, n_tiles)
+    centers = (starts[:-1] + starts[1:] - 1) / 2
+    pixels = np.arange(length)
+    lower = np.maximum(np.searchsorted(centers, pixels, side="right") - 1, 0)
+    upper = np.minimum(lower + 1, n_tiles - 1)
+    gap = np.where(upper > lower, centers[upper] - centers[lower], 1)
+    inside = (pixels >= centers[0]) & (upper > lower)
+    return Axis(lower, upper, np.where(inside, (pixels - centers[lower]) / gap, 0))
+
+
+# Tiles as the peers cut them ---------------------------------------------------------------------
+
+
+def skimage_tile_shape(shape, n_tiles):
+    """Return the kernel_size of skimage.exposure.equalize_adapthist for a number of tiles."""
+    return tuple(max(side // n, 1) for side, n in zip(shape, n_tiles, strict=True))
+
+
+def opencv_tile_shape(shape, n_tiles):
+    """Return the shape of cv2's tiles.
+
+    Where one axis does not divide by the grid, both are padded, by a whole grid where it does.
+    """
+    if all(side % n == 0 for side, n in zip(shape, n_tiles, strict=True)):
+        return tuple(side // n for side, n in zip(shape, n_tiles, strict=True))
+    return tuple(side // n + 1 for side, n in zip(shape, n_tiles, strict=True))
+
+
+def opencv_padding(length, padded):
+    """Return the pixels of an axis padded at its end by reflection (cv2.BORDER_REFLECT_101)."""
+    period = max(2 * (length - 1), 1)
+    pixels = np.arange(padded) % period
+    return np.minimum(pixels, period - pixels) if length > 1 else np.zeros(padded, np.intp)
+
+
+def opencv_axis(length, n_tiles, tile_length):
+    """Return which tiles surround each pixel, in cv2's single-precision arithmetic.
+
+    The tile's length becomes a float32 reciprocal; the position of a pixel, in tiles from the first
+    center, is float32(float32(x * reciprocal) - 0.5), whose floor and rest are used.
+    """
+    reciprocal = np.float32(1) / np.float32(tile_length)
+    position = np.arange(length).astype(np.float32) * reciprocal - np.float32(0.5)
+    below = np.floor(position)
+    lower = below.astype(np.intp)
+    return Axis(np.maximum(lower, 0), np.minimum(lower + 1, n_tiles - 1), position - below)
