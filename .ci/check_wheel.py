@@ -35,7 +35,7 @@ np.testing.assert_array_equal(equalized, expected)
 
 # The wheel was built with a compiler, so its kernels must be in it, and their sources not.
 assert importlib.util.find_spec("sklearn_histeq._kernels"), "the kernels were not built"
-assert not [path for path in package.rglob("*") if path.suffix in {".pyx", ".h", ".c"}]
+assert not [path for path in package.rglob("*") if path.suffix in {".pyx", ".pxi", ".h", ".c"}]
 sklearn_histeq.show_versions()
 
 histeq = Path(sysconfig.get_path("scripts")) / "histeq"

@@ -171,7 +171,7 @@ def _pixel_dtype(kind, itemsize, n_bins):
 def _equalize(planes, mask, out, plan, map_parts):
     """Equalize planes into out; return their status, and the bits found in any of it."""
     n_pixels = planes.shape[2] * planes.shape[3]
-    if _is_plain(planes, plan.pixel) and out.dtype in N_LEVELS and _is_plain(out, out.dtype):
+    if is_plain(planes, plan.pixel) and out.dtype in N_LEVELS and is_plain(out, out.dtype):
         if map_parts is None or n_pixels <= N_PART:
             return _equalize_block(planes, mask, out, plan)
     elif n_pixels <= N_COPIED and not plan.wide:
@@ -181,13 +181,10 @@ def _equalize(planes, mask, out, plan, map_parts):
 
 def _equalize_copies(planes, mask, out, plan):
     """Equalize planes that are copied, so many at a time."""
-    n, c, height, width = planes.shape
-    status, found = np.empty((n, c), np.uint8), 0
-    n_images = max(1, N_COPIED // (c * height * width))
-    for start in range(0, n, n_images):
-        part = slice(start, start + n_images)
+    status, found = np.empty(planes.shape[:2], np.uint8), 0
+    for part in pieces(planes, True):
         counted = None if mask is None else mask[part]
-        pixels, written = _as_pixels(planes[part], plan), _writable(out[part], plan)
+        pixels, written = as_pixels(planes[part], plan.pixel), _writable(out[part], plan)
         status[part], bits = _equalize_block(pixels, counted, written, plan)
         _write(written, out[part], plan)
         found |= bits
@@ -201,8 +198,7 @@ def _equalize_block(planes, mask, out, plan):
     if mask is not None:
         mask = np.ascontiguousarray(mask).view(np.uint8).reshape(n, -1)
     status = np.empty(n * c, np.uint8)
-    kernel = _kernel("equalize", plan.pixel, out.dtype)
-    found = kernel(
+    found = kernel_for("equalize", plan.pixel, out.dtype)(
         planes.reshape(rows),
         mask,
         out.reshape(rows),
@@ -215,32 +211,39 @@ def _equalize_block(planes, mask, out, plan):
 
 
 @lru_cache(maxsize=128)
-def _kernel(name, *dtypes):
+def kernel_for(name, *dtypes):
     """Return the specialisation of a fused kernel for its pixel and output types."""
     c_types = {"uint8": "uint8_t", "uint16": "uint16_t", "float32": "float", "float64": "double"}
     return getattr(_kernels, name)["|".join(c_types[dtype.name] for dtype in dtypes)]
 
 
-def _is_plain(array, dtype):
+def is_plain(array, dtype):
     """Tell whether a kernel takes an array as it is."""
     flags = array.flags
     return array.dtype == dtype and flags.c_contiguous and flags.aligned
 
 
-def _as_pixels(planes, plan):
+def as_pixels(planes, pixel):
     """Return planes as the kernels read them: contiguous, native, ordered as their intensities."""
-    if planes.dtype.kind == "i" and plan.n_bins == 0:
+    if planes.dtype.kind == "i" and pixel.kind == "u":
         # two's complement with the sign bit flipped is in order
         native = np.ascontiguousarray(planes, planes.dtype.newbyteorder("="))
-        return native.view(plan.pixel) ^ plan.pixel.type(1 << 8 * plan.pixel.itemsize - 1)
-    return np.require(planes, plan.pixel, ["C", "A"])
+        return native.view(pixel) ^ pixel.type(1 << 8 * pixel.itemsize - 1)
+    return np.require(planes, pixel, ["C", "A"])
+
+
+def pieces(planes, is_copied):
+    """Return slices of images: all where none is copied, else so many pixels at a time."""
+    n, *shape = planes.shape
+    n_images = max(1, N_COPIED // int(np.prod(shape))) if is_copied else n
+    return [slice(start, start + n_images) for start in range(0, n, n_images)]
 
 
 def _writable(out, plan):
     """Return out, or else an array that a kernel can write, of out's or the convention's type."""
     if out.dtype not in N_LEVELS:
         return np.empty(out.shape, plan.own)
-    return out if _is_plain(out, out.dtype) else np.empty(out.shape, out.dtype)
+    return out if is_plain(out, out.dtype) else np.empty(out.shape, out.dtype)
 
 
 def _write(written, out, plan, top=None):
@@ -319,7 +322,7 @@ class _InParts:
         if self.plan.wide:
             clipped = self.plane[part].clip(self.low, self.high)
             return (clipped - clipped.dtype.type(self.low)).astype(np.uint16).ravel()
-        return _as_pixels(self.plane[part], self.plan).ravel()
+        return as_pixels(self.plane[part], self.plan.pixel).ravel()
 
     def _counted(self, part):
         """Return a part of the mask as the kernels read it."""
@@ -340,7 +343,9 @@ class _InParts:
     def _range_of_part(self, part):
         """Return (status, low, high) of a part."""
         if not self.plan.wide:
-            return _kernel("plane_range", self.plan.pixel)(self._pixels(part), self._counted(part))
+            return kernel_for("plane_range", self.plan.pixel)(
+                self._pixels(part), self._counted(part)
+            )
         pixels = self.plane[part]
         pixels = pixels.ravel() if self.mask is None else pixels[self.mask[part]]
         return (0, int(pixels.min()), int(pixels.max())) if pixels.size else (EMPTY, 0, 0)
@@ -359,7 +364,7 @@ class _InParts:
         counts = np.zeros(n, np.int64)
         pixels, counted = self._pixels(part), self._counted(part)
         rest = self.plan.n_bins, self.plan.code, counts, self._scratch(n)
-        certain = _kernel("add_counts", pixel)(pixels, counted, low, high, *rest)
+        certain = kernel_for("add_counts", pixel)(pixels, counted, low, high, *rest)
         return counts if certain else None
 
     def _apply(self, part):
@@ -367,7 +372,7 @@ class _InParts:
         low, high = self._first()
         plan, out = self.plan, self.out[part]
         written = _writable(out, plan)
-        kernel = _kernel("apply_counts", plan.pixel, written.dtype)
+        kernel = kernel_for("apply_counts", plan.pixel, written.dtype)
         pixels = self._pixels(part)
         scratch = self._scratch(len(self.counts))
         kernel(pixels, low, high, plan.n_bins, plan.code, self.counts, written.reshape(-1), scratch)
@@ -435,10 +440,10 @@ def _all_levels(dtype):
 
 def _add_counts(planes, mask, channel, low, high, plan, counts):
     """Add the counted pixels of a channel to counts; tell whether that is certain to be exact."""
-    kernel, scratch = _kernel("add_counts", plan.pixel), plan.scratch()
+    kernel, scratch = kernel_for("add_counts", plan.pixel), plan.scratch()
     planes = planes.view(np.uint8) if planes.dtype == np.bool_ else planes
     for piece in _pieces(planes.shape, channel):
-        pixels = _as_pixels(planes[piece], plan).ravel()
+        pixels = as_pixels(planes[piece], plan.pixel).ravel()
         counted = None if mask is None else _as_bytes(mask[(piece[0], *piece[2:])])
         if not kernel(pixels, counted, low, high, plan.n_bins, plan.code, counts, scratch):
             return False
@@ -483,12 +488,12 @@ def _table_mapping(dtype, out_dtype, curve, convention):
     table = np.empty(256 if dtype == np.bool_ else len(levels), out_dtype)
     _transfer.store(values, table[: len(levels)], _transfer.top(convention))
     plan = _plan(dtype, "auto", "skimage", "uniform")
-    kernel = _kernel("look_up_table", plan.pixel, out_dtype)
+    kernel = kernel_for("look_up_table", plan.pixel, out_dtype)
 
     def maps(planes, out):
         planes = planes.view(np.uint8) if planes.dtype == np.bool_ else planes
         written = _writable(out, plan)
-        kernel(_as_pixels(planes, plan).ravel(), table, written.reshape(-1))
+        kernel(as_pixels(planes, plan.pixel).ravel(), table, written.reshape(-1))
         _write(written, out, plan)
 
     return maps
@@ -510,7 +515,7 @@ def _line_mapping(dtype, out_dtype, curve, convention):
 
     def maps(planes, out):
         written = _writable(out, plan)
-        kernel = _kernel("interpolate_at", pixel, written.dtype)
+        kernel = kernel_for("interpolate_at", pixel, written.dtype)
         pixels = np.require(planes, pixel, ["C", "A"]).reshape(-1)
         kernel(
             pixels, points, values, tol, own == np.float32, top, written.reshape(-1), plan.scratch()

@@ -7,6 +7,7 @@ variable SKLEARN_HISTEQ_ENGINE chooses it.
 import os
 import warnings
 from functools import lru_cache
+from importlib import import_module
 
 ENGINES = ("auto", "portable", "reference")
 SLOW = (
@@ -59,12 +60,12 @@ def adapt(planes, mask, out, rule, map_parts):
 
     rule is (tiles, clip_limit, n_bins, convention).
     """
-    return _engine_with("adapt").adapt(planes, mask, out, *rule, map_parts)
+    return _engine("_adapt").adapt(planes, mask, out, *rule, map_parts)
 
 
 def match(planes, mask, out, targets, map_parts):
     """Map each plane to the distribution of its channel's target; see `_reference_match.match`."""
-    return _engine_with("match").match(planes, mask, out, targets, map_parts)
+    return _engine("_match").match(planes, mask, out, targets, map_parts)
 
 
 def quantiles(planes, mask, n_quantiles):
@@ -72,7 +73,7 @@ def quantiles(planes, mask, n_quantiles):
 
     See `_reference_match.quantiles`.
     """
-    return _engine_with("quantiles").quantiles(planes, mask, n_quantiles)
+    return _engine("_match").quantiles(planes, mask, n_quantiles)
 
 
 def describe():
@@ -82,22 +83,8 @@ def describe():
     return f"compiled ({engine.instruction_set()})" if compiled else "reference"
 
 
-def _engine_with(function):
-    """Return the engine to use for a function that not every engine has."""
-    engine = _engine()
-    if hasattr(engine, function):
-        return engine
-    if function == "adapt":
-        from . import _reference_adapt
-
-        return _reference_adapt
-    from . import _reference_match
-
-    return _reference_match
-
-
-def _engine():
-    """Return the engine to use."""
+def _engine(part=""):
+    """Return the engine to use, or the part of it that adapts or matches."""
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
     if choice not in ENGINES:
         raise ValueError(
@@ -106,9 +93,10 @@ def _engine():
         )
     compiled = None if choice == "reference" else _compiled_engine()
     if compiled is None:
-        return _reference_engine()
+        # imported when first needed: scikit-image takes its time
+        return import_module(f"{__package__}._reference{part}")
     compiled.use_simd(choice == "auto")
-    return compiled
+    return import_module(f"{__package__}._compiled{part}") if part else compiled
 
 
 @lru_cache(maxsize=1)
@@ -120,10 +108,3 @@ def _compiled_engine():
         warnings.warn(SLOW, UserWarning, stacklevel=2)
         return None
     return _compiled
-
-
-def _reference_engine():
-    """Return the reference engine, imported when first needed: scikit-image takes its time."""
-    from . import _reference
-
-    return _reference

@@ -10,8 +10,10 @@ PIL.ImageOps.equalize. A plane for which that is not certain (REFER) is left to 
 """
 
 from libc.math cimport INFINITY, NAN, fabs, isinf
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
+
+import numpy as np
 
 
 ctypedef fused level_t:
@@ -903,3 +905,7 @@ def interpolate_at(const real_t[::1] x, const real_t[::1] points, const double[:
         grid.last, grid.halves = <int32_t> n_points, 0
         join_segments(&points[0], 1, &values[0], n_points, 0, arrays.segments)
         interpolate_anew(&x[0], n, single, top, &grid, &arrays, &out[0])
+
+
+include "_kernels_adapt.pxi"
+include "_kernels_match.pxi"

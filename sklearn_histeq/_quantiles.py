@@ -21,10 +21,15 @@ class Target(NamedTuple):
     shares: np.ndarray
     values: np.ndarray
 
+    def is_finite(self):
+        """Tell whether np.interp's slopes are finite."""
+        values = self.values.astype(np.float64)
+        return _transfer.is_finite(_transfer.Curve(self.shares, values, False))
+
     def at(self, shares):
         """Return the values at shares, by np.interp."""
         values = self.values.astype(np.float64)
-        if _transfer.is_finite(_transfer.Curve(self.shares, values, False)):
+        if self.is_finite():
             return np.interp(shares, self.shares, values)
         small = np.interp(shares, self.shares, np.ldexp(values, SCALE_EXPONENT))
         with np.errstate(over="ignore"):  # rounding may go beyond the largest double

@@ -67,6 +67,30 @@ def skimage_tile_shape(shape, n_tiles):
     return tuple(max(side // n, 1) for side, n in zip(shape, n_tiles, strict=True))
 
 
+def n_skimage_tiles(length, t):
+    """Return how many tiles of length t scikit-image cuts an axis into."""
+    return -(-length // t)
+
+
+def skimage_pixels(length, t):
+    """Return the pixels of each of scikit-image's tiles (n, t), of an axis padded by reflection."""
+    n = n_skimage_tiles(length, t)
+    before, behind = t // 2, n * t - length + (t + 1) // 2
+    padded = np.pad(np.arange(length), (before, behind), mode="reflect")
+    return padded[before : before + n * t].reshape(n, t)
+
+
+def skimage_axis(length, t):
+    """Return which of scikit-image's tiles surround each pixel.
+
+    Padded pixel y + t // 2 = block * t + i lies between tiles block - 1, with the share 1 - i / t,
+    and block, both kept within the grid.
+    """
+    block, i = np.divmod(np.arange(length) + t // 2, t)
+    last = n_skimage_tiles(length, t) - 1
+    return Axis(np.maximum(block - 1, 0), np.minimum(block, last), i / t)
+
+
 def opencv_tile_shape(shape, n_tiles):
     """Return the shape of cv2's tiles.
 
