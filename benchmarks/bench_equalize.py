@@ -1,11 +1,12 @@
-"""HistogramEqualizer beside the libraries whose results it gives, side by side in one process.
+"""The estimators beside the libraries whose results they give, side by side in one process.
 
     python benchmarks/bench_equalize.py [--quick] [--rounds N] [--write]
 
 Every comparison first checks that both give the same answer. Then both run in turn, round by round,
 on the same arrays, and the median over the rounds of the ratio of their times is what counts:
 machines are noisy, and a ratio within a round suffers less from it than two times do. A peer's time
-is that of `[peer(plane) for plane in X]`, in one thread, as one would write it; ours that of
+is that of `[peer(plane) for plane in X]`, in one thread, as one would write it (of a tenth of the
+images and times ten, where it takes seconds); ours that of
 `HistogramEqualizer(...).fit(X).transform(X)`, which gives an array: the median of five calls a
 round, since a call so short is easily held up, once by the memory that the peer's thousands of
 small results leave in pieces. --write makes the page docs/performance.md and its plot of what was
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -29,9 +31,14 @@ import _report
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
-from skimage.exposure import equalize_hist
+from skimage.exposure import equalize_adapthist, equalize_hist, match_histograms
 
-from sklearn_histeq import HistogramEqualizer, _engine
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    _engine,
+)
 
 try:
     import torch
@@ -50,6 +57,9 @@ THREADS = (1, 2)
 N_CALLS = 5  # of ours, for one loop over a peer
 
 
+CLIP_LIMIT = 4.0
+
+
 class Comparison(NamedTuple):
     """A way through the package, and the peer that gives the same result."""
 
@@ -57,13 +67,32 @@ class Comparison(NamedTuple):
     dtype: str
     params: dict
     engine: str = "auto"
+    estimator: type = HistogramEqualizer
+    images: str = "smooth"
+    batches: tuple = tuple(BATCHES)
 
     @property
     def name(self):
         """What a row of the table is called."""
-        out = self.params.get("dtype") or {"cv2": "uint8", "Pillow": "uint8"}.get(self.peer)
-        out = out or ("float32" if self.dtype == "float32" and self.peer != "NumPy" else "float64")
+        if self.images != "smooth":
+            return f"{self.dtype}, {self.images}"
+        convention = self.params.get("convention")
+        inputs = {"opencv": self.dtype, "pillow": self.dtype}.get(convention, "float64")
+        if self.dtype == "float32" and convention != "numpy":
+            inputs = "float32"
+        out = self.params.get("dtype") or inputs
         return f"{self.dtype} → {out}" + (", SIMD off" if self.engine == "portable" else "")
+
+    def make(self, X, n_jobs=None):
+        """Return the estimator; a matcher takes the distribution of one of the images."""
+        given = {"reference": X[-1, 0]} if self.estimator is HistogramMatcher else {}
+        return self.estimator(n_jobs=n_jobs, **given, **self.params)
+
+    def make_peer(self, X):
+        """Return what the peer does with a plane."""
+        if self.estimator is HistogramMatcher:
+            return partial(match_histograms, reference=X[-1, 0])
+        return PEERS[self.peer]
 
 
 def numpy_recipe(plane):
@@ -90,7 +119,10 @@ PEERS = {
     "NumPy": numpy_recipe,
     "Pillow": pillow,
     "kornia": kornia,
+    "cv2 CLAHE": cv2.createCLAHE(CLIP_LIMIT, (8, 8)).apply,
+    "skimage CLAHE": partial(equalize_adapthist, clip_limit=CLIP_LIMIT / 256),
 }
+SLOW = 1e-7  # s a pixel: a peer is timed on a tenth of the images
 
 PATHS = [
     Comparison("cv2", "uint8", {"convention": "opencv"}),
@@ -103,6 +135,24 @@ PATHS = [
     Comparison("skimage", "float64", {}),
     Comparison("NumPy", "uint8", {"convention": "numpy"}),
     Comparison("NumPy", "float64", {"convention": "numpy"}),
+]
+CLAHE = {"estimator": AdaptiveHistogramEqualizer, "batches": ("1000×96×96", "100×512×512")}
+OPENCV = {"convention": "opencv", "clip_limit": CLIP_LIMIT}
+OWN = {"clip_limit": CLIP_LIMIT, "dtype": "float32"}
+MATCH = {"estimator": HistogramMatcher, "batches": ("1000×96×96",)}
+FAMILY = [
+    Comparison("cv2 CLAHE", "uint8", OPENCV, **CLAHE),
+    Comparison("cv2 CLAHE", "uint16", OPENCV, **CLAHE),
+    Comparison(
+        "skimage CLAHE", "uint8", {"convention": "skimage", "clip_limit": CLIP_LIMIT}, **CLAHE
+    ),
+    Comparison("cv2 CLAHE", "uint8", OWN, **CLAHE),  # not the same result: the package's own
+    Comparison("skimage match", "uint8", {}, **MATCH),
+    Comparison("skimage match", "uint16", {}, **MATCH),
+    Comparison("skimage match", "float32", {}, **MATCH),
+    Comparison("skimage match", "float64", {}, **MATCH),
+    Comparison("skimage match", "float64", {}, images="heavy tails", **MATCH),
+    Comparison("skimage match", "float64", {}, images="one outlier", **MATCH),
 ]
 if kornia_equalize:
     PATHS.insert(3, Comparison("kornia", "uint8", {"convention": "pillow"}))
@@ -120,11 +170,24 @@ def make_images(shape, dtype, seed=0):
     return np.rint(X * top).astype(dtype) if top else X.astype(dtype)
 
 
+def make_batch(path, batch):
+    """Return the images of a comparison."""
+    X = make_images(BATCHES[batch], path.dtype)
+    if path.images == "heavy tails":
+        return np.random.default_rng(0).standard_cauchy(X.shape)
+    if path.images == "one outlier":
+        X[:, :, 0, 0] = 1e30
+    return X
+
+
 def agree(path, X):
-    """Raise unless both give the same on the first images."""
-    few = X[:3]
-    ours = HistogramEqualizer(**path.params).fit(few).transform(few)
-    theirs = np.array([PEERS[path.peer](plane) for plane in few.reshape(-1, *few.shape[2:])])
+    """Raise unless both give the same on some images; the package's own CLAHE has no peer."""
+    if path.params == OWN:
+        return
+    few = X[-3:]
+    ours = path.make(X).fit(few).transform(few)
+    peer = path.make_peer(X)
+    theirs = np.array([peer(plane) for plane in few.reshape(-1, *few.shape[2:])])
     theirs = theirs.reshape(ours.shape)
     if path.peer == "kornia":
         theirs = np.rint(theirs * 255)  # back to the levels that it was given as fractions
@@ -147,16 +210,25 @@ def fit_then_transform(equalizer, X):
     return equalizer.fit(X).transform(X)
 
 
+def time_peer(peer, planes):
+    """Return the seconds of a loop over the peer; of a slow one, in proportion to a few planes."""
+    few = planes[: max(1, len(planes) // 10)]
+    seconds = timed(lambda: [peer(plane) for plane in few]) / len(few) * len(planes)
+    if seconds > SLOW * planes.size:
+        return seconds
+    return timed(lambda: [peer(plane) for plane in planes])
+
+
 def compare(path, batch, rounds):
     """Return the medians of one path on one batch: a row for the table."""
-    X = make_images(BATCHES[batch], path.dtype)
+    X = make_batch(path, batch)
     os.environ["SKLEARN_HISTEQ_ENGINE"] = path.engine
     agree(path, X)
-    planes, peer = X.reshape(-1, *X.shape[2:]), PEERS[path.peer]
-    ours = [HistogramEqualizer(n_jobs=n, **path.params) for n in THREADS]
+    planes, peer = X.reshape(-1, *X.shape[2:]), path.make_peer(X)
+    ours = [path.make(X, n) for n in THREADS]
     times = []
     for _ in range(rounds + 1):
-        times.append([timed(lambda: [peer(plane) for plane in planes])])
+        times.append([time_peer(peer, planes)])
         for equalizer in ours:
             call = partial(fit_then_transform, equalizer, X)
             times[-1].append(statistics.median(timed(call) for _ in range(N_CALLS)))
@@ -278,6 +350,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="one batch, to see that it works")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each comparison")
+    parser.add_argument("--only", default="", help="rows that match, as 'CLAHE uint8'")
     parser.add_argument(
         "--write", action="store_true", help="write docs/performance.md and its plot"
     )
@@ -287,10 +360,15 @@ def main():
 
     print(machine())
     results = {"machine": machine(), "rows": [], "rounds": options.rounds}
+    chosen = [
+        path for path in PATHS + FAMILY if re.search(options.only, f"{path.peer} {path.name}")
+    ]
     for batch in batches:
-        for path in PATHS:
+        for path in (path for path in chosen if batch in path.batches):
             results["rows"].append(compare(path, batch, options.rounds))
             print(_report.line(results["rows"][-1]), flush=True)
+    if options.only:
+        return
     results["limits"] = limits(options.rounds)
     results["cold"] = cold_starts(options.rounds)
     results["growth"] = growth(options.rounds)
