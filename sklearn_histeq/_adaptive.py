@@ -7,7 +7,7 @@ import numpy as np
 from . import _engine, _tiles, _transfer, _validation
 from ._base import ImageTransformer
 
-DEFAULT_CLIP_LIMIT = 4.0
+DEFAULT_CLIP_LIMIT = 3.0
 
 
 class AdaptiveHistogramEqualizer(ImageTransformer):
@@ -28,10 +28,11 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     tile_shape : int, tuple of two ints or None, default=None
         Pixels a tile along each axis, or (rows, columns), instead of `n_tiles`. Not with
         convention "opencv".
-    clip_limit : float or None, default=4.0
+    clip_limit : float or None, default=3.0
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
-        bin height (OpenCV's meaning; scikit-image's and MATLAB's is this divided by `n_bins`):
-        at least 1 with "histeq", above 0 with the others. None clips nothing.
+        bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
+        "histeq", above 0 with the others. None clips nothing. The user guide has the measurements
+        behind the default, and what it is in MATLAB.
     n_bins : int, default=256
         Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
         number than the default.

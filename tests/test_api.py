@@ -121,10 +121,19 @@ def test_documents_import_only_what_is_in_all():
 
 def test_documents_spell_the_parameters_as_the_code_does():
     """What stands before "=" in a call of the class, somewhere in the documents, is a parameter."""
-    known = set(HistogramEqualizer().get_params())
-    for path in documents():
-        for call in re.findall(r"HistogramEqualizer\(([^()]*)\)", path.read_text(encoding="utf-8")):
-            assert set(re.findall(r"(\w+)=", call)) <= known, f"{path.name}: {call}"
+    for cls in CLASSES:
+        known = set(inspect.signature(cls).parameters)
+        for path in documents():
+            text = path.read_text(encoding="utf-8")
+            for call in re.findall(rf"\b{cls.__name__}\(([^()]*)\)", text):
+                assert set(re.findall(r"(\w+)=", call)) <= known, f"{path.name}: {call}"
+
+
+@pytest.mark.parametrize("name", ["n_tiles", "clip_limit", "n_bins"])
+def test_the_guide_tells_the_defaults_of_tiles(name):
+    guide = (ROOT / "docs" / "user_guide.md").read_text(encoding="utf-8")
+    default = inspect.signature(sklearn_histeq.AdaptiveHistogramEqualizer).parameters[name].default
+    assert guide.count(f"`{name}={default}`") == 2, "once among its tiles, once beside its peers'"
 
 
 def test_version_is_in_one_place():
@@ -171,6 +180,18 @@ def test_classes_have_numpydoc_sections(cls):
     assert {"Parameters", "Attributes", "See Also", "Notes", "Examples"} <= set(sections)
     assert entries_of(sections["Parameters"]) == list(inspect.signature(cls).parameters)
     assert ">>> " in sections["Examples"]
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+def test_docstrings_tell_the_defaults(cls):
+    parameters = sections_of(cls.__doc__)["Parameters"]
+    told = dict(re.findall(r"^(\w+) :.* default=(.+)$", parameters, re.MULTILINE))
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    assert {name: ast.literal_eval(text) for name, text in told.items()} == defaults
 
 
 @pytest.mark.parametrize("scope", ["image", "dataset"])
