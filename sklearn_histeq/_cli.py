@@ -19,18 +19,19 @@ Shows what histogram equalization does for face recognition.
 Without --data it uses the 200 pictures of 25x25 pixels that come with
 scikit-image (no network needed): faces are told from other things by
 classifiers trained on the pictures as they are and tested on copies under
-another light. That light is simulated: a random gamma, gain and bias for each
-picture.
+other lights. These are simulated: a random gamma, gain and bias for each
+picture, or light that falls from its left or its right.
 
 With --data it recognises people in your own pictures, trained on a random part
 of them and, the harder case, trained on the brightest and tested on the
 darkest.
 
-The three columns are the pictures as they are (raw), each picture minus its
-mean and divided by its standard deviation (standardised, the simple remedy to
-beat), and HistogramEqualizer (equalized). GridSearchCV then tunes that step,
-with "passthrough", no equalization, among its choices. The last thing written
-is a picture: faces before and after, with their histograms and CDFs.
+The columns are the pictures as they are (raw), each picture minus its mean and
+divided by its standard deviation (standardised, the simple remedy to beat),
+HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
+HistogramMatcher (matched). GridSearchCV then chooses among these three, their
+parameters and "passthrough", no equalization. The last thing written is a
+picture: faces before and after, with their histograms and CDFs.
 """
 
 _DATA = """\

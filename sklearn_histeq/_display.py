@@ -23,8 +23,12 @@ _BAR, _LINE, _TEXT, _FRAME = "#9db4c8", "#c8501e", "#333333", "#bbbbbb"
 
 
 def draw_before_after(
-    before: NDArray[Any], after: NDArray[Any], titles: Sequence[str], heading: str
-) -> Figure:
+    before: NDArray[Any],
+    after: NDArray[Any],
+    titles: Sequence[str],
+    heading: str,
+    figure: Any = None,
+) -> Any:
     """Draw pictures before and after equalization, each above its histogram and CDF.
 
     Parameters
@@ -34,15 +38,18 @@ def draw_before_after(
         The same pictures in [0, 1].
     titles : sequence of n str
     heading : str
+    figure : Figure or SubFigure, default=None
+        Where to draw; a figure of its own if None.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib Figure or SubFigure
     """
     from matplotlib.figure import Figure
 
     n = len(before)
-    figure = Figure(figsize=(2.1 * n + 0.9, 8.6), dpi=110, layout="constrained")
+    if figure is None:
+        figure = Figure(figsize=(2.1 * n + 0.9, 8.6), dpi=110, layout="constrained")
     axes = figure.subplots(4, n, squeeze=False, height_ratios=[1.5, 1, 1.5, 1])
     for column in range(n):
         _draw_picture(axes[0, column], before[column], 255, titles[column])

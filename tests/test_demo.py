@@ -15,9 +15,10 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import HistogramEqualizer, _demo
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, _demo
 from sklearn_histeq._demo import _search, run
 from sklearn_histeq._demo._data import DataError
+from sklearn_histeq._demo._figure import draw
 from sklearn_histeq._demo._protocols import (
     BUNDLED,
     PEOPLE,
@@ -81,19 +82,23 @@ def folder(tmp_path):
 
 class TestReport:
     def test_the_table_of_accuracies(self):
-        header = accuracy_header(["raw", "standardised", "equalized"])
+        columns = ["raw", "standardised", "equalized", "tiles", "matched"]
+        header = accuracy_header(columns)
         rows = [
-            accuracy_row("PCA + LDA (linear)", "random part", [[0.5, 0.7], [1, 1], [0.25, 0.25]]),
-            accuracy_row("", "bright to dark", [[0.5], [1], [0.25]]),
+            accuracy_row("random part", [[0.5, 0.7], [1, 1], [0.25, 0.25], [0.5, 0.7], [1, 1]]),
+            accuracy_row("bright to dark", [[0.5], [1], [0.25], [0.5], [1]]),
         ]
-        assert header.split() == ["accuracy", "raw", "standardised", "equalized"]
-        assert re.split(r"\s{2,}", rows[0]) == [
-            "PCA + LDA (linear) random part",
+        assert header.split() == ["accuracy", *columns]
+        assert re.split(r"(?<=\d) (?!±)|  +", rows[0].strip()) == [
+            "random part",
             "0.600 ±0.100",
             "1.000 ±0.000",
             "0.250 ±0.000",
+            "0.600 ±0.100",
+            "1.000 ±0.000",
         ]
-        assert rows[1].split() == ["bright", "to", "dark", "0.500", "1.000", "0.250"]
+        scores = ["0.500", "1.000", "0.250", "0.500", "1.000"]
+        assert rows[1].split() == ["bright", "to", "dark", *scores]
         assert max(map(len, [header, *rows])) <= WIDTH
         points = [
             [m.start() for m in re.finditer(r"\d\.\d", re.sub("±.{5}", " " * 6, row))]
@@ -106,16 +111,20 @@ class TestReport:
         assert mean_and_spread([0.9]).strip() == "0.900"
 
     def test_the_table_of_searches(self):
-        setting = "n_bins=16, output_distribution='normal'"
+        setting = "tiles, clip_limit=None, n_tiles=4"
         rows = [
-            search_header(12),
-            search_row("bright to dark", Choice(0.95, 0.7, 11, setting)),
-            search_row("no search", Choice(None, 0.7, None, "the defaults")),
+            search_header(15, ["other", "side"]),
+            search_row("bright to dark", Choice(0.95, (0.7, 0.6), 11, setting)),
+            search_row("no search", Choice(None, (0.7, 0.6), None, "equalized")),
         ]
-        assert rows[1].split() == ["bright", "to", "dark", "0.950", "0.700", "11", *setting.split()]
-        assert rows[2].split() == ["no", "search", "0.700", "the", "defaults"]
-        assert len({row.index(word) for row, word in zip(rows[1:], ("n_b", "the d"))}) == 1
+        assert rows[0].split()[2:6] == ["valid.", "other", "side", "ties"]
+        scores = ["0.950", "0.700", "0.600", "11"]
+        assert rows[1].split() == ["bright", "to", "dark", *scores, *setting.split()]
+        assert rows[2].split() == ["no", "search", "0.700", "0.600", "equalized"]
+        assert len({row.index(word) for row, word in zip(rows, ("Grid", "tiles", "equal"))}) == 1
         assert rows[1].index("0.700") == rows[2].index("0.700")
+        ends = {rows[0].index("side") + 4, rows[1].index("0.600") + 5}
+        assert len(ends) == 1
         assert max(map(len, rows)) <= WIDTH
 
     def test_no_progress_in_a_pipe(self, capsys):
@@ -184,6 +193,34 @@ class TestFigure:
             assert cdf[-1, 1] == 1
         assert [ax.get_title() for ax in grid[0]] == ["a", "b", "c"]
 
+    def test_the_demos_panels(self, rng):
+        pictures = rng.integers(0, 100, (3, 1, 9, 8)).astype(np.uint8)
+        side_lit = rng.integers(0, 100, (2, 1, 9, 8)).astype(np.uint8)
+        figure = draw(pictures, "under lights", side_lit, n_tiles=2)
+        upper, lower = figure.subfigs
+        assert len(upper.axes) == 12 + 6
+        grid = np.reshape(lower.axes, (3, 2))
+        rows = {
+            "before": side_lit / 255,
+            "one curve": HistogramEqualizer().fit_transform(side_lit),
+            "2 × 2 tiles": AdaptiveHistogramEqualizer(n_tiles=2).fit_transform(side_lit),
+        }
+        for axes, (label, planes) in zip(grid, rows.items(), strict=True):
+            assert axes[0].get_ylabel() == label
+            for ax, plane in zip(axes, planes[:, 0], strict=True):
+                assert_array_equal(ax.images[0].get_array(), plane)
+                assert ax.images[0].get_clim() == (0, 1)
+        means = [round(half.mean()) for half in np.split(side_lit[0, 0], 2, axis=1)]
+        assert grid[0, 0].get_title() == f"mean left {means[0]}, right {means[1]}"
+
+    def test_side_lit_examples_go_from_left_to_right(self, rng):
+        picture = np.full((1, 1, 9, 8), 200, np.uint8)
+        examples = _demo._side_lit_examples(picture, seed=0)[:, 0].astype(float)
+        assert len(examples) == 5
+        tilts = examples[..., 4:].mean(axis=(1, 2)) - examples[..., :4].mean(axis=(1, 2))
+        assert (np.diff(tilts) > 0).all()
+        assert tilts[0] < 0 < tilts[-1]
+
     def test_no_pyplot(self, monkeypatch):
         # pyplot would choose a backend, and might want a display
         monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
@@ -233,10 +270,10 @@ class TestOutput:
 
 @pytest.fixture
 def small_grid(monkeypatch):
-    """Three settings in the place of twelve, for the sake of time."""
+    """Three settings in the place of fifteen, for the sake of time."""
     grid = [{"equalize__convention": ["skimage", "pillow"]}, {"equalize": ["passthrough"]}]
     for module in (_demo, _search):
-        monkeypatch.setattr(module, "SETTINGS", grid)
+        monkeypatch.setattr(module, "settings", lambda n_tiles: grid)
 
 
 @pytest.mark.usefixtures("small_grid")
@@ -252,11 +289,11 @@ class TestRun:
         assert "of the random draws (2)" in " ".join(out.split())
         for name in BUNDLED:
             assert out.count(name) == 2  # in either table
-        assert (
-            len(re.findall(r"^.{19}(same|other) light( +\d\.\d{3} ±\d\.\d{3}){3}$", out, re.M)) == 6
-        )
-        assert len(re.findall(r"^  (same|other) light +\d\.\d+ +\d\.\d+ +\d+  \S", out, re.M)) == 6
-        assert out.count("no search") == 6
+        scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"
+        assert len(re.findall(rf"^ (same|other|side) light{scores}$", out, re.M)) == 9
+        assert len(re.findall(r"^ (same|other) lights?( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
+        assert out.count("no search") == 12
+        assert "AdaptiveHistogramEqualizer(n_tiles=4)" in out
         assert str(output) in out
         with Image.open(output) as figure:
             figure.load()
@@ -301,10 +338,11 @@ class TestRun:
         assert "each person's 20 brightest pictures" in said
         for name in PEOPLE:
             assert out.count(name) == 2
-        assert len(re.findall(r"random part( +\d\.\d{3} ±\d\.\d{3}){3}$", out, re.M)) == 3
-        assert len(re.findall(r"bright to dark( +\d\.\d{3}){3}$", out, re.M)) == 3
+        assert len(re.findall(r"random part( +\d\.\d{3} ±\d\.\d{3}){5}$", out, re.M)) == 3
+        assert len(re.findall(r"bright to dark( +\d\.\d{3}){5}$", out, re.M)) == 3
         assert (
-            len(re.findall(r"^  (random folds|bright to dark) +\d\.\d+ +\d\.\d+", out, re.M)) == 6
+            len(re.findall(r"^ (random folds|bright to dark)( +\d\.\d{3}){2} +\d+  \S", out, re.M))
+            == 6
         )
 
     @pytest.mark.parametrize(
@@ -312,8 +350,8 @@ class TestRun:
         [
             ([2, 2, 2], ["PCA + LDA (linear) is left out", "No tuning"]),
             ([3, 2], ["PCA + LDA (linear) is left out", "No tuning"]),
-            ([4, 4], ["2 random pictures", "GridSearchCV now tunes"]),
-            ([9, 5, 2], ["1 to 4 random pictures", "GridSearchCV now tunes"]),
+            ([4, 4], ["2 random pictures", "GridSearchCV now chooses"]),
+            ([9, 5, 2], ["1 to 4 random pictures", "GridSearchCV now chooses"]),
             ([60, 4, 1], ["2 to 10 random pictures", "Left out: people with a single picture (1)"]),
         ],
     )

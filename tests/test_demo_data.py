@@ -11,7 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from sklearn_histeq._demo import _data
-from sklearn_histeq._demo._data import DataError, bundled_faces, read_faces, relight
+from sklearn_histeq._demo._data import (
+    DataError,
+    bundled_faces,
+    light_from_side,
+    read_faces,
+    relight,
+)
 
 
 @pytest.fixture
@@ -75,6 +81,38 @@ class TestRelight:
         assert middle.min() < 0.3
         assert middle.max() > 0.7
         assert_array_equal(levels[0].ravel(), np.arange(256))
+
+
+class TestLightFromSide:
+    @pytest.fixture
+    def copies(self):
+        white = np.full((200, 1, 4, 26), 255, dtype=np.uint8)
+        return light_from_side(white, np.random.default_rng(0))[:, 0].astype(int)
+
+    def test_it_fades_evenly_from_one_side_to_the_other(self, copies):
+        rows = np.where((copies[:, :1, 0] == 255)[..., None], copies, copies[..., ::-1])
+        assert (rows == rows[:, :1]).all()  # alike from top to bottom
+        assert (rows[:, 0, 0] == 255).all()  # in full on the one side
+        shares = rows[:, 0, -1] / 255
+        assert shares.min() < 0.02
+        assert 0.28 < shares.max() <= 0.302
+        even = np.linspace(rows[:, 0, 0], rows[:, 0, -1], 26, axis=1)
+        assert_allclose(rows[:, 0], even, atol=1.01)  # rounded, and its end too
+
+    def test_it_falls_from_the_left_or_the_right_by_chance(self, copies):
+        from_left = (copies[:, 0, 0] == 255).mean()
+        assert 0.35 < from_left < 0.65
+
+    def test_the_seed_decides_and_the_original_stays(self):
+        pictures = np.random.default_rng(0).integers(0, 256, (5, 1, 6, 7)).astype(np.uint8)
+        kept = pictures.copy()
+        first, again, other = (
+            light_from_side(pictures, np.random.default_rng(s)) for s in (1, 1, 2)
+        )
+        assert first.dtype == np.uint8
+        assert_array_equal(first, again)
+        assert (first != other).any()
+        assert_array_equal(pictures, kept)
 
 
 class TestNpz:

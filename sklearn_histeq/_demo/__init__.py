@@ -3,21 +3,30 @@
 It uses the package as anybody would, through its public names, and says all that it does to the
 pictures. The honest baseline, standardised pictures, stands beside every figure. The rooms:
 `_data` reads and relights, `_protocols` splits and trains, `_search` tunes,
-`_report` prints, and `_display` draws.
+`_report` prints, and `_figure` draws.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import HistogramEqualizer
-from sklearn_histeq._demo._data import DataError, Faces, bundled_faces, read_faces, relight
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq._demo._data import (
+    DataError,
+    Faces,
+    bundled_faces,
+    light_from_side,
+    read_faces,
+    relight,
+)
+from sklearn_histeq._demo._figure import draw
 from sklearn_histeq._demo._protocols import (
     BUNDLED,
     PEOPLE,
@@ -30,6 +39,7 @@ from sklearn_histeq._demo._protocols import (
     feasible,
     random_trials,
     steps,
+    tiles_for,
 )
 from sklearn_histeq._demo._report import (
     Report,
@@ -39,16 +49,16 @@ from sklearn_histeq._demo._report import (
     search_row,
 )
 from sklearn_histeq._demo._search import (
-    SETTINGS,
     Problem,
     darker,
     relit,
     same_light,
     search,
+    settings,
     several_each,
     untuned,
 )
-from sklearn_histeq._display import draw_before_after, save_png
+from sklearn_histeq._display import save_png
 
 _SIGNATURE = "sklearn-histeq demo"  # kept in the figure's file, to know it again
 _EXAMPLE = 15  # a bundled face that is easy to make out at 25x25
@@ -90,9 +100,12 @@ def run(
             faces = _people(report, data, repeats or 5, seed, n_jobs)
     report.line()
     if data is None:
-        _draw(report, _relit_examples(faces, seed), "under simulated lights", output)
+        even, lights = faces.pictures[_EXAMPLE : _EXAMPLE + 1], "under simulated lights"
+        pictures = _relit_examples(even, seed)
     else:
-        _draw(report, _darker_examples(faces), "under different lights", output)
+        pictures, lights = _darker_examples(faces), "under different lights"
+        even = pictures[:1]
+    _draw(report, pictures, lights, _side_lit_examples(even, seed), output)
     report.line(f"{report.seconds():.0f} seconds in all.")
 
 
@@ -102,15 +115,16 @@ def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int |
     report.paragraph(
         "Faces or not: 100 faces and 100 other things, 25x25 pixels, from skimage.data.lfw_subset."
         " Trained on half of them as they are; tested on the other half as they are (same light)"
-        " and as copies under another light, which is simulated: each copy with a random gamma"
-        " (1/e to e), gain (.4 to 1) and bias that clips nothing."
+        " and as copies in two kinds of simulated light. Other light: each copy with a random gamma"
+        " (1/e to e), gain (.4 to 1) and bias that clips nothing. Side light: it falls from the"
+        " left or the right, and fades evenly to a random share (0 to .3) on the far side."
         f" Mean ± standard deviation of the random draws ({repeats})."
     )
     trials = bundled_trials(faces, repeats, seed)
-    _compare(report, BUNDLED, [trials])
+    _compare(report, BUNDLED, [trials], tiles_for(faces.pictures))
     train, tests = trials[0]
-    problems = {"same light": same_light(train, 5, seed), "other light": relit(train, 5, seed)}
-    trial = Trial(train, {"'other light', first draw": tests["other light"]})
+    problems = {"same light": same_light(train, 5, seed), "other lights": relit(train, 5, seed)}
+    trial = Trial(train, {"other": tests["other light"], "side": tests["side light"]})
     _tune(report, BUNDLED, problems, trial, n_jobs)
     return faces
 
@@ -133,7 +147,7 @@ def _people(report: Report, data: Path, repeats: int, seed: int, n_jobs: int | N
     makers = feasible(PEOPLE, n_fewest)
     for name in PEOPLE.keys() - makers.keys():
         report.paragraph(f"{name} is left out: it needs two training pictures of each person.")
-    _compare(report, makers, [draws, [harder]])
+    _compare(report, makers, [draws, [harder]], tiles_for(faces.pictures))
     _tune_people(report, harder, seed, n_jobs)
     return faces
 
@@ -145,24 +159,32 @@ def _per_person(part: Part) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _compare(report: Report, makers: dict[str, Maker], groups: list[list[Trial]]) -> None:
+def _compare(
+    report: Report, makers: dict[str, Maker], groups: list[list[Trial]], n_tiles: int
+) -> None:
     """Print the table of accuracies, a line as soon as it is known."""
+    columns = steps(n_tiles)
     report.line()
-    report.line(accuracy_header(list(steps())))
+    report.paragraph(
+        "Raw: the pictures as they are. Standardised: each minus its mean, divided by its standard"
+        " deviation. Equalized: HistogramEqualizer(). Tiles: AdaptiveHistogramEqualizer(n_tiles="
+        f"{n_tiles}). Matched: HistogramMatcher(), to the mean of the training pictures."
+    )
+    report.line()
+    report.line(accuracy_header(list(columns)))
     for name, maker in makers.items():
-        label = name  # on the first line of a classifier only
+        report.line(name)
         for trials in groups:
-            for part, scores in _accuracies(report, name, maker, trials).items():
-                report.line(accuracy_row(label, part, scores))
-                label = ""
+            for part, scores in _accuracies(report, name, maker, trials, columns).items():
+                report.line(accuracy_row(part, scores))
 
 
 def _accuracies(
-    report: Report, name: str, maker: Maker, trials: list[Trial]
+    report: Report, name: str, maker: Maker, trials: list[Trial], columns: dict[str, Any]
 ) -> dict[str, list[list[float]]]:
     """Return the scores of each test part: for each column, those of all draws."""
     found: dict[str, list[list[float]]] = {part: [] for part in trials[0].tests}
-    for column, step in steps().items():
+    for column, step in columns.items():
         for scores in found.values():
             scores.append([])
         for i, trial in enumerate(trials):
@@ -185,7 +207,7 @@ def _tune_people(report: Report, harder: Trial, seed: int, n_jobs: int | None) -
         "bright to dark": darker(part),
     }
     n_fewest = min(problem.n_fewest() for problem in problems.values())
-    trial = Trial(harder.train, {"'bright to dark'": harder.tests["bright to dark"]})
+    trial = Trial(harder.train, {"dark": harder.tests["bright to dark"]})
     _tune(report, feasible(PEOPLE, n_fewest), problems, trial, n_jobs)
 
 
@@ -197,32 +219,51 @@ def _tune(
     n_jobs: int | None,
 ) -> None:
     """Print what GridSearchCV chooses for each classifier, and how well that does."""
-    n_settings = len(ParameterGrid(SETTINGS))
-    (tested_on, test), *_ = trial.tests.items()
+    tests, n_tiles = list(trial.tests.values()), tiles_for(trial.train.pictures)
+    n_settings = len(ParameterGrid(settings(n_tiles)))
     report.line()
     report.paragraph(
-        "GridSearchCV now tunes the first step: n_bins, convention, output_distribution, or"
-        ' "passthrough", no equalization. Inner cross-validation cannot see a change of light that'
-        " it is not given, so the search runs twice: on folds of the training part as it is, and on"
-        " folds trained in one light and validated in another. Either choice stands as it is."
-        f" Valid.: accuracy in that validation. Tested: on {tested_on}, as above. Ties: other"
-        " settings that validated as well; the first is chosen, and the defaults come first."
+        "GridSearchCV now chooses the first step: which of the three, with which parameters, or"
+        ' "passthrough", none. Inner cross-validation cannot see a change of light that it is not'
+        " given, so the search runs twice: on folds of the training part as it is, and on folds"
+        " trained in one light and validated in another. Either choice stands as it is. Valid.:"
+        f" accuracy in that validation. {_listed(trial.tests)}: accuracy of the choice in the test"
+        " above (first draw). Ties: other settings that validated as well; the first is chosen,"
+        " and the defaults come first."
     )
+    untuned_steps = [
+        HistogramEqualizer(),
+        AdaptiveHistogramEqualizer(n_tiles=n_tiles),
+        HistogramMatcher(),
+        "passthrough",
+    ]
     report.line()
-    report.line(search_header(n_settings))
+    report.line(search_header(n_settings, list(trial.tests)))
     for name, maker in makers.items():
         report.line(name)
         for folds, problem in problems.items():
             report.status(f"{name}, {n_settings} settings x {len(problem.folds)} folds, {folds}")
-            report.line(search_row(folds, search(problem, maker, trial.train, test, n_jobs)))
-        for step in (HistogramEqualizer(), "passthrough"):
-            report.line(search_row("no search", untuned(step, maker, trial.train, test)))
+            report.line(search_row(folds, search(problem, maker, trial.train, tests, n_jobs)))
+        for step in untuned_steps:
+            report.line(search_row("no search", untuned(step, maker, trial.train, tests)))
 
 
-def _relit_examples(faces: Faces, seed: int) -> NDArray[np.uint8]:
-    """Choose relit copies of one bundled face, from the brightest to the darkest."""
-    copies = np.repeat(faces.pictures[_EXAMPLE : _EXAMPLE + 1], 50, axis=0)
+def _listed(tests: dict[str, Part]) -> str:
+    """Name the columns of test parts."""
+    return " and ".join(tests).capitalize()
+
+
+def _relit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Choose relit copies of one picture, from the brightest to the darkest."""
+    copies = np.repeat(picture, 50, axis=0)
     return _from_bright_to_dark(relight(copies, np.random.default_rng(seed)))
+
+
+def _side_lit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Choose copies of one picture under simulated light from a side, from left to right."""
+    copies = light_from_side(np.repeat(picture, 50, axis=0), np.random.default_rng(seed))
+    across = np.linspace(-1, 1, copies.shape[-1])
+    return _five_of(copies, (copies * across).mean(axis=(1, 2, 3)))
 
 
 def _darker_examples(faces: Faces) -> NDArray[np.uint8]:
@@ -232,17 +273,25 @@ def _darker_examples(faces: Faces) -> NDArray[np.uint8]:
 
 def _from_bright_to_dark(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Take five pictures, evenly by rank of brightness."""
-    ranked = pictures[np.argsort(-pictures.mean(axis=(1, 2, 3)), kind="stable")]
+    return _five_of(pictures, -pictures.mean(axis=(1, 2, 3)))
+
+
+def _five_of(pictures: NDArray[np.uint8], key: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Take five pictures, evenly by rank of a key."""
+    ranked = pictures[np.argsort(key, kind="stable")]
     return ranked[np.linspace(0, len(ranked) - 1, min(5, len(ranked))).round().astype(int)]
 
 
-def _draw(report: Report, pictures: NDArray[np.uint8], lights: str, output: Path) -> None:
+def _draw(
+    report: Report,
+    pictures: NDArray[np.uint8],
+    lights: str,
+    side_lit: NDArray[np.uint8],
+    output: Path,
+) -> None:
     """Draw pictures before and after, or say what is missing for that."""
-    after = HistogramEqualizer().fit_transform(pictures)
-    titles = [f"mean {picture.mean():.0f} of 255" for picture in pictures]
-    heading = f"One face {lights}, before and after HistogramEqualizer"
     try:
-        figure = draw_before_after(pictures[:, 0], after[:, 0], titles, heading)
+        figure = draw(pictures, lights, side_lit, tiles_for(side_lit))
     except ImportError:
         report.line('No figure: it takes matplotlib; pip install "sklearn-histeq[plot]"')
         return

@@ -69,6 +69,20 @@ def relight(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     return np.rint(255 * (gain * (pictures / 255) ** gamma + bias)).astype(np.uint8)
 
 
+def light_from_side(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return copies of the pictures, each under a simulated light from its left or its right.
+
+    Every intensity is multiplied by the light, which falls evenly from 1 on one side of the picture
+    to a share between 0 and .3 on the other, and is rounded to 8 bits again.
+    """
+    shape = (len(pictures), 1, 1, 1)
+    share = rng.uniform(0, 0.3, shape)
+    across = np.linspace(0, 1, pictures.shape[-1])
+    from_left = rng.integers(0, 2, shape) == 1
+    light = share + (1 - share) * np.where(from_left, across[::-1], across)
+    return np.rint(pictures * light).astype(np.uint8)
+
+
 def read_faces(path: Path, status: Callable[[str], None] = lambda text: None) -> Faces:
     """Read a person's own faces.
 

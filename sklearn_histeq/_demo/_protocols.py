@@ -21,12 +21,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sklearn_histeq import HistogramEqualizer
-from sklearn_histeq._demo._data import Faces, relight
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq._demo._data import Faces, light_from_side, relight
 
 N_PER_CLASS = 50  # bundled pictures of a class for training; the other 50 are for testing
 N_RANDOM = 10  # pictures a person for training, the rest for testing
 N_BRIGHTEST = 20  # pictures a person for training, and as many of the darkest for testing
+MIN_TILE = 4  # pixels that a tile should have along each axis
 
 
 class Part(NamedTuple):
@@ -57,13 +58,23 @@ def standardise_rows(pictures: ArrayLike) -> NDArray[np.float64]:
     return rows / np.where(spread == 0, 1, spread)
 
 
-def steps() -> dict[str, Any]:
+def steps(n_tiles: int) -> dict[str, Any]:
     """Return the first steps to compare, by the names of their columns."""
     return {
         "raw": FunctionTransformer(to_rows),
         "standardised": FunctionTransformer(standardise_rows),
         "equalized": HistogramEqualizer(flatten=True),
+        "tiles": AdaptiveHistogramEqualizer(n_tiles=n_tiles, flatten=True),
+        "matched": HistogramMatcher(flatten=True),
     }
+
+
+def tiles_for(pictures: NDArray[np.uint8]) -> int:
+    """Return the default number of tiles, halved until none of them is too small."""
+    n_tiles: int = AdaptiveHistogramEqualizer().n_tiles
+    while n_tiles > 1 and min(pictures.shape[2:]) < MIN_TILE * n_tiles:
+        n_tiles //= 2
+    return n_tiles
 
 
 # A classifier is made for the number of components that its PCA may have at most: with as many as
@@ -154,13 +165,17 @@ def brightness_split(
 
 
 def bundled_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
-    """Draw half of the pictures for training; test the others as they are and relit."""
+    """Draw half of the pictures for training; test the others as they are and in two lights."""
     trials = []
     for draw in range(repeats):
         rng = np.random.default_rng([seed, draw])
         train, test = (_part(faces, i) for i in random_split(faces.labels, N_PER_CLASS, rng))
-        relit = Part(relight(test.pictures, rng), test.labels)
-        trials.append(Trial(train, {"same light": test, "other light": relit}))
+        tests = {
+            "same light": test,
+            "other light": Part(relight(test.pictures, rng), test.labels),
+            "side light": Part(light_from_side(test.pictures, rng), test.labels),
+        }
+        trials.append(Trial(train, tests))
     return trials
 
 

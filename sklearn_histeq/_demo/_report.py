@@ -17,7 +17,7 @@ import numpy as np
 from sklearn_histeq._demo._search import Choice
 
 WIDTH = 80
-_NAME, _PART, _CELL = 18, 16, 15  # columns of the table of accuracies
+_PART, _CELL = 15, 13  # columns of the table of accuracies
 
 
 class Report:
@@ -69,13 +69,13 @@ class Report:
 def accuracy_header(columns: Sequence[str]) -> str:
     """Return the first line of the table of accuracies."""
     cells = "".join(f"{column:>{_CELL}}" for column in columns)
-    return f"{'accuracy':<{_NAME + _PART}}{cells}"
+    return f"{'accuracy':<{_PART}}{cells}"
 
 
-def accuracy_row(name: str, part: str, scores: Sequence[Sequence[float]]) -> str:
-    """Return a line of the table: a classifier, a test part, and the scores of each column."""
+def accuracy_row(part: str, scores: Sequence[Sequence[float]]) -> str:
+    """Return a line of the table: a test part, and the scores of each column."""
     cells = "".join(f"{mean_and_spread(column):>{_CELL}}" for column in scores)
-    return f"{name:<{_NAME}} {part:<{_PART - 1}}{cells}".rstrip()
+    return f" {part:<{_PART - 1}}{cells}".rstrip()
 
 
 def mean_and_spread(scores: Sequence[float]) -> str:
@@ -85,14 +85,15 @@ def mean_and_spread(scores: Sequence[float]) -> str:
     return f"{np.mean(scores):.3f} ±{np.std(scores):.3f}"
 
 
-def search_header(n_settings: int) -> str:
-    """Return the first line of the table of searches."""
-    settings = f"{n_settings} settings"
-    return f"{settings:<16}{'valid.':>7}{'tested':>8}{'ties':>6}  GridSearchCV's choice"
+def search_header(n_settings: int, tests: Sequence[str]) -> str:
+    """Return the first line of the table of searches, which has a column for each test part."""
+    settings, tested = f"{n_settings} settings", "".join(f"{name:>7}" for name in tests)
+    return f"{settings:<{_PART}}{'valid.':>7}{tested}{'ties':>6}  GridSearchCV's choice"
 
 
 def search_row(folds: str, choice: Choice) -> str:
-    """Return a line of the table: a search's two scores, and the setting that it chose."""
+    """Return a line of the table: a search's scores, and the setting that it chose."""
     validated = "" if choice.validated is None else f"{choice.validated:.3f}"
     n_ties = "" if choice.n_ties is None else choice.n_ties
-    return f"  {folds:<14}{validated:>7}{choice.tested:8.3f}{n_ties:>6}  {choice.setting}"
+    tested = "".join(f"{score:7.3f}" for score in choice.tested)
+    return f" {folds:<{_PART - 1}}{validated:>7}{tested}{n_ties:>6}  {choice.setting}"
