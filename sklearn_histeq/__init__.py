@@ -4,6 +4,7 @@
 # memory, and nested one import deeper its modules cross the end of a chunk thousands of times.
 from . import _base  # noqa: F401
 from ._adaptive import AdaptiveHistogramEqualizer
+from ._display import EqualizationDisplay
 from ._equalize import HistogramEqualizer
 from ._match import HistogramMatcher
 from ._show_versions import show_versions
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaptiveHistogramEqualizer",
+    "EqualizationDisplay",
     "HistogramEqualizer",
     "HistogramMatcher",
     "show_versions",

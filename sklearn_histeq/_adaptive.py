@@ -248,6 +248,15 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
             tiles = np.floor_divide(shape, tiles)
         return int(np.prod(tiles))
 
+    def _tile_edges(self, shape):
+        """Return where tiles begin along rows and columns of planes of a shape; last, their end."""
+        tiles = self._tiles(shape)
+        if self.convention == "histeq":
+            return tuple(map(_tiles.edges, shape, tiles))
+        sides = _tiles.opencv_tile_shape(shape, tiles) if self.convention == "opencv" else tiles
+        # the last tiles of the peers reach beyond the image
+        return tuple(np.append(np.arange(0, n, s), n) for n, s in zip(shape, sides, strict=True))
+
     def _warn(self, images, tiles):
         """Warn, at most once, of tiles that are not what the parameters seem to ask for."""
         shape = images.planes.shape[2:]

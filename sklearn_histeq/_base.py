@@ -38,6 +38,10 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     learns, `_learns`, `_learn` and `_learn_more`; it sees planes alone.
     """
 
+    # The HTML repr links a class to its page, as the pages of the documentation lie to each other.
+    _doc_link_module = "sklearn_histeq"
+    _doc_link_template = "../api/sklearn_histeq.{estimator_name}.html"
+
     # mask travels by metadata routing without the user's asking for it
     __metadata_request__fit = {"mask": True}
     __metadata_request__partial_fit = {"mask": True}

@@ -1,7 +1,7 @@
 """Arrays to figures: pictures before and after, with their histograms and CDFs.
 
 matplotlib is an optional extra, so it is imported when something is drawn and not before. The
-figures are made without pyplot: no window, no state, no display needed.
+demo's figure is made without pyplot: no window, no state, no display needed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _layout, _validation
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _N_BARS = 32
 _BAR, _LINE, _TEXT, _FRAME = "#9db4c8", "#c8501e", "#333333", "#bbbbbb"
+_TILES, _MISSING = "#ff9d3b", np.array([0.72, 0.84, 0.95, 1])
+# bars and lines of red, green and blue
+_RGB = [("#e05a4e", "#b3261a"), ("#58b368", "#1f7a33"), ("#5b8ee6", "#1f4fae")]
 
 
 def draw_before_after(
@@ -99,3 +104,426 @@ def save_png(figure: Figure, path: Path, software: str) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+class EqualizationDisplay:
+    """Images before and after equalization, with their histograms and CDFs.
+
+    Make one with :meth:`from_estimator` or :meth:`from_images`, which draw it, too. It draws a row
+    an image: the image before and after, then its histogram (bars) and CDF (line) before and after.
+    Equalized, bars are level and the line is straight.
+
+    All images before share one scale of gray, and so do all after, so that dark images look dark:
+    0 to 1 for floats in that range, 0 to 255 for other values in that range, else a power of two
+    for integers and the images' own range for floats.
+
+    Parameters
+    ----------
+    before : ndarray of shape (n, n_channels, height, width)
+        Images before, with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
+    after : ndarray of shape (n, n_channels, height, width)
+        The same images after; their number of channels may be another.
+    color : {"channels", "value"}, default="channels"
+        What the histograms of colour images show: red, green and blue, or v = max(R, G, B).
+    mask : ndarray of bool, shape (n, height, width), or None, default=None
+        The pixels that the histograms count. None: all but NaN.
+    tile_edges : tuple of two ndarrays, or None, default=None
+        Where tiles begin along the rows and along the columns, and where the last ends.
+
+    Attributes
+    ----------
+    ax_ : ndarray of shape (n, 4), of matplotlib Axes
+        Those drawn to, a row an image.
+    figure_ : matplotlib Figure
+        The figure drawn to.
+
+    See Also
+    --------
+    HistogramEqualizer : One transfer function an image.
+    AdaptiveHistogramEqualizer : One a tile.
+    HistogramMatcher : To the histogram of a reference.
+
+    Notes
+    -----
+    matplotlib is imported when something is drawn, and not before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_histeq import EqualizationDisplay, HistogramEqualizer
+    >>> X = np.random.default_rng(0).integers(0, 100, size=(8, 1, 96, 96), dtype=np.uint8)
+    >>> display = EqualizationDisplay.from_estimator(HistogramEqualizer(), X, n_images=2)
+    >>> display.ax_.shape
+    (2, 4)
+    """
+
+    ax_: NDArray[Any]
+    figure_: Any
+
+    def __init__(
+        self,
+        before: NDArray[Any],
+        after: NDArray[Any],
+        *,
+        color: str = "channels",
+        mask: NDArray[np.bool_] | None = None,
+        tile_edges: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    ) -> None:
+        self.before = before
+        self.after = after
+        self.color = color
+        self.mask = mask
+        self.tile_edges = tile_edges
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        n_images: int = 4,
+        mask: Any = None,
+        tile_grid: bool = False,
+        ax: Any = None,
+    ) -> EqualizationDisplay:
+        """Transform the first images of X and draw them before and after.
+
+        Parameters
+        ----------
+        estimator : transformer
+            One of this package's estimators, fitted if it learns, or a Pipeline that turns images
+            into images (or rows) of the same size.
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images, laid out as the estimator's `channel_axis` and `image_shape` say; a Pipeline's,
+            as its first step's.
+        n_images : int, default=4
+            How many images are drawn, at most.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            True where a pixel counts. None: all do.
+        tile_grid : bool, default=False
+            Draw the tiles of an AdaptiveHistogramEqualizer over its images.
+        ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
+            Where to draw, as for :meth:`plot`.
+
+        Returns
+        -------
+        display : EqualizationDisplay
+            The display, drawn.
+        """
+        _check_n_images(n_images)
+        X, mask = X[:n_images], None if mask is None else mask[:n_images]
+        words = {} if mask is None else {"mask": mask}
+        layout = _layout_of(estimator)
+        color = layout.pop("color")
+        before = _planes("X", X, **layout)
+        after = _planes_after(before, X, estimator.transform(X, **words), **layout)
+        edges = getattr(estimator, "_tile_edges", None)
+        display = cls(
+            before,
+            after,
+            color=color,
+            mask=_mask_of(before, mask),
+            tile_edges=None if edges is None else edges(before.shape[2:]),
+        )
+        return display.plot(ax, tile_grid=tile_grid)
+
+    @classmethod
+    def from_images(
+        cls,
+        before: Any,
+        after: Any,
+        *,
+        n_images: int = 4,
+        channel_axis: int = 1,
+        image_shape: Sequence[int] | None = None,
+        color: str = "channels",
+        mask: Any = None,
+        ax: Any = None,
+    ) -> EqualizationDisplay:
+        """Draw the first of images that are there before and after, wherever they come from.
+
+        Parameters
+        ----------
+        before : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images before.
+        after : array-like
+            The same images after, laid out as those before, or one flattened image a row.
+        n_images : int, default=4
+            How many images are drawn, at most.
+        channel_axis : {1, -1}, default=1
+            Where 4-D images have their channels.
+        image_shape : tuple of 2 or 3 ints or None, default=None
+            Geometry of rows.
+        color : {"channels", "value"}, default="channels"
+            What the histograms of colour images show: red, green and blue, or v = max(R, G, B).
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            The pixels that the histograms count. None: all but NaN.
+        ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
+            Where to draw, as for :meth:`plot`.
+
+        Returns
+        -------
+        display : EqualizationDisplay
+            The display, drawn.
+        """
+        _check_n_images(n_images)
+        _validation.check_choice("color", color, _validation.COLORS)
+        X = before[:n_images]
+        planes = _planes("before", X, channel_axis, image_shape)
+        planes_after = _planes_after(planes, X, after[:n_images], channel_axis, image_shape)
+        counted = _mask_of(planes, None if mask is None else mask[:n_images])
+        return cls(planes, planes_after, color=color, mask=counted).plot(ax)
+
+    def plot(self, ax: Any = None, *, tile_grid: bool = False) -> EqualizationDisplay:
+        """Draw the display; drawing it again gives the same.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
+            Where to draw. One Axes is divided, and what was drawn there before is removed. None: a
+            new figure.
+        tile_grid : bool, default=False
+            Draw the tiles of an AdaptiveHistogramEqualizer over its images.
+
+        Returns
+        -------
+        display : EqualizationDisplay
+            The display itself.
+        """
+        if tile_grid and self.tile_edges is None:
+            raise ValueError(
+                "tile_grid=True, but expected False: there are no tiles, which only "
+                "from_estimator with an AdaptiveHistogramEqualizer has."
+            )
+        self.ax_ = self._axes(ax)
+        self.figure_ = self.ax_[0, 0].get_figure()
+        edges = self.tile_edges if tile_grid else None
+        for column, images in enumerate((self.before, self.after)):
+            scale = _gray_scale(images)
+            for row, image in enumerate(images):
+                _draw_image(self.ax_[row, column], image, scale, edges)
+                mask = None if self.mask is None else self.mask[row]
+                _draw_curves(self.ax_[row, column + 2], image, scale, mask, self.color)
+        _label(self.ax_)
+        return self
+
+    def _axes(self, ax: Any) -> NDArray[Any]:
+        """Return the (n, 4) empty Axes to draw to."""
+        n, _, height, width = self.before.shape
+        aspect = min(max(width / height, 0.6), 1.8)
+        ratios = [aspect, aspect, 1.4, 1.4]
+        if ax is None:
+            size = (1.9 * sum(ratios) + 0.5, 1.9 * n + 0.4)
+            figure = _pyplot().figure(figsize=size, layout="constrained")
+            return figure.subplots(n, 4, squeeze=False, width_ratios=ratios)
+        if np.ndim(ax) == 0:
+            return _divide(ax, n, np.array(ratios) / sum(ratios))
+        if np.shape(ax) not in ((n, 4), (4 * n,)):
+            raise ValueError(
+                f"ax has shape {np.shape(ax)}, but expected one Axes or ({n}, 4): a row an image, "
+                "and in it image and curves, before and after."
+            )
+        axes = np.asarray(ax).reshape(n, 4)
+        for one in axes.flat:
+            one.clear()
+        return axes
+
+
+def _check_n_images(n_images: Any) -> None:
+    """Refuse a number of images that is no integer >= 1."""
+    if not _validation.is_integer(n_images) or n_images < 1:
+        raise ValueError(f"n_images={n_images!r}, but expected an integer >= 1.")
+
+
+def _layout_of(estimator: Any) -> dict[str, Any]:
+    """Return how an estimator, or a Pipeline's first step, takes its images to be laid out."""
+    steps = getattr(estimator, "steps", None)
+    first = steps[0][1] if steps else estimator
+    defaults = {"channel_axis": 1, "image_shape": None, "color": "channels"}
+    return {name: getattr(first, name, default) for name, default in defaults.items()}
+
+
+def _checked(name: str, X: Any) -> NDArray[Any]:
+    """Return an array of images, of whatever library it is."""
+    is_numpys = isinstance(X, (list, tuple, np.ndarray))
+    X = _validation.check_images(X if is_numpys else np.asarray(X), None)
+    if X.dtype.kind == "f" and np.isinf(X).any():
+        raise ValueError(f"{name} has infinite pixels, but expected finite ones, or NaN.")
+    return X
+
+
+def _planes(
+    name: str, X: Any, channel_axis: int, image_shape: Sequence[int] | None
+) -> NDArray[Any]:
+    """Return images as planes (n, c, h, w) that can be drawn."""
+    _validation.check_channel_axis(channel_axis)
+    _validation.check_image_shape(image_shape)
+    X = _checked(name, X)
+    if X.ndim == 2 and image_shape is None:
+        raise ValueError(
+            f"{name} has shape {X.shape}, rows, with image_shape=None, but expected (height, "
+            "width), to draw the rows as images."
+        )
+    _validation.check_geometry(X, image_shape, channel_axis)
+    planes: NDArray[Any] = _layout.to_planes(X, channel_axis, image_shape)
+    if planes.shape[1] not in (1, 3, 4):
+        raise ValueError(
+            f"{name} has {planes.shape[1]} channels, but expected 1 (gray), 3 (RGB) or 4 (RGBA): "
+            "check channel_axis, or draw one channel, X[:, [0]]."
+        )
+    return planes
+
+
+def _planes_after(
+    before: NDArray[Any], X: Any, after: Any, channel_axis: int, image_shape: Any
+) -> NDArray[Any]:
+    """Return images after as planes; rows take the geometry of the planes before."""
+    after = _checked("after", after)
+    n, _, height, width = before.shape
+    if after.ndim == 2 and after.shape == (n, height * width):
+        after = after.reshape(n, height, width)
+    elif after.ndim == 2:
+        shape = np.shape(X) if np.ndim(X) > 2 else (n, *(image_shape or ()))
+        after = after.reshape(shape) if after.size == np.prod(shape) else after
+    if after.ndim > 2:
+        planes = _planes("after", after, channel_axis, None)
+        if (n, height, width) == (len(planes), *planes.shape[2:]):
+            return planes
+    raise ValueError(
+        f"after has shape {after.shape}, but expected that of the {n} image(s) before, of "
+        f"{height}×{width} pixels. Of a Pipeline, draw the steps that give images: pipeline[:1]."
+    )
+
+
+def _mask_of(before: NDArray[Any], mask: Any) -> NDArray[np.bool_] | None:
+    """Return a mask, (n, h, w), of the shape of the planes before."""
+    n, _, height, width = before.shape
+    if mask is not None and np.ndim(mask) == 2:
+        mask = np.reshape(mask, (-1, height, width))
+    checked: NDArray[np.bool_] | None = _validation.check_mask(mask, (n, height, width))
+    return checked
+
+
+def _gray_scale(images: NDArray[Any]) -> tuple[float, float]:
+    """Return the intensities that are black and white."""
+    if images.dtype == np.bool_:
+        return 0, 1
+    if np.isnan(images).all():  # of integers none is
+        return 0, 1
+    low, high = float(np.nanmin(images)), float(np.nanmax(images))
+    if images.dtype.kind == "f" and low >= 0 and high <= 255:
+        return 0, 1 if high <= 1 else 255
+    if images.dtype.kind == "f":
+        return low, high if high > low else low + 1
+    return min(low, 0), max(2.0 ** np.ceil(np.log2(max(high, 0) + 1)) - 1, 255)
+
+
+def _draw_image(
+    ax: Axes, image: NDArray[Any], scale: tuple[float, float], edges: Sequence[Any] | None
+) -> None:
+    """Draw an image (c, h, w), gray or in colour, missing pixels in blue, and its tiles."""
+    low, high = scale
+    pixels = np.moveaxis(np.clip((image.astype(np.float64) - low) / (high - low), 0, 1), 0, -1)
+    missing = np.isnan(pixels).any(axis=-1, keepdims=True)
+    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if len(image) == 1 else pixels
+    rgb = np.where(missing, _MISSING[: rgb.shape[-1]], rgb)
+    ax.imshow(rgb, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_color(_FRAME)
+    if edges is not None:
+        rows, columns = (axis[1:-1] - 0.5 for axis in edges)
+        ax.hlines(rows, -0.5, image.shape[2] - 0.5, color=_TILES, linewidth=0.7, alpha=0.8)
+        ax.vlines(columns, -0.5, image.shape[1] - 0.5, color=_TILES, linewidth=0.7, alpha=0.8)
+
+
+def _draw_curves(
+    ax: Axes,
+    image: NDArray[Any],
+    scale: tuple[float, float],
+    mask: NDArray[np.bool_] | None,
+    color: str,
+) -> None:
+    """Draw the histogram of an image's counted pixels as bars, and the CDF over it as a line.
+
+    The bars are scaled to the tallest, so that one axis, 0 to 1, serves both, and the Axes need no
+    twin that would be there twice when it is drawn again.
+    """
+    channels, colors = _curves_of(image, color)
+    pixels = [_counted(channel, mask) for channel in channels]
+    bars = [np.histogram(p, _N_BARS, range=scale) for p in pixels]
+    tallest = max(1, *(counts.max() for counts, _ in bars))
+    for p, (counts, edges), (bar, line) in zip(pixels, bars, colors, strict=True):
+        alpha = 1 if len(pixels) == 1 else 0.35
+        ax.stairs(counts / tallest, edges, fill=True, color=bar, alpha=alpha)
+        if p.size:
+            levels, steps = np.unique(p, return_counts=True)
+            cdf = np.cumsum(steps) / p.size
+            points = [scale[0], *levels, scale[1]]
+            ax.step(points, [0, *cdf, 1], where="post", color=line, linewidth=1.3)
+    ax.set(xlim=scale, ylim=(0, 1.04), xticks=scale, yticks=[])
+    first, last = ax.set_xticklabels([_short(value) for value in scale])
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
+    ax.spines[:].set_color(_FRAME)
+
+
+def _curves_of(image: NDArray[Any], color: str) -> tuple[NDArray[Any], Sequence[tuple[str, str]]]:
+    """Return the planes whose histograms are drawn, and the colours of their bars and lines."""
+    if len(image) == 1:
+        return image, [(_BAR, _LINE)]
+    if color == "value":
+        return image[:3].max(axis=0, keepdims=True), [(_BAR, _LINE)]
+    return image[:3], _RGB
+
+
+def _counted(plane: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return the pixels that a histogram counts, as doubles."""
+    pixels = (plane if mask is None else plane[mask]).astype(np.float64).ravel()
+    return pixels[~np.isnan(pixels)]
+
+
+def _short(value: float) -> str:
+    """Return a number as it is if it is whole, else with three digits."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _label(axes: NDArray[Any]) -> None:
+    """Write what the columns are above the first row, and the scale below the last."""
+    titles = ("before", "after", "histogram before", "histogram after")
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=11, color=_TEXT)
+    for ax in axes[:-1, 2:].flat:
+        ax.set_xticklabels([])
+    for ax in axes[:, 2:].flat:
+        ax.tick_params(colors=_TEXT, labelsize=8)
+    for ax in axes[:, 3]:
+        ax.yaxis.tick_right()
+        ax.yaxis.set_label_position("right")
+        ax.set_yticks([0, 1])
+        ax.tick_params(axis="y", colors=_LINE)
+        ax.set_ylabel("CDF", color=_LINE, fontsize=9, labelpad=-4)
+
+
+def _divide(ax: Axes, n: int, shares: NDArray[Any]) -> NDArray[Any]:
+    """Return (n, 4) Axes inside one, which is emptied of whatever was in it."""
+    ax.clear()  # with the Axes inside it, from an earlier time
+    ax.set_axis_off()
+    left = np.cumsum(shares) - shares
+    axes = np.empty((n, 4), dtype=object)
+    for row, column in np.ndindex(n, 4):
+        height = 0.94 / n - 0.02
+        box = (float(left[column]), 1 - (row + 1) / n, float(shares[column]) - 0.02, height)
+        axes[row, column] = ax.inset_axes(box)
+    return axes
+
+
+def _pyplot() -> Any:
+    """Return matplotlib.pyplot, or say what is missing."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "EqualizationDisplay draws with matplotlib, which is not installed: "
+            "pip install matplotlib."
+        ) from error
+    return plt

@@ -22,13 +22,12 @@ CLASSES = [getattr(sklearn_histeq, n) for n in sklearn_histeq.__all__ if n[0].is
 
 # Imports point down this list only; docs/architecture has it, too.
 FLOOR_PLAN = [
-    *("__init__", "_show_versions", "_equalize", "_adaptive", "_match"),
+    *("__init__", "_show_versions", "_display", "_equalize", "_adaptive", "_match"),
     *("_base", "_validation", "_layout", "_color", "_blocks", "_dask"),
     *("_learned", "_engine", "_compiled_adapt", "_compiled_match", "_compiled"),
     *("_reference_adapt", "_reference_match", "_reference"),
     *("_counts", "_quantiles", "_tiles", "_transfer", "_status"),
     "_kernels",
-    "_display",
 ]
 ESTIMATORS = {"_equalize", "_adaptive", "_match"}
 
