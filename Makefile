@@ -18,7 +18,7 @@ SOURCES = $(wildcard sklearn_histeq/*.py sklearn_histeq/*/*.py)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test doctest lint test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
+.PHONY: help demo test doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -33,12 +33,23 @@ test: .venv/installed-tests  ## run all tests
 
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
-		sklearn_histeq $(wildcard README.md docs) $(ARGS)
+		sklearn_histeq $(wildcard README.md docs/*.md) $(ARGS)
 
 lint: .venv/installed-dev  ## run ruff and mypy
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+# The gallery and the reference are made anew each time: what is stale hides what is missing.
+SITE = docs/_build/html
+docs: .venv/installed-docs  ## build the documentation into docs/_build/html
+	rm -rf docs/_build docs/api docs/auto_examples
+	MPLBACKEND=Agg .venv/bin/python -m sphinx -q -W --keep-going -b html docs $(SITE)
+	@echo 'The start page is $(SITE)/index.html.'
+
+test-docs: docs .venv/installed-tests  ## build the documentation and try it in a browser
+	.ci/install_chromium
+	.venv/bin/python -m pytest -p no:cacheprovider docs/test_site.py $(ARGS)
 
 # It is the wheel that is tested: `pytest`, unlike `python -m pytest`, does not look into the checkout.
 test-oldest: .venv-oldest/installed-tests  ## run all tests on the wheel, with the oldest releases
@@ -80,14 +91,14 @@ bench: .venv/installed-tests  ## measure the package beside its peers, write doc
 	.venv/bin/python benchmarks/bench_equalize.py --write $(ARGS)
 
 clean:  ## remove builds and caches
-	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f sklearn_histeq/*.so sklearn_histeq/*.c
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too
 	rm -rf .venv .venv-oldest .venv-wheel
 
-$(addprefix .venv/installed-,plot tests dev): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
+$(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'Installing into .venv; the first time this takes a minute or two.'
 	.venv/bin/python -m pip install -q --editable '.[$*]'
 	@touch $@

@@ -75,7 +75,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         Number of values an image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X is 2-D and has names that are all strings.
 
     See Also
@@ -121,7 +121,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     References
     ----------
     .. [1] K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", in Graphics Gems IV,
-    Academic Press, 1994, pp. 474-485.
+       Academic Press, 1994, pp. 474-485.
 
     Examples
     --------

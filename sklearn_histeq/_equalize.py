@@ -93,7 +93,7 @@ class HistogramEqualizer(ImageTransformer):
         Number of values an image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X is 2-D and has names that are all strings.
     cdf_ : list of ndarray
         The CDF of each channel at its `bin_centers_` (one for `color="value"`). Only with
@@ -130,12 +130,12 @@ class HistogramEqualizer(ImageTransformer):
     References
     ----------
     .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
-    section 3.3.
+       section 3.3.
     .. [2] J. E. Solem, "Programming Computer Vision with Python", O'Reilly, 2012, section 1.3.
     .. [3] E. Parzen, "Quantile Probability and Statistical Data Modeling", Statistical Science
-    19(4), 2004.
+       19(4), 2004.
     .. [4] A. R. Smith, "Color Gamut Transform Pairs", SIGGRAPH 1978 (the hexcone model, whose value
-    is max(R, G, B)).
+       is max(R, G, B)).
 
     Examples
     --------

@@ -60,7 +60,7 @@ class HistogramMatcher(ImageTransformer):
         Number of values an image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X is 2-D and has names that are all strings.
     quantiles_ : ndarray of shape (n_channels, 1024)
         The mean over the training planes of their quantiles: the k-th is a plane's smallest counted
@@ -96,7 +96,7 @@ class HistogramMatcher(ImageTransformer):
     References
     ----------
     .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
-    section 3.3.
+       section 3.3.
 
     Examples
     --------

@@ -1,0 +1,39 @@
+"""
+Colours kept
+============
+
+Equalizing red, green and blue each by itself shifts the hues. `color="value"` equalizes the
+brightest of the three and scales all three alike, so that hue and saturation stay.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from skimage.data import coffee
+
+from sklearn_histeq import EqualizationDisplay, HistogramEqualizer
+
+X = coffee()[np.newaxis, ::2, 100:500:2] // 2  # (1, 200, 200, 3): a dark picture
+
+by_channels = HistogramEqualizer(color="channels", channel_axis=-1)
+by_value = HistogramEqualizer(color="value", channel_axis=-1)
+
+figure, axes = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
+columns = {
+    "before": X[0],
+    'color="channels"': by_channels.fit_transform(X)[0],
+    'color="value"': by_value.fit_transform(X)[0],
+}
+for ax, (title, image) in zip(axes, columns.items(), strict=True):
+    ax.imshow(image)
+    ax.set_title(title)
+    ax.set_axis_off()
+
+# %%
+# With "channels" the three histograms are level:
+
+EqualizationDisplay.from_estimator(by_channels, X)
+
+# %%
+# With "value" that of max(R, G, B) is:
+
+EqualizationDisplay.from_estimator(by_value, X)

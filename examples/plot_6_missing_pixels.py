@@ -1,0 +1,37 @@
+"""
+Pixels that do not count
+========================
+
+A black border around every face takes its share of the grays. Masked, it does not: only the pixels
+of the face are counted.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from skimage.data import lfw_subset
+
+from sklearn_histeq import EqualizationDisplay, HistogramEqualizer
+
+rows, columns = np.mgrid[-1:1:25j, -1:1:25j]
+is_face = (columns / 0.75) ** 2 + rows**2 < 1  # an ellipse, (25, 25)
+X = np.where(is_face, lfw_subset()[[8, 20, 30]] * 0.5, 0)
+mask = np.broadcast_to(is_face, X.shape)  # (3, 25, 25): one for each image
+
+equalizer = HistogramEqualizer()
+figure, axes = plt.subplots(3, 3, figsize=(6, 6.2), layout="constrained")
+pictures = [X, equalizer.fit_transform(X), equalizer.fit_transform(X, mask=mask)]
+for column, (title, images) in enumerate(
+    zip(["before", "all pixels count", "mask=mask"], pictures, strict=True)
+):
+    axes[0, column].set_title(title)
+    for ax, image in zip(axes[:, column], images, strict=True):
+        ax.imshow(image, cmap="gray", vmin=0, vmax=1)
+        ax.set_axis_off()
+
+# %%
+# NaN says the same without a second array, and goes through every tool of scikit-learn: missing
+# pixels are not counted and stay NaN. Here they are drawn in blue.
+
+EqualizationDisplay.from_estimator(
+    equalizer, np.where(is_face, X, np.nan), n_images=2
+)
