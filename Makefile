@@ -35,10 +35,12 @@ doctest: .venv/installed-tests  ## run the examples in docstrings, README and do
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
 		sklearn_histeq $(wildcard README.md docs/*.md) $(ARGS)
 
-lint: .venv/installed-dev  ## run ruff and mypy
+lint: .venv/installed-dev  ## run ruff, mypy and the schemas
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 # The gallery and the reference are made anew each time: what is stale hides what is missing.
 SITE = docs/_build/html
@@ -59,9 +61,19 @@ test-oldest: .venv-oldest/installed-tests  ## run all tests on the wheel, with t
 test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, try it
 	rm -rf build dist .venv-wheel
 	.venv/bin/python -m build --quiet
+	.venv/bin/python -m twine check --strict dist/*
+	.venv/bin/python .ci/check_dist.py
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install -q dist/*.whl
 	env -u SCIPY_ARRAY_API .venv-wheel/bin/python -I .ci/check_wheel.py
+
+# The tests are those of the source archive, the package is the wheel: `pytest` does not look into
+# the directory that it runs in.
+dist: test-wheel  ## build a release into dist/, run all tests on it
+	.venv-wheel/bin/python -m pip install -q "$$(ls dist/*.whl)[tests]"
+	mkdir .venv-wheel/source && tar -xf dist/*.tar.gz -C .venv-wheel/source --strip-components=1
+	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
+		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
 
 # CC=false is a machine without a compiler; stale builds would hide that.
 test-no-compiler: | .venv/bin/python  ## install without a compiler, try it

@@ -1,0 +1,36 @@
+"""Check what is in dist/: one source archive with all that it needs to test itself, one wheel."""
+
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+# of the repository, not of a release
+LEFT_OUT = (".ci/", ".github/", ".gitignore", ".pre-commit-config.yaml")
+
+(archive,) = Path("dist").glob("*.tar.gz")
+(wheel,) = Path("dist").glob("*.whl")
+
+with tarfile.open(archive) as tar:
+    members = [member for member in tar.getmembers() if member.isfile()]
+names = {member.name.split("/", 1)[1] for member in members}
+tracked = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout
+expected = {name for name in tracked.splitlines() if not name.startswith(LEFT_OUT)}
+generated = {name for name in names if "egg-info/" in name} | {"PKG-INFO", "setup.cfg"}
+assert names - generated == expected, sorted((names - generated) ^ expected)
+assert archive.stat().st_size < 5e6, archive.stat().st_size
+
+with zipfile.ZipFile(wheel) as zipped:
+    inside = set(zipped.namelist())
+top = {name.split("/")[0] for name in inside}
+assert {name for name in top if not name.endswith(".dist-info")} == {"sklearn_histeq"}, top
+modules = {name for name in expected if name.startswith("sklearn_histeq/")}
+modules = {name for name in modules if name.endswith((".py", "py.typed"))}
+assert modules <= inside, modules - inside
+others = {name for name in inside - modules if ".dist-info/" not in name}
+assert all(name.startswith("sklearn_histeq/_kernels.") for name in others), others
+assert any(name.endswith((".so", ".pyd")) for name in others), "the kernels were not built"
+assert any(name.endswith("/LICENSE") for name in inside), "no licence"
+print(
+    f"{archive.name} has the {len(expected)} files it should have, {wheel.name} its {len(inside)}."
+)
