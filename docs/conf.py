@@ -35,6 +35,7 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings tell
 numpydoc_show_class_members = False  # _templates/class.rst lists those of this package
 numpydoc_xref_param_type = False
