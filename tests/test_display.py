@@ -289,7 +289,7 @@ def test_pictures_compared(kind, tmp_path):
     if kind == "colour":
         x = np.concatenate([x, x // 2, x[..., ::-1]], axis=1)
     if kind == "tiles":
-        estimator = AdaptiveHistogramEqualizer(n_tiles=4)
+        estimator = AdaptiveHistogramEqualizer(n_tiles=4, clip_limit=4)
     figure, axes = plt.subplots(2, 4, figsize=(6, 3), dpi=80)
     draw(estimator, x, ax=axes, tile_grid=kind == "tiles")
     for ax in axes.flat:
