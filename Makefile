@@ -1,4 +1,5 @@
-# Every target makes the environment it needs, inside the checkout; nothing is installed globally.
+# Every target makes the environment it needs, inside the checkout; nothing is installed globally,
+# but for the browser of `make test-docs`, where it is missing and root runs it.
 # A finished installation leaves a stamp in its environment, so that the next run starts at once.
 #
 # The installations are editable: tests see the code as it stands, and an extension, compiled anew
