@@ -2,7 +2,8 @@
 
 Each command is one function that adds its own parser and names the function that runs it, so that
 a further command is a further function in `_COMMANDS`. Whatever a command needs is imported when
-it runs: ``--help`` and a mistyped option answer at once.
+it runs: ``--help`` and a mistyped option answer at once. The commands for files are those of
+`_files`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
+
+from sklearn_histeq._files._errors import FileError, UsageError
+from sklearn_histeq._files._options import Commands, add_clahe, add_equalize, add_match
 
 _DEMO = """\
 Shows what histogram equalization does for face recognition.
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 2 after an error, 130 after Ctrl-C.
+        The exit status: 0, 1 after an error, 2 for wrong options, 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
@@ -75,19 +80,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `... | head`: the reader has left, and so do we
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except UsageError as error:
+        return _fail(f"error: {error}", status=2)
+    except FileError as error:
+        return _fail(f"error: {error}")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"error: {where}{error.strerror or error}")
+    except MemoryError:
+        return _fail("error: not enough memory")
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells what is wrong in one line, as the commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the options, and leave."""
+        self.exit(2, f"histeq: error: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> _Parser:
     """Build the parser with all commands."""
     from sklearn_histeq import __version__
 
     as_module = Path(sys.argv[0]).name == "__main__.py"
-    parser = argparse.ArgumentParser(
-        prog="python -m sklearn_histeq" if as_module else None,
-        description="Histogram equalization for arrays of images, as scikit-learn estimators.",
+    parser = _Parser(
+        prog="python -m sklearn_histeq" if as_module else "histeq",
+        description="Histogram equalization of image files, by the estimators of sklearn-histeq.",
         epilog="'%(prog)s COMMAND --help' explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"sklearn-histeq {__version__}")
@@ -97,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_demo(commands: Commands) -> None:
     """Add the command ``demo``."""
     demo = commands.add_parser(
         "demo",
@@ -143,7 +162,7 @@ def _run_demo(options: argparse.Namespace) -> int:
     from sklearn_histeq._demo._data import DataError
 
     if options.n_jobs == 0:
-        return _fail("error: --n-jobs 0, but expected a number other than 0")
+        return _fail("error: --n-jobs 0, but expected a number other than 0", status=2)
     try:
         run(
             data=options.data,
@@ -168,12 +187,12 @@ def _at_least(lowest: int) -> Callable[[str], int]:
     return whole_number
 
 
-def _fail(message: str, status: int = 2) -> int:
+def _fail(message: str, status: int = 1) -> int:
     """Say in one line what went wrong, and return the exit status."""
     one_line = " ".join(message.split())
     start = "\n" if status == 130 else ""  # below the ^C and the line that tells the progress
-    print(f"{start}sklearn-histeq: {one_line}", file=sys.stderr)
+    print(f"{start}histeq: {one_line}", file=sys.stderr)
     return status
 
 
-_COMMANDS = (_add_demo,)
+_COMMANDS = (add_equalize, add_clahe, add_match, _add_demo)

@@ -22,12 +22,12 @@ def ran(monkeypatch):
     return asked
 
 
-def fails(capsys, *argv):
-    """Run a command that fails with status 2, and return the one line that it says."""
-    assert main([*map(str, argv)]) == 2
+def fails(capsys, *argv, status=1):
+    """Run a command that fails, and return the one line that it says."""
+    assert main([*map(str, argv)]) == status
     err = capsys.readouterr().err
     assert "Traceback" not in err
-    assert err.startswith("sklearn-histeq: error: ")
+    assert err.startswith("histeq: error: ")
     assert err.count("\n") == 1
     return err.strip()
 
@@ -59,10 +59,13 @@ class TestOptions:
         with pytest.raises(SystemExit) as stop:
             main(argv)
         assert stop.value.code == 2
-        assert words in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert words in err
+        assert err.startswith("histeq: error: ")
+        assert err.count("\n") == 1
 
     def test_no_jobs(self, capsys):
-        assert "--n-jobs 0, but expected" in fails(capsys, "demo", "--n-jobs", 0)
+        assert "--n-jobs 0, but expected" in fails(capsys, "demo", "--n-jobs", 0, status=2)
 
     def test_version(self, capsys):
         with pytest.raises(SystemExit) as stop:
@@ -111,7 +114,7 @@ class TestErrors:
             raise PermissionError(13, "Permission denied", "faces.npz")
 
         monkeypatch.setattr(_demo, "run", run)
-        assert fails(capsys, "demo") == "sklearn-histeq: error: faces.npz: Permission denied"
+        assert fails(capsys, "demo") == "histeq: error: faces.npz: Permission denied"
 
     def test_a_bug_is_not_hidden(self, monkeypatch):
         def run(**options):
@@ -127,7 +130,7 @@ class TestErrors:
 
         monkeypatch.setattr(_demo, "run", run)
         assert main(["demo"]) == 130
-        assert capsys.readouterr().err == "\nsklearn-histeq: interrupted\n"
+        assert capsys.readouterr().err == "\nhisteq: interrupted\n"
 
 
 class TestProcess:
@@ -136,9 +139,9 @@ class TestProcess:
     def test_as_a_module(self):
         command = [sys.executable, "-m", "sklearn_histeq", "demo", "--data", "no/such/file"]
         done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 2
+        assert done.returncode == 1
         assert done.stdout == ""
-        assert done.stderr == "sklearn-histeq: error: no/such/file: no such file or folder\n"
+        assert done.stderr == "histeq: error: no/such/file: no such file or folder\n"
 
     def test_a_reader_that_leaves(self):
         code = (

@@ -1,0 +1,676 @@
+"""The commands for files: what they write, what they keep, and what they leave untouched."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from _helpers import faces
+from PIL import Image
+
+import sklearn_histeq
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import _files as files
+from sklearn_histeq._cli import main
+from sklearn_histeq._files import _npy, _pictures, _progress, _whole
+
+PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
+COMMANDS = ("equalize", "clahe", "match")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def ok(*argv):
+    assert main([*map(str, argv)]) == 0
+
+
+def fails(capsys, *argv, status=1):
+    """Run a command that fails, and return what it says, without the prefix, line by line."""
+    capsys.readouterr()
+    try:
+        found = main([*map(str, argv)])
+    except SystemExit as stop:
+        found = stop.code
+    said = capsys.readouterr().err.splitlines()
+    assert found == status, said
+    assert all(line.startswith("histeq: error: ") for line in said)
+    return [line.removeprefix("histeq: error: ") for line in said]
+
+
+def nothing_unfinished(folder="."):
+    return [name for name in os.listdir(folder) if name.startswith(".")] == []
+
+
+def saved(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def put(name, array, **options):
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def pixels(path):
+    if str(path).endswith(".tif"):
+        return tifffile.imread(path)
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def gray(seed=0, dtype=np.uint8, side=12):
+    return faces(1, 1, side, dtype, seed)[0, 0]
+
+
+def rgb(seed=0, dtype=np.uint8, side=12):
+    return np.moveaxis(faces(1, 3, side, dtype, seed)[0], 0, -1)
+
+
+def equalized(picture, **params):
+    """A picture through the estimator, in its own type."""
+    estimator = HistogramEqualizer(channel_axis=-1, dtype="input", **params)
+    return estimator.transform(picture[None])[0]
+
+
+class TestArrays:
+    @pytest.mark.parametrize("dtype", ["u1", ">u2", "i4", "f4", "f8", "f2", "bool"])
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_the_bytes_are_those_of_saving_by_hand(self, monkeypatch, dtype, order):
+        X = faces(11, 2, dtype=np.dtype(dtype).newbyteorder("=")).astype(dtype)
+        np.save("in.npy", np.asarray(X, order=order))
+        monkeypatch.setattr(_npy, "BLOCK_BYTES", 3 * X[0].size * 8)  # several blocks
+        ok("equalize", "in.npy", "out.npy")
+        assert Path("out.npy").read_bytes() == saved(HistogramEqualizer().transform(X))
+        assert nothing_unfinished()
+
+    @pytest.mark.parametrize("shape", [(6, 64), (6, 8, 8), (6, 3, 8, 8), (6, 8, 8, 3)])
+    def test_every_layout(self, shape):
+        X = np.random.default_rng(0).integers(0, 99, shape).astype("u1")
+        np.save("in.npy", X)
+        axis = -1 if shape[-1] == 3 else 1
+        options = ["--image-shape", "8,8"] if len(shape) == 2 else []
+        ok("equalize", "in.npy", "out.npy", "--channel-axis", axis, *options)
+        expected = HistogramEqualizer(channel_axis=axis).transform(X)
+        assert Path("out.npy").read_bytes() == saved(expected)
+
+    def test_the_options_are_the_parameters(self):
+        X = faces(4, 3, 16)
+        np.save("in.npy", X)
+        ok("clahe", "in.npy", "out.npy", "--n-tiles", "2,4", "--clip-limit", "none",
+           "--n-bins", 32, "--color", "value", "--dtype", "uint16", "--n-jobs", 2)  # fmt: skip
+        clahe = AdaptiveHistogramEqualizer(
+            n_tiles=(2, 4), clip_limit=None, n_bins=32, color="value", dtype="uint16"
+        )
+        assert Path("out.npy").read_bytes() == saved(clahe.transform(X))
+
+    @pytest.mark.parametrize("dtype", ["u1", "f4"])
+    @pytest.mark.parametrize(
+        ("command", "estimator"),
+        [
+            (["equalize", "--scope", "dataset"], HistogramEqualizer(scope="dataset")),
+            (["match"], HistogramMatcher()),
+        ],
+    )
+    def test_learning_in_blocks_is_learning_from_all(self, monkeypatch, command, estimator, dtype):
+        X, train = faces(9, dtype=dtype), faces(13, dtype=dtype, seed=1)
+        np.save("in.npy", X)
+        np.save("train.npy", train)
+        monkeypatch.setattr(_npy, "BLOCK_BYTES", 2 * X[0].size * 8)
+        name, *options = command
+        ok(name, "in.npy", "own.npy", *options)
+        ok(name, "in.npy", "out.npy", *options, "--fit", "train.npy")
+        assert Path("own.npy").read_bytes() == saved(estimator.fit_transform(X))
+        assert Path("out.npy").read_bytes() == saved(estimator.fit(train).transform(X))
+
+    def test_a_reference_is_an_array_or_a_picture(self):
+        X, reference = faces(4, 3), rgb(5)
+        np.save("in.npy", X)
+        np.save("reference.npy", np.moveaxis(reference, -1, 0))
+        put("reference.png", reference)
+        ok("match", "in.npy", "a.npy", "--reference", "reference.npy")
+        ok("match", "in.npy", "b.npy", "--reference", "reference.png")
+        expected = HistogramMatcher(reference=np.moveaxis(reference, -1, 0)).transform(X)
+        assert Path("a.npy").read_bytes() == Path("b.npy").read_bytes() == saved(expected)
+
+    def test_in_may_be_out(self):
+        X = faces(4)
+        np.save("in.npy", X)
+        ok("equalize", "in.npy", "in.npy", "--overwrite")
+        assert Path("in.npy").read_bytes() == saved(HistogramEqualizer().transform(X))
+
+    def test_errors_name_images_by_their_number_in_the_file(self, monkeypatch, capsys):
+        X = faces(9, dtype="f4")
+        X[[5, 6], 0, 0, 0] = np.inf  # in two blocks, of which the second is not reached
+        np.save("in.npy", X)
+        monkeypatch.setattr(_npy, "BLOCK_BYTES", 2 * X[0].size * 8)
+        (said,) = fails(capsys, "equalize", "in.npy", "out.npy")
+        assert "in.npy: X contains infinity (inf) in image(s) 5, but" in said
+        assert os.listdir() == ["in.npy"]
+
+    @pytest.mark.parametrize(
+        ("array", "words"),
+        [
+            (np.array([{}, 1], dtype=object), "holds Python objects"),
+            (np.zeros((2, 3, 3), complex), "dtype complex128, but expected real numbers"),
+            (np.array([["a", "b"]]), "dtype <U1, but expected real numbers"),
+            (np.zeros(5), "has shape (5,), but expected images"),
+            (np.zeros((0, 3, 3)), "has shape (0, 3, 3), but expected images"),
+        ],
+    )
+    def test_what_holds_no_images(self, capsys, array, words):
+        np.save("in.npy", array)
+        (said,) = fails(capsys, "equalize", "in.npy", "out.npy")
+        assert words in said
+        assert os.listdir() == ["in.npy"]
+
+    def test_a_file_cut_short(self, capsys):
+        whole = saved(faces(4))
+        Path("in.npy").write_bytes(whole[:-1])
+        (said,) = fails(capsys, "equalize", "in.npy", "out.npy")
+        assert f"has {len(whole) - 1} bytes, but its header promises {len(whole)}" in said
+        Path("in.npy").write_bytes(b"hello")
+        (said,) = fails(capsys, "equalize", "in.npy", "out.npy")
+        assert "no .npy file that can be read" in said
+
+    def test_memory_does_not_grow_with_the_images(self):
+        """128 MiB in and 1 GiB out, in an address space that cannot hold the output."""
+        limit = 700 * 2**20
+        with open("in.npy", "wb") as file:
+            file.write(saved(np.zeros((0, 512, 512), "u1")).replace(b"(0, 512, 512)", b"(512, 512, 512)", 1)[:128])  # noqa: E501  # fmt: skip
+            file.truncate(128 + 512**3)
+        code = (
+            "import resource, sys; from sklearn_histeq._cli import main;"
+            "status = main(sys.argv[1:]);"
+            "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        argv = ["equalize", "in.npy", "out.npy", "--dtype", "uint8", "--convention", "opencv"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *argv],
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )
+        assert done.stderr == ""
+        assert done.stdout.startswith("0 ")
+        assert os.path.getsize("out.npy") == 128 + 512**3
+
+
+class TestPictures:
+    @pytest.mark.parametrize(
+        ("name", "picture"),
+        [
+            ("a.png", gray()),
+            ("a.png", gray(dtype=np.uint16)),
+            ("a.png", rgb()),
+            ("a.bmp", gray()),
+            ("a.bmp", rgb()),
+            ("a.pgm", gray()),
+            ("a.pgm", gray(dtype=np.uint16)),
+            ("a.ppm", rgb()),
+            ("a.tif", gray()),
+        ],
+    )
+    def test_depth_and_format_stay(self, name, picture):
+        with Image.open(put("in/" + name, picture)) as image:
+            before = image.mode, image.format
+        ok("equalize", "in", "out")
+        with Image.open("out/" + name) as image:
+            assert (image.mode, image.format) == before
+        np.testing.assert_array_equal(pixels("out/" + name), equalized(picture))
+
+    @pytest.mark.parametrize("alpha", [False, True])
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+    def test_deep_tiff(self, dtype, compression, alpha):
+        picture = rgb(dtype=dtype)
+        full = np.dstack([picture, gray(3, dtype)]) if alpha else picture
+        options = {"compression": compression, "description": "seen"}
+        if alpha:
+            options["extrasamples"] = ["unassalpha"]
+        os.mkdir("in")
+        tifffile.imwrite("in/a.tif", full, photometric="rgb", **options)
+        ok("equalize", "in", "out")
+        written = tifffile.imread("out/a.tif")
+        assert written.dtype == dtype
+        np.testing.assert_array_equal(written[..., :3], equalized(picture))
+        np.testing.assert_array_equal(written[..., 3:], full[..., 3:])
+        with tifffile.TiffFile("out/a.tif") as tiff:
+            page = tiff.pages[0]
+            assert (page.compression == 1) == (compression is None)
+            assert page.description == "seen"
+
+    def test_all_pages_of_a_tiff(self):
+        os.mkdir("in")
+        pages = [gray(seed, np.uint16, side) for seed, side in enumerate((8, 8, 12))]
+        with tifffile.TiffWriter("in/a.tif") as tiff:
+            for page in pages:
+                tiff.write(page, contiguous=False, metadata=None)
+        ok("equalize", "in", "out")
+        with tifffile.TiffFile("out/a.tif") as tiff:
+            written = [page.asarray() for page in tiff.pages]
+        for actual, page in zip(written, pages, strict=True):
+            np.testing.assert_array_equal(actual, equalized(page))
+
+    def test_white_is_zero(self):
+        os.mkdir("in")
+        tifffile.imwrite("in/a.tif", 255 - gray(), photometric="miniswhite")
+        ok("equalize", "in", "out")
+        np.testing.assert_array_equal(tifffile.imread("out/a.tif"), equalized(gray()))
+
+    def test_a_compression_that_pillow_decodes(self):
+        put("in/a.tif", rgb(), compression="tiff_lzw")
+        ok("equalize", "in", "out")
+        np.testing.assert_array_equal(tifffile.imread("out/a.tif"), equalized(rgb()))
+
+    @pytest.mark.parametrize("color", ["channels", "value"])
+    def test_alpha_stays(self, color):
+        put("in/a.png", np.dstack([rgb(), gray(2)]))
+        put("in/b.png", np.dstack([gray(), gray(2)]))
+        ok("equalize", "in", "out", "--color", color)
+        a, b = pixels("out/a.png"), pixels("out/b.png")
+        np.testing.assert_array_equal(a[..., :3], equalized(rgb(), color=color))
+        np.testing.assert_array_equal(b[..., 0], equalized(gray()))
+        np.testing.assert_array_equal(a[..., 3], gray(2))
+        np.testing.assert_array_equal(b[..., 1], gray(2))
+
+    def test_palettes_and_bits_become_plain(self):
+        os.mkdir("in")
+        Image.fromarray(rgb()).quantize(8).save("in/palette.png")
+        Image.fromarray(gray() > 90).save("in/bit.png")
+        ok("equalize", "in", "out")
+        with Image.open("in/palette.png") as image:
+            colours = np.asarray(image.convert("RGB"))
+        np.testing.assert_array_equal(pixels("out/palette.png"), equalized(colours))
+        bits = (gray() > 90).astype("u1") * np.uint8(255)
+        np.testing.assert_array_equal(pixels("out/bit.png"), equalized(bits))
+
+    def test_jpeg(self):
+        """Near the exact result, and with what was said of it."""
+        exif = Image.Exif()
+        exif[274] = 6  # orientation
+        put("in/a.jpg", rgb(side=64), quality=90, subsampling=1, exif=exif, dpi=(300, 300),
+            icc_profile=b"profile")  # fmt: skip
+        ok("equalize", "in", "out")
+        expected = equalized(pixels("in/a.jpg")).astype(int)
+        with Image.open("out/a.jpg") as image:
+            assert image.format == "JPEG"
+            assert image.getexif()[274] == 6
+            assert image.info["icc_profile"] == b"profile"
+            assert image.info["dpi"] == (300, 300)
+            from PIL import JpegImagePlugin
+
+            assert JpegImagePlugin.get_sampling(image) == 1
+            difference = np.asarray(image)[..., 1] - expected[..., 1]
+        assert np.abs(difference).mean() < 8
+
+    def test_names_and_subfolders(self):
+        for name in ("a.png", "b/c.PNG", "b/d/e.bmp", ".hidden/f.png", "b/.g.png", "notes.txt"):
+            path = Path("in", name)
+            if path.suffix == ".txt":
+                path.write_text("no picture")
+            else:
+                put(path, gray())
+        ok("equalize", "in", "out")
+        written = {str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file()}
+        assert written == {"a.png", "b/c.PNG", "b/d/e.bmp"}
+
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    def test_one_that_cannot_be_read_is_named_and_the_others_done(self, capsys, n_jobs):
+        for i in range(6):
+            put(f"in/{i}.png", gray(i))
+        Path("in/3.png").write_text("no picture")
+        Path("in/4.png").write_bytes(Path("in/4.png").read_bytes()[:60])
+        said = fails(capsys, "equalize", "in", "out", "--n-jobs", n_jobs)
+        assert said[0] == "in/3.png: not a picture, or damaged"
+        assert said[1].startswith("in/4.png: ")
+        assert len(said) == 2
+        assert sorted(os.listdir("out")) == ["0.png", "1.png", "2.png", "5.png"]
+        assert nothing_unfinished()
+
+    def test_none_that_can_be_read(self, capsys):
+        os.mkdir("in")
+        Path("in/a.png").write_text("no picture")
+        assert fails(capsys, "equalize", "in", "out")[-1].endswith("so nothing is written")
+        assert os.listdir() == ["in"]
+
+    def test_bits_are_never_lost_in_silence(self, capsys):
+        os.mkdir("in")
+        header = bytearray(put("in/a.png", rgb()).read_bytes())
+        header[24] = 16
+        Path("in/a.png").write_bytes(header)
+        assert "PNG of 16 bits in more than one channel" in fails(capsys, "equalize", "in", "o")[0]
+
+    def test_one_picture_and_another_format(self, capsys):
+        put("a.png", gray())
+        ok("equalize", "a.png", "b.tif")
+        np.testing.assert_array_equal(tifffile.imread("b.tif"), equalized(gray()))
+        put("c.png", np.dstack([rgb(), gray()]))
+        assert "alpha does not fit into JPEG" in fails(capsys, "equalize", "c.png", "c.jpg")[0]
+        put("d.png", gray(dtype=np.uint16))
+        assert "does not fit into JPEG" in fails(capsys, "equalize", "d.png", "d.jpg")[0]
+        ok("equalize", "d.png", "d.jpg", "--dtype", "uint8")
+        assert nothing_unfinished()
+
+    def test_a_reference_in_the_depth_of_the_picture(self):
+        put("in/8.png", gray(0))
+        put("in/16.png", gray(0).astype("u2") * np.uint16(257))
+        put("reference.png", gray(1))
+        ok("match", "in", "out", "--reference", "reference.png")
+        shallow, deep = pixels("out/8.png"), pixels("out/16.png")
+        expected = HistogramMatcher(reference=gray(1), dtype="input").transform(gray(0)[None])[0]
+        np.testing.assert_array_equal(shallow, expected)
+        np.testing.assert_allclose(deep / 257, shallow, atol=0.51)
+
+    def test_learning_from_a_folder(self, capsys):
+        """Pictures of different sizes; one of another depth has no meaning in what is learned."""
+        train = [gray(i, side=8 + i) for i in range(4)]
+        for i, picture in enumerate(train):
+            put(f"train/{i}.png", picture)
+        put("in/a.png", gray(9))
+        ok("match", "in", "out", "--fit", "train")
+        matcher = HistogramMatcher(dtype="input")
+        for picture in train:
+            matcher.partial_fit(picture[None])
+        np.testing.assert_array_equal(pixels("out/a.png"), matcher.transform(gray(9)[None])[0])
+        put("in/b.png", gray(dtype=np.uint16))
+        (said,) = fails(capsys, "match", "in", "out", "--fit", "train", "--overwrite")
+        assert said == "in/b.png: its type is uint16, but uint8 was learned from"
+        assert os.listdir("out") == ["a.png"]
+
+    def test_what_is_unreadable_is_named_once_when_learning_too(self, capsys):
+        put("in/a.png", gray())
+        Path("in/b.png").write_text("no picture")
+        assert len(fails(capsys, "equalize", "in", "out", "--scope", "dataset")) == 1
+        assert os.listdir("out") == ["a.png"]
+
+
+class TestWholeOrNotAtAll:
+    def test_nothing_is_overwritten_unasked(self, capsys):
+        np.save("in.npy", faces(4))
+        put("in/a.png", gray())
+        for kind in (".npy", ""):
+            ok("equalize", "in" + kind, "out" + kind)
+            (said,) = fails(capsys, "equalize", "in" + kind, "out" + kind, "--n-bins", 4)
+            assert said.endswith("or give --overwrite")
+            ok("equalize", "in" + kind, "out" + kind, "--n-bins", 4, "--overwrite")
+        assert np.load("out.npy").tobytes() == HistogramEqualizer(n_bins=4).transform(faces(4)).tobytes()  # noqa: E501  # fmt: skip
+        np.testing.assert_array_equal(pixels("out/a.png"), equalized(gray(), n_bins=4))
+        assert nothing_unfinished()
+
+    def test_a_folder_of_other_things_is_never_replaced(self, capsys):
+        put("in/a.png", gray())
+        put("out/a.png", gray())
+        Path("out/thesis.txt").write_text("years of work")
+        (said,) = fails(capsys, "equalize", "in", "out", "--overwrite")
+        assert "out holds what would not be written anew (thesis.txt)" in said
+        assert sorted(os.listdir("out")) == ["a.png", "thesis.txt"]
+
+    @pytest.mark.parametrize("out", ["in", "in/out", "."])
+    def test_folders_are_apart(self, capsys, out):
+        put("in/a.png", gray())
+        fails(capsys, "equalize", "in", out, "--overwrite", status=2)
+        assert os.listdir("in") == ["a.png"]
+
+    def test_an_empty_folder_is_no_output(self):
+        put("in/a.png", gray())
+        os.mkdir("out")
+        ok("equalize", "in", "out")
+        assert os.listdir("out") == ["a.png"]
+
+    @pytest.mark.parametrize("source", ["in.npy", "in"])
+    def test_a_full_disk(self, capsys, monkeypatch, source):
+        """On /dev/full every write finds the disk full."""
+        np.save("in.npy", faces(4))
+        put("in/a.png", gray())
+        np.save("out.npy", [1])
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        if source == "in":
+            monkeypatch.setattr(Path, "write_bytes", full)
+        else:
+            genuine = Path.open
+            monkeypatch.setattr(
+                Path, "open", lambda path, mode="r": genuine(Path("/dev/full"), "wb")
+                if mode == "xb" else genuine(path, mode)
+            )  # fmt: skip
+        out = {"in": "out", "in.npy": "out.npy"}[source]
+        (said,) = fails(capsys, "equalize", source, out, "--overwrite")
+        assert said in ("out.npy: No space left on device", "out/a.png: No space left on device")
+        assert sorted(os.listdir()) == ["in", "in.npy", "out.npy"]
+        assert np.load("out.npy").tolist() == [1]
+
+    @pytest.mark.parametrize("source", ["in.npy", "in"])
+    def test_ctrl_c(self, capsys, monkeypatch, source):
+        np.save("in.npy", faces(9))
+        for i in range(9):
+            put(f"in/{i}.png", gray())
+        monkeypatch.setattr(_npy, "BLOCK_BYTES", 2 * 64 * 8)
+        calls = []
+
+        def interrupted(self, X):
+            calls.append(X)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return X
+
+        monkeypatch.setattr(HistogramEqualizer, "transform", interrupted)
+        assert main(["equalize", source, "out.npy" if source == "in.npy" else "out"]) == 130
+        assert capsys.readouterr().err == "\nhisteq: interrupted\n"
+        assert sorted(os.listdir()) == ["in", "in.npy"]
+
+    @pytest.mark.parametrize(
+        ("how", "status"),
+        [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143), (signal.SIGINT, 130)],
+    )
+    def test_a_kill_leaves_what_was_there(self, how, status):
+        np.save("in.npy", faces(9))
+        np.save("out.npy", [1])
+        code = """if True:
+            import sys, time
+            from sklearn_histeq import HistogramEqualizer
+            from sklearn_histeq._cli import main
+            def transform(self, X):
+                print(flush=True)
+                time.sleep(60)
+            HistogramEqualizer.transform = transform
+            sys.exit(main(["equalize", "in.npy", "out.npy", "--overwrite"]))
+        """
+        run = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        with run:
+            run.stdout.readline()
+            run.send_signal(how)
+            assert run.wait() == status
+        assert np.load("out.npy").tolist() == [1]
+        if how != signal.SIGKILL:
+            assert nothing_unfinished()
+
+    def test_a_swap_that_fails_puts_the_old_folder_back(self, capsys, monkeypatch):
+        put("in/a.png", gray())
+        put("out/a.png", gray(1))
+        genuine = os.rename
+
+        def rename(source, target):
+            if str(source).endswith(".part"):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            genuine(source, target)
+
+        monkeypatch.setattr(_whole.os, "rename", rename)
+        assert fails(capsys, "equalize", "in", "out", "--overwrite") == ["out: Input/output error"]
+        np.testing.assert_array_equal(pixels("out/a.png"), gray(1))
+        assert nothing_unfinished()
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("argv", "status", "words"),
+        [
+            ("equalize none.npy out.npy", 1, "none.npy: No such file or directory"),
+            ("equalize in.npy no/out.npy", 1, "there is no folder no to write it into"),
+            ("equalize in.npy folder", 2, "IN is an .npy file, but OUT is folder"),
+            ("equalize a.png out.npy", 2, "expected a name that ends in one of .bmp"),
+            ("equalize a.png folder", 1, "folder is a folder, but expected the name of a file"),
+            ("equalize folder out", 1, "folder: no pictures in this folder"),
+            ("equalize in.npy out.npy --n-bins 0", 2, "n_bins=0, but expected an integer >= 1"),
+            ("equalize in.npy out.npy --n-bins x", 2, "n_bins='x', but expected"),
+            ("equalize a.png b.png --convention x", 2, "convention='x', but expected 'skimage'"),
+            ("clahe a.png b.png --clip-limit .5", 2, "clip_limit=0.5 with convention='histeq'"),
+            ("clahe a.png b.png --n-jobs 0", 2, "n_jobs=0, but expected"),
+            ("clahe a.png b.png --image-shape 2,2", 2, "--image-shape with pictures"),
+            ("equalize in.npy out.npy --fit in.npy", 2, "--fit in.npy without --scope dataset"),
+            ("match in.npy out.npy --fit folder", 2, "expected both .npy, or both pictures"),
+            ("match in.npy out.npy --fit a --reference b", 2, "not allowed with argument"),
+            ("match in.npy out.npy --reference in.npy", 2, "reference has"),
+            ("match in.npy out.npy --reference no.png", 1, "no.png: No such file"),
+            ("equalize in.npy out.npy --plot a.jpg", 2, "expected a name that ends in .png"),
+            ("equalize in.npy out.npy --plot a.png", 1, "a.png exists"),
+            ("equalize in.npy", 2, "the following arguments are required: OUT"),
+            ("equalize in.npy out.npy --n-bin 3", 2, "unrecognized arguments: --n-bin 3"),
+        ],
+    )
+    def test_one_clear_line(self, capsys, argv, status, words):
+        np.save("in.npy", faces(4))
+        put("a.png", gray())
+        os.mkdir("folder")
+        (said,) = fails(capsys, *argv.split(), status=status)
+        assert words in said
+        assert sorted(os.listdir()) == ["a.png", "folder", "in.npy"]
+
+    def test_memory_that_does_not_suffice(self, capsys, monkeypatch):
+        np.save("in.npy", faces(4))
+
+        def transform(self, X):
+            raise MemoryError
+
+        monkeypatch.setattr(HistogramEqualizer, "transform", transform)
+        assert fails(capsys, "equalize", "in.npy", "out.npy") == ["not enough memory"]
+
+    def test_a_bug_is_not_hidden(self, monkeypatch):
+        put("in/a.png", gray())
+
+        def transform(self, X):
+            raise TypeError("a bug")
+
+        monkeypatch.setattr(HistogramEqualizer, "transform", transform)
+        with pytest.raises(TypeError, match="a bug"):
+            main(["equalize", "in", "out"])
+
+    def test_a_warning_is_told_once_and_in_a_line(self, capsys):
+        for i in range(3):
+            put(f"in/{i}.png", gray())
+        ok("clahe", "in", "out", "--n-tiles", 99)
+        said = capsys.readouterr().err
+        assert said.startswith("histeq: warning: n_tiles=99 on images of 12×12 pixels")
+        assert said.count("\n") == 1
+        ok("clahe", "in", "out2", "--n-tiles", 99, "--quiet")
+        assert capsys.readouterr().err == ""
+
+
+class TestProgress:
+    def test_silence_in_a_pipe(self, capsys):
+        np.save("in.npy", faces(4))
+        ok("equalize", "in.npy", "out.npy")
+        assert capsys.readouterr() == ("", "")
+
+    @pytest.mark.parametrize("quiet", [False, True])
+    def test_a_bar_on_a_terminal(self, monkeypatch, quiet):
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        put("in/a.png", gray())
+        ok("equalize", "in", "out", *["--quiet"] * quiet)
+        assert ("1/1 pictures" in terminal.getvalue()) != quiet
+        assert ("MB/s" in terminal.getvalue()) != quiet
+        assert quiet or terminal.getvalue().endswith("\r\033[K")  # and nothing stays of it
+
+    def test_the_line(self):
+        progress = _progress.Progress("equalize", 200, "images", quiet=True)
+        progress.add(50, 30_000_000)
+        assert progress.line(2.0) == (
+            "equalize [######..................]  25%  50/200 images  15 MB/s  6 s left"
+        )
+
+
+HAS_DISPLAY = hasattr(sklearn_histeq, "EqualizationDisplay")
+
+
+@pytest.mark.skipif(not HAS_DISPLAY, reason="EqualizationDisplay is not in the package yet")
+@pytest.mark.parametrize("source", ["in.npy", "in", "in/0.png"])
+def test_plot(source):
+    np.save("in.npy", faces(6))
+    for i in range(6):
+        put(f"in/{i}.png", rgb(i, side=12 + i // 5))
+    out = {"in.npy": "out.npy", "in": "out", "in/0.png": "out.png"}[source]
+    ok("equalize", source, out, "--plot", "figure.png")
+    with Image.open("figure.png") as figure:
+        assert figure.format == "PNG"
+    assert nothing_unfinished()
+
+
+# --- help and its page ----------------------------------------------------------------------------
+
+
+def help_of(capsys, monkeypatch, *command):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["histeq"])
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_the_page_shows_the_help(capsys, monkeypatch, command):
+    """REWRITE_HELP=1 writes what --help says into the page."""
+    text = help_of(capsys, monkeypatch, *command).rstrip()
+    call = " ".join(["histeq", *command, "--help"])
+    shown = f"    $ {call}\n" + "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines())
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("REWRITE_HELP"):
+        old = re.compile(rf"    \$ {re.escape(call)}\n(?:(?:    .*)?\n)*?(?=\n*\S|\Z)")
+        page = old.sub(lambda _: shown + "\n", page)
+        PAGE.write_text(page, encoding="utf-8")
+    assert shown in page
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "estimator"),
+    list(zip(COMMANDS, (HistogramEqualizer, AdaptiveHistogramEqualizer, HistogramMatcher))),
+)
+def test_the_options_bear_the_parameters_names(capsys, monkeypatch, command, estimator):
+    options = set(re.findall(r"^  --([a-z-]+)", help_of(capsys, monkeypatch, command), re.M))
+    parameters = {name.replace("_", "-") for name in estimator().get_params()} - {"flatten"}
+    own = {"overwrite", "quiet", "plot"} | ({"fit"} if command != "clahe" else set())
+    assert options == parameters | own
+
+
+def test_every_format_is_one_of_pillows():
+    Image.init()
+    assert set(_pictures.FORMATS.values()) <= set(Image.SAVE)
+    assert files.FORMATS is _pictures.FORMATS
