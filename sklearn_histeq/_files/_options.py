@@ -103,7 +103,11 @@ _SCALED = "float64, or float32 for images in float32 and float16"
 
 _PARAMETERS = {
     "equalize": [
-        ("--n-bins", "N", "histogram bins, or auto: one a level for integers, 256 for floats"),
+        (
+            "--n-bins",
+            "N",
+            "histogram bins, or auto (default): one a level for integers, 256 for floats",
+        ),
         (
             "--convention",
             "NAME",

@@ -7,7 +7,7 @@ import sys
 import time
 
 _SECONDS_BETWEEN = 0.1
-_BAR = 24
+_BAR = 16  # the line fits into 80 columns
 
 
 class Progress:
