@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -21,7 +22,8 @@ import sklearn_histeq
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
 from sklearn_histeq import _files as files
 from sklearn_histeq._cli import main
-from sklearn_histeq._files import _npy, _pictures, _progress, _whole
+from sklearn_histeq._files import _deep_png, _npy, _pictures, _progress, _whole
+from sklearn_histeq._files._errors import PictureError
 
 PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
 COMMANDS = ("equalize", "clahe", "match")
@@ -347,12 +349,61 @@ class TestPictures:
         assert fails(capsys, "equalize", "in", "out")[-1].endswith("so nothing is written")
         assert os.listdir() == ["in"]
 
-    def test_bits_are_never_lost_in_silence(self, capsys):
+    @pytest.mark.parametrize("row_filter", ["NONE", "SUB", "UP", "AVG", "PAETH"])
+    @pytest.mark.parametrize("n_channels", [3, 4])
+    def test_deep_png(self, n_channels, row_filter):
+        """Pillow has 8 bits only; OpenCV writes what is read, and reads what is written."""
         os.mkdir("in")
-        header = bytearray(put("in/a.png", rgb()).read_bytes())
-        header[24] = 16
-        Path("in/a.png").write_bytes(header)
-        assert "PNG of 16 bits in more than one channel" in fails(capsys, "equalize", "in", "o")[0]
+        picture = np.random.default_rng(0).integers(0, 65536, (9, 14, n_channels)).astype("u2")
+        picture[:5] = np.sort(picture[:5], axis=1)
+        how = getattr(cv2, f"IMWRITE_PNG_FILTER_{row_filter}", None)
+        if how is None:
+            how = getattr(cv2, f"IMWRITE_PNG_{row_filter}_FILTER", 0)
+        cv2.imwrite("in/a.png", picture, [cv2.IMWRITE_PNG_FILTER, how] if how else [])
+        ok("equalize", "in", "out")
+        written = cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED)
+        assert written.dtype == np.uint16
+        np.testing.assert_array_equal(written[..., :3], equalized(picture[..., :3]))
+        np.testing.assert_array_equal(written[..., 3:], picture[..., 3:])
+
+    @pytest.mark.parametrize("row_filter", [0, 1, 2, 3, 4, "all"])
+    def test_every_filter_of_deep_png(self, row_filter):
+        """Filtered here as the specification says, byte by byte."""
+        pixels = np.random.default_rng(1).integers(0, 256, (7, 5, 6)).astype("u1")
+        kinds = [y % 5 if row_filter == "all" else row_filter for y in range(7)]
+        filtered = pixels.copy()
+        for y, x, i in np.ndindex(pixels.shape):
+            a = int(pixels[y, x - 1, i]) if x else 0
+            b = int(pixels[y - 1, x, i]) if y else 0
+            c = int(pixels[y - 1, x - 1, i]) if x and y else 0
+            nearest = min((a, b, c), key=lambda v: abs(a + b - c - v))
+            predicted = (0, a, b, (a + b) // 2, nearest)[kinds[y]]
+            filtered[y, x, i] = (int(pixels[y, x, i]) - predicted) % 256
+        _deep_png._unfilter(np.array(kinds, "u1"), filtered)
+        np.testing.assert_array_equal(filtered, pixels)
+
+    def test_deep_png_keeps_what_is_said(self):
+        extras = {"icc_profile": b"profile", "dpi": (300, 300)}
+        pixels = np.dstack([gray(0, "u2"), gray(1, "u2")])  # gray with alpha
+        os.mkdir("in")
+        Path("in/a.png").write_bytes(_deep_png.encode(pixels, extras))
+        ok("equalize", "in", "out")
+        with Image.open("out/a.png") as image:
+            assert image.info["icc_profile"] == b"profile"
+            assert np.round(image.info["dpi"]).tolist() == [300, 300]
+        written = _deep_png.decode(Path("out/a.png").read_bytes())
+        np.testing.assert_array_equal(written[..., 0], equalized(pixels[..., 0]))
+        np.testing.assert_array_equal(written[..., 1], pixels[..., 1])
+
+    def test_deep_png_that_is_damaged(self, capsys):
+        whole = _deep_png.encode(rgb(dtype="u2"), {})
+        for end, bit in ((-20, 0), (len(whole), 1)):
+            data = bytearray(whole[:end])
+            data[-20] ^= bit
+            with pytest.raises(PictureError, match="damaged"):
+                _deep_png.decode(bytes(data))
+            Path("a.png").write_bytes(data)
+            assert len(fails(capsys, "equalize", "a.png", "b.png")) == 1
 
     def test_one_picture_and_another_format(self, capsys):
         put("a.png", gray())

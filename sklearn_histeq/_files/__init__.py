@@ -2,8 +2,9 @@
 
 They use the package as anybody would, through its public names. The rooms: `_options` has the
 options and their help, `_task` says what is asked for and makes the estimators, `_npy` and
-`_folder` read, transform and write, `_pictures` knows the formats of pictures, `_whole` lets files
-and folders appear whole or not at all, and `_progress` draws the bar.
+`_folder` read, transform and write, `_pictures` knows the formats of pictures and `_deep_png` the
+one that Pillow does not, `_whole` lets files and folders appear whole or not at all, and
+`_progress` draws the bar.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A picture: from a file to arrays and back, with its depth, its alpha and what is said of it.
 
-TIFF goes through tifffile and all else through Pillow, both of which come with scikit-image.
+TIFF goes through tifffile and nearly all else through Pillow, both of which come with scikit-image.
 Nothing is read with fewer bits than the file has.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_histeq._files import _deep_png
 from sklearn_histeq._files._errors import PictureError
 
 FORMATS = {
@@ -32,8 +33,7 @@ FORMATS = {
 JPEG_QUALITY = 95
 
 _WITH_ALPHA = ("PNG", "TIFF", "WEBP")
-_DEEP_GRAY = ("PNG", "PPM")  # 16 bits, but in gray only
-_DEEP_COLOURS = (2, 4, 6)  # PNG's types for RGB, gray with alpha, RGBA
+_DEEP_GRAY = ("PNG", "PPM")  # which have 16 bits in gray; PNG has them in colour, too
 _PLAIN = ("L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _MINISWHITE, _MINISBLACK, _RGB = 0, 1, 2  # TIFF's photometric interpretations
 _TIFF_DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -64,8 +64,11 @@ def read_picture(path: Path) -> Picture:
             start = file.read(32)
         if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return _read_tiff(path)
-        _refuse_deep_colours(start)
-        return _read_pillow(path)
+        picture = _read_pillow(path, only_extras=_deep_png.is_deep(start))
+        if not picture.pages:
+            pixels = _deep_png.decode(path.read_bytes())
+            picture.pages.append(_split(pixels, pixels.shape[-1] != 3))
+        return picture
     except (PictureError, MemoryError):
         raise
     except OSError as error:
@@ -139,17 +142,8 @@ def _join(page: Page) -> NDArray[Any]:
 # Pillow -------------------------------------------------------------------------------------------
 
 
-def _refuse_deep_colours(start: bytes) -> None:
-    """Refuse PNG with 16 bits a colour, half of which Pillow would drop in silence."""
-    if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24] == 16 and start[25] in _DEEP_COLOURS:
-        raise PictureError(
-            "a PNG of 16 bits in more than one channel, half of which would be lost; convert it"
-            " to TIFF, or to 8 bits"
-        )
-
-
-def _read_pillow(path: Path) -> Picture:
-    """Read all but TIFF."""
+def _read_pillow(path: Path, only_extras: bool) -> Picture:
+    """Read all but TIFF, or only what is said of a picture, without pages."""
     from PIL import Image
 
     with Image.open(path) as image:
@@ -160,7 +154,8 @@ def _read_pillow(path: Path) -> Picture:
         n_frames = getattr(image, "n_frames", 1)
         if image.format != "MPO" and n_frames > 1:
             raise PictureError(f"an animation of {n_frames} pictures, but expected one")
-        return Picture([_page_of(image)], format_, _extras(image))
+        pages = [] if only_extras else [_page_of(image)]
+        return Picture(pages, format_, _extras(image))
 
 
 def _known() -> str:
@@ -209,10 +204,11 @@ def _check_fits(picture: Picture, format_: str) -> None:
     if len(picture.pages) > 1:
         raise PictureError(f"{len(picture.pages)} pages do not fit into {format_}; write TIFF")
     colours, alpha = picture.pages[0]
+    is_plain = colours.ndim == 2 and alpha is None
     fits = colours.dtype == np.uint8 or (
-        colours.dtype == np.uint16 and colours.ndim == 2 and format_ in _DEEP_GRAY
+        colours.dtype == np.uint16 and (format_ == "PNG" or (is_plain and format_ in _DEEP_GRAY))
     )
-    if not fits or (alpha is not None and alpha.dtype != np.uint8):
+    if not fits:
         n_channels = (1 if colours.ndim == 2 else 3) + (alpha is not None)
         raise PictureError(
             f"{colours.dtype} in {n_channels} channel(s) does not fit into {format_}; give"
@@ -231,7 +227,11 @@ def _write_pillow(picture: Picture, file: io.BytesIO, format_: str) -> None:
         options.pop("subsampling", None)
     if format_ in ("JPEG", "WEBP"):
         options["quality"] = JPEG_QUALITY
-    Image.fromarray(_join(picture.pages[0])).save(file, format_, **options)
+    pixels = _join(picture.pages[0])
+    if format_ == "PNG" and pixels.dtype == np.uint16 and pixels.ndim == 3:
+        file.write(_deep_png.encode(pixels, options))
+    else:
+        Image.fromarray(pixels).save(file, format_, **options)
 
 
 # TIFF ---------------------------------------------------------------------------------------------
