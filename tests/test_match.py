@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from skimage.exposure import match_histograms
 from sklearn.exceptions import NotFittedError
 
-from sklearn_histeq import HistogramMatcher
+from sklearn_histeq import HistogramMatcher, _quantiles
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -417,7 +419,36 @@ def test_the_state_does_not_grow_and_pickles_small():
         matcher.partial_fit(faces(50, 3, 24, "f8", seed))
         sizes.append(len(pickle.dumps(matcher)))
     assert max(sizes) - min(sizes) < 100  # a counter may take another byte
-    assert max(sizes) < 4 * 3 * 1024 * 8
+    assert max(sizes) < 6 * 3 * 1024 * 8  # the quantiles, and four digits of their sums
+
+
+SPREADS = {"one range": (0, 1), "wide": (-60, 60), "all": (-1060, 1000)}
+
+
+@given(seed=seeds, parts=st.lists(st.integers(0, 12), max_size=4))
+@pytest.mark.parametrize("spread", SPREADS)
+def test_sums_are_exact_in_any_grouping(spread, seed, parts):
+    """The state is the same bit for bit, and the mean is the exact one, rounded once."""
+    rng = np.random.default_rng(seed)
+    quantiles = rng.standard_normal((12, 2, 5))  # (n, c, n_quantiles)
+    quantiles = np.ldexp(quantiles, rng.integers(*SPREADS[spread], (12, 1, 5)))
+    quantiles[rng.random((12, 2)) < 0.2] = np.nan
+    quantiles[0] = 0
+    whole = _quantiles.total(quantiles)
+    cut = np.split(rng.permutation(quantiles), sorted(parts))
+    summed = reduce(_quantiles.add, [_quantiles.total(part) for part in cut])
+    assert summed.first == whole.first
+    assert_same(summed.digits, whole.digits)
+    for c, k in np.ndindex(2, 5):
+        values = [Fraction(v) for v in quantiles[:, c, k].tolist() if v == v]
+        assert _quantiles.mean(whole)[c, k] == float(sum(values) / len(values))
+
+
+def test_sums_of_the_largest_doubles_do_not_overflow():
+    x = np.full((3, 4, 4), np.finfo(float).max)
+    x[:, 0] /= 2
+    quantiles = HistogramMatcher().fit(x).quantiles_
+    assert_same(quantiles, HistogramMatcher().fit(x[:1]).quantiles_)
 
 
 def test_other_sizes_are_served_other_channels_are_not():
