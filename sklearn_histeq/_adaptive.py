@@ -200,7 +200,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     def _check_status(self, status, **words):
         if self.convention != "histeq":
-            _validation.check_peer_status(status, self.convention)
+            _validation.check_peer_status(status, self.convention, words["numbering"])
         super()._check_status(status, **words)
 
     def _own_dtype(self, dtype):

@@ -3,10 +3,12 @@
     X -> _validation -> _layout -> _blocks( engine ) -> _layout -> output
 
 It declares no parameter of its own and reads only the six that all estimators have: color,
-channel_axis, image_shape, flatten, dtype and n_jobs.
+channel_axis, image_shape, flatten, dtype and n_jobs. A dask array goes the same way: it is checked
+by a stand-in, and its chunks go through where dask computes them.
 """
 
-from functools import partial
+import copy
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _blocks, _color, _layout, _status, _transfer, _validation
+from . import _blocks, _color, _dask, _layout, _status, _transfer, _validation
 
 TWO_WAYS_OUT = (
     'Set flatten=True to get one row an image, or call set_output(transform="default") to get the '
@@ -24,11 +26,21 @@ TWO_WAYS_OUT = (
 
 
 class Images(NamedTuple):
-    """Checked input: an array of images, its planes and its mask, all views."""
+    """Checked input: an array of images, its planes and its mask, all views.
+
+    Of a dask array these are stand-ins: zeros of its shape, or of one image of it, without memory.
+    """
 
     X: np.ndarray  # as the user laid it out
     planes: np.ndarray  # (n, c, h, w)
     mask: np.ndarray | None  # (n, h, w)
+    numbering: _validation.Numbering = _validation.Numbering()
+    chunks: _dask.Chunks | None = None  # of a dask array
+
+    @property
+    def n_images(self):
+        """The number of images; that of a dask array may be known only after counting."""
+        return len(self.X) if self.chunks is None else self.chunks.n_images
 
 
 class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -113,7 +125,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_out : ndarray of X's shape, or (n, -1) with flatten=True
-            The transformed images; a data frame of rows where `set_output` asks for one.
+            The transformed images; a data frame of rows where `set_output` asks for one. A lazy
+            dask array where X is one.
 
         Raises
         ------
@@ -127,9 +140,10 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         images = self._check_input(X, mask)
         self._check_as_fitted(X, images)
         self._check_container(images)
-        transform_block = partial(self._transform_block, self._mapping(images))
-        out = self._write_blocks(transform_block, images, self._dtype_out(images.X.dtype))
-        return out.reshape(len(out), -1) if self.flatten else out
+        worker = self._worker(images)
+        transform_block = partial(worker._transform_block, worker._mapping(images))
+        dtype = self._dtype_out(images.X.dtype)
+        return worker._write_blocks(transform_block, images, dtype, self.flatten)
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the output's columns, where the output has columns.
@@ -232,9 +246,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return checked images; reads no pixel."""
         self._check_common_params()
         self._check_params()
+        X, mask, chunks = _dask.stand_in(X, mask)
         X = _validation.check_images(X, self)
         self._check_dtype_in(X.dtype)
-        return self._lay_out(X, mask)
+        images = self._lay_out(X, mask)
+        return images if chunks is None else images._replace(chunks=chunks)
 
     def _lay_out(self, X, mask):
         """Return the planes of a checked array, and its mask."""
@@ -247,9 +263,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return Images(X, planes, mask)
 
     def _check_values(self, images):
-        """Refuse floats in fit that the integer output of transform would refuse."""
+        """Refuse floats in fit that the integer output of transform would refuse.
+
+        Those of a dask array are left to transform: to look for them is a pass over all of it.
+        """
         dtype = self._dtype_out(images.X.dtype)
-        if dtype.kind != "f" and images.X.dtype.kind == "f":
+        if dtype.kind != "f" and images.X.dtype.kind == "f" and images.chunks is None:
 
             def find(part, planes, mask, map_parts):
                 return None, _status.of_values(planes)
@@ -304,6 +323,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         container = config.get("transform") or sklearn.get_config()["transform_output"]
         if container != "default":
             self._check_two_dimensional(images.X.shape[1:])
+            if images.chunks is not None:
+                _validation.refuse_container_of_dask(container)
 
     def _check_two_dimensional(self, shape):
         """Refuse images of a shape where only rows have columns."""
@@ -339,7 +360,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         size = len(images.planes), images.X[0].size
         pairs = _blocks.map_blocks(run, *size, self.n_jobs, needs_memory)
         results, status = zip(*pairs, strict=True)
-        words = {"dtype": None, "mask": images.mask is not None} | words
+        words = {
+            "dtype": None,
+            "mask": images.mask is not None,
+            "numbering": images.numbering,
+        } | words
         self._check_status(np.concatenate(status), **words)
         return results
 
@@ -349,21 +374,32 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return planes, np.zeros(planes.shape[:2], np.uint8)
         return _color.value(planes)
 
-    def _count_blocks(self, function, images, **words):
-        """Call function(planes, mask) on what counts: each channel, or colours' value alone."""
+    def _count_blocks(self, function, images, add, **words):
+        """Return the sum, by add, of function(planes, mask) of what counts in blocks of images.
+
+        That is each channel, or colours' value alone.
+        """
+        if images.chunks is not None:
+            count_chunk = partial(self._worker(images)._count_blocks, function, add=add, **words)
+            return images.chunks.sum(self._reader(images), count_chunk, add)
 
         def count(part, planes, mask, map_parts):
             counted, status = self._counted_planes(planes)
             result, found = function(counted, mask)
             return result, status | found
 
-        return self._map_blocks(count, images, **words)
+        return reduce(add, self._map_blocks(count, images, **words))
 
-    def _write_blocks(self, function, images, dtype):
-        """Return a new array laid out as the images, written by function.
+    def _write_blocks(self, function, images, dtype, flatten=False):
+        """Return a new array laid out as the images, or as rows, written by function.
 
         It is called on blocks, as function(planes, mask, out, map_parts).
         """
+        if images.chunks is not None:
+            shape = images.X.shape[1:]
+            write_chunk = partial(self._write_blocks, function, dtype=dtype, flatten=flatten)
+            shape_out = (int(np.prod(shape)),) if flatten else shape
+            return images.chunks.map(self._reader(images), write_chunk, shape_out, dtype)
         result = np.empty(images.X.shape, dtype)  # C order by shape, whatever the order of X
         out = _layout.to_planes(result, self.channel_axis, self.image_shape)
 
@@ -373,7 +409,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # the engines need no memory but a plane's; colours are computed as doubles
         words = {"dtype": result.dtype, "fitted": self._dtype_in}
         self._map_blocks(write, images, needs_memory=self.color == "value", **words)
-        return result
+        return result.reshape(len(result), -1) if flatten else result
 
     def _transform_block(self, mapping, planes, mask, out, map_parts):
         """Transform a block of planes into out: each channel, or the value of colours alone."""
@@ -384,6 +420,30 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         status |= mapping(value, mask, equalized, map_parts)
         _color.recolor(planes, value, equalized, out, self._top(planes.dtype), self._store)
         return status
+
+    # Chunks of a dask array ----------------------------------------------------------------------
+
+    def _worker(self, images):
+        """Return what works on images: self, or a copy for the chunks of a dask array.
+
+        They are worked on later and elsewhere: what becomes of self meanwhile does not change the
+        result, and what is set for this thread holds there, too.
+        """
+        if images.chunks is None:
+            return self
+        worker = copy.copy(self)
+        worker.n_jobs = _blocks.settled_n_jobs(self.n_jobs)
+        return worker
+
+    def _reader(self, images):
+        """Return read(block, mask, numbering), which checks and lays out one chunk of images."""
+        declared = images.X.dtype, images.chunks.X.shape[1:]
+        return partial(self._worker(images)._read_chunk, declared, images.X.shape[1:])
+
+    def _read_chunk(self, declared, shape, block, mask, numbering):
+        """Return a chunk's images, laid out in a shape, if they are of the declared kind."""
+        X = _validation.check_chunk(_validation.check_images(block, self), *declared)
+        return self._lay_out(X.reshape(len(X), *shape), mask)._replace(numbering=numbering)
 
     # The way out -------------------------------------------------------------------------------
 

@@ -41,6 +41,11 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
     return _map_in_threads(n_threads, lambda part: function(part, map), parts)
 
 
+def settled_n_jobs(n_jobs):
+    """Return n_jobs for another thread, which has not this one's joblib.parallel_config."""
+    return effective_n_jobs(None) if n_jobs is None else n_jobs
+
+
 def _n_threads(n_jobs, n_pixels):
     """Return the number of threads that pay for so many pixels."""
     return max(1, min(effective_n_jobs(n_jobs), n_pixels // PIXELS_PER_THREAD))

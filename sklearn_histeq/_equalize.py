@@ -1,9 +1,11 @@
 """HistogramEqualizer: one transfer function a plane, or one a channel for all images."""
 
+from functools import partial
+
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from . import _counts, _engine, _learned, _transfer, _validation
+from . import _counts, _dask, _engine, _learned, _transfer, _validation
 from ._base import ImageTransformer
 
 
@@ -239,6 +241,7 @@ class HistogramEqualizer(ImageTransformer):
         -------
         X_original : ndarray
             Images in the original intensities: float64, or float32 where X is float32 or float16.
+            A lazy dask array where X is one.
 
         Raises
         ------
@@ -248,7 +251,8 @@ class HistogramEqualizer(ImageTransformer):
         check_is_fitted(self, self._learned_attribute)
         images = self._check_output(X)
         dtype = _transfer.own_dtype("skimage", images.X.dtype)
-        return self._write_blocks(self._invert_planes, images, dtype)
+        worker = self._worker(images)
+        return worker._write_blocks(worker._invert_planes, images, dtype)
 
     # Hooks ---------------------------------------------------------------------------------------
 
@@ -302,7 +306,7 @@ class HistogramEqualizer(ImageTransformer):
             state = _learned.count_all(count, dtype)
             _validation.check_channels_counted(map(_counts.n_counted, state))
             curves = _learned.fit_curves(count, state, self._rule(), dtype)
-            self._keep(state, curves, dtype, len(images.X))
+            self._keep(state, curves, dtype, images.n_images)
 
     # Learning ------------------------------------------------------------------------------------
 
@@ -313,21 +317,17 @@ class HistogramEqualizer(ImageTransformer):
             dtype, n_seen = _learned.joint_dtype(dtype, self._dtype_in), self.n_samples_seen_
         state = _learned.count_all(self._counter(images, dtype), dtype)
         if not first:
-            state = _learned.add_channels([self._state, state])
+            state = _learned.add_channels(self._state, state)
         _validation.check_channels_counted(map(_counts.n_counted, state))
         curves = _learned.read_out(state, self._rule(), dtype)
-        self._keep(state, curves, dtype, n_seen + len(images.X))
+        self._keep(state, curves, dtype, n_seen + images.n_images)
 
     def _counter(self, images, dtype):
-        """Return a function that maps an engine's counting over blocks in the learned dtype."""
+        """Return a function that sums an engine's counting over blocks in the learned dtype."""
 
-        def count(function):
-            def count_block(planes, mask):
-                planes, beyond = _learned.cast(planes, dtype)
-                result, status = function(planes, mask)
-                return result, status | beyond
-
-            return self._count_blocks(count_block, images, fitted=dtype)
+        def count(function, add):
+            counting = partial(_learned.count_as, dtype, function)
+            return self._count_blocks(counting, images, add, fitted=dtype)
 
         return count
 
@@ -349,13 +349,14 @@ class HistogramEqualizer(ImageTransformer):
         """Return checked images that are laid out as the output of `transform`."""
         self._check_common_params()
         self._check_params()
+        X, _, chunks = _dask.stand_in(X, None)
         X = _validation.check_images(X, self)
         if X.ndim == 2:
             self._check_n_features(X, X, reset=False)
             X = X.reshape(len(X), *self._shape_in)
         images = self._lay_out(X, None)
         _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
-        return images
+        return images._replace(chunks=chunks)
 
     def _invert_planes(self, planes, mask, out, map_parts):
         """Map a block of equalized planes back into out; return their status."""

@@ -2,10 +2,10 @@
 
 By definition the convention is applied to one long plane of all counted pixels of a channel. Counts
 add, so that plane is never built. Functions of arrays: the estimator hands over a `count`, which
-maps an engine's counting over its blocks of planes.
+maps an engine's counting over its blocks of planes, and adds up what they give.
 """
 
-from functools import reduce
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +47,13 @@ def cast(planes, fitted):
     return planes.astype(fitted), beyond
 
 
+def count_as(fitted, function, planes, mask):
+    """Return function(planes, mask) of planes in the dtype that is learned, and their status."""
+    planes, beyond = cast(planes, fitted)
+    result, status = function(planes, mask)
+    return result, status | beyond
+
+
 def invert(planes, out, curves, top):
     """Map equalized planes (n, c, h, w) back by each channel's curve; return their status."""
     status = _status.of_values(planes)
@@ -70,12 +77,17 @@ def inverses(curves, state):
 def count_all(count, dtype):
     """Return the state of each channel: exact levels of integers, a lattice of floats."""
     engine_count = _engine.count_lattice if dtype.kind == "f" else _engine.count_levels
-    return add_channels(count(engine_count))
+    return count(engine_count, add_channels)
 
 
-def add_channels(parts):
-    """Add lists of one state a channel."""
-    return [reduce(_counts.add, channel) for channel in zip(*parts, strict=True)]
+def add_channels(a, b):
+    """Add two lists of one state a channel."""
+    return [_counts.add(*pair) for pair in zip(a, b, strict=True)]
+
+
+def add_bins(a, b):
+    """Add two lists of one channel's counts in bins each."""
+    return [x + y for x, y in zip(a, b, strict=True)]
 
 
 def fit_curves(count, state, rule, dtype):
@@ -83,11 +95,10 @@ def fit_curves(count, state, rule, dtype):
     if dtype.kind != "f":
         return [_level_curve(levels, rule) for levels in state]
     edges = [_edges(lattice.low, lattice.high, rule, dtype) for lattice in state]
-    parts = count(lambda planes, mask: _engine.count_bins(planes, mask, edges))
-    counts = [sum(channel) for channel in zip(*parts, strict=True)]
+    counts = count(partial(_engine.count_bins, edges=edges), add_bins)
     curves = [_bin_curve(c, e, rule) for c, e in zip(counts, edges, strict=True)]
     if None in curves:
-        exact = add_channels(count(_engine.count_levels))
+        exact = count(_engine.count_levels, add_channels)
         curves = [
             curve or _exact_curve(levels, rule) for curve, levels in zip(curves, exact, strict=True)
         ]

@@ -1,7 +1,5 @@
 """HistogramMatcher: every image gets the histogram of a reference."""
 
-from functools import reduce
-
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
@@ -16,6 +14,12 @@ def _has_partial_fit(self):
             "partial_fit needs reference=None: with a given reference nothing is learned."
         )
     return True
+
+
+def _sum_quantiles(planes, mask):
+    """Return the sums of the quantiles of a block of planes, and their status."""
+    quantiles, status = _engine.quantiles(planes, mask, _quantiles.N_QUANTILES)
+    return _quantiles.total(quantiles), status
 
 
 class HistogramMatcher(ImageTransformer):
@@ -215,11 +219,11 @@ class HistogramMatcher(ImageTransformer):
         if not first:
             dtype, n_seen = self._dtype_in, self.n_samples_seen_
             _validation.check_same_kind(images.X.dtype, dtype)
-        sums = self._count_blocks(self._sum_quantiles, images)
-        before = [] if first else [_quantiles.Sums(*self._sums)]
-        sums = reduce(_quantiles.add, [*before, *sums])
+        sums = self._count_blocks(_sum_quantiles, images, _quantiles.add)
+        if not first:
+            sums = _quantiles.add(_quantiles.Sums(*self._sums), sums)
         _validation.check_channels_counted(sums.n_planes)
-        self._keep(sums, dtype, n_seen + len(images.X))
+        self._keep(sums, dtype, n_seen + images.n_images)
 
     def _keep(self, sums, dtype, n_samples_seen):
         """Set all that is learned, at once."""
@@ -229,11 +233,6 @@ class HistogramMatcher(ImageTransformer):
         self._dtype_name_in = dtype.name
 
     # Targets -------------------------------------------------------------------------------------
-
-    def _sum_quantiles(self, planes, mask):
-        """Return the sums of the quantiles of a block of planes, and their status."""
-        quantiles, status = _engine.quantiles(planes, mask, _quantiles.N_QUANTILES)
-        return _quantiles.total(quantiles), status
 
     def _targets(self, images):
         """Return the quantile function that each channel is to get."""

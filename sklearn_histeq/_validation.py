@@ -4,6 +4,7 @@ A message says what came, what was expected and what to do.
 """
 
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
@@ -19,6 +20,13 @@ DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
 N_BINS_ADAPTIVE = 256
 # How many images an error names before it only counts the rest.
 N_NAMED = 5
+
+
+class Numbering(NamedTuple):
+    """How errors number images: from which number on, and, if not in all of X, where."""
+
+    first: int = 0
+    where: str = ""
 
 
 def check_choice(name, value, choices):
@@ -361,7 +369,7 @@ def check_same_kind(dtype, fitted):
         )
 
 
-def check_status(status, *, dtype, mask, fitted=None):
+def check_status(status, *, dtype, mask, numbering, fitted=None):
     """Raise what the engines found in the planes of images: status of shape (n, c).
 
     dtype is the output's (None where nothing is written), mask whether there is one, fitted the
@@ -369,16 +377,19 @@ def check_status(status, *, dtype, mask, fitted=None):
     """
     _raise_for(
         status & _status.INF,
+        numbering,
         "X contains infinity (inf) in image(s) {images}, but expected finite values, or NaN for "
         "missing pixels. Replace them: X[np.isinf(X)] = np.nan.",
     )
     _raise_for(
         status & _status.NEGATIVE,
+        numbering,
         "X contains negative values in image(s) {images}, but color='value' expected colours >= 0. "
         "Shift or clip them, or use color='channels'.",
     )
     _raise_for(
         status & _status.BEYOND,
+        numbering,
         "X contains levels beyond the range of {fitted}, which the distribution was learned from, "
         "in image(s) {images}. Convert X to that range, or fit again.",
         fitted=fitted,
@@ -386,19 +397,21 @@ def check_status(status, *, dtype, mask, fitted=None):
     if mask:
         _raise_for(
             status & _status.EMPTY,
+            numbering,
             "mask leaves no pixel to count in image(s) {images}: it is False everywhere there, or "
             "True only where X is NaN, but expected at least one True. Leave these images out.",
         )
     if dtype is not None and dtype.kind != "f":
         _raise_for(
             status & _status.NAN,
+            numbering,
             "X contains NaN in image(s) {images}, but the output has dtype {dtype}, which has no "
             "NaN. Fill the missing pixels, or use a float dtype.",
             dtype=dtype,
         )
 
 
-def check_peer_status(status, convention):
+def check_peer_status(status, convention, numbering):
     """Raise what a convention other than "histeq" does not take: status of shape (n, c)."""
     for bit, what in (
         (_status.NAN, "NaN"),
@@ -407,6 +420,7 @@ def check_peer_status(status, convention):
     ):
         _raise_for(
             status & bit,
+            numbering,
             "X contains {what} in image(s) {images}, but convention={convention!r} expected "
             "floats in [0, 1] or non-negative integers, none missing. Use convention='histeq', "
             "which takes any range and NaN, or scale the images.",
@@ -425,15 +439,81 @@ def check_channels_counted(n_counted):
         )
 
 
+# Dask arrays, by facts about them ----------------------------------------------------------------
+
+
+def refuse_collection(name, collection):
+    """Refuse a dask collection that is no array."""
+    raise TypeError(
+        f"{name} is a {type(collection).__module__}.{type(collection).__name__}, but expected a "
+        f"dask array or an array in memory. Use {name}.to_dask_array() of a data frame, or "
+        f"{name}.data of an xarray.DataArray."
+    )
+
+
+def check_known_sizes(name, shape):
+    """Refuse images of unknown size: beyond the first axis a dask array's shape has no NaN."""
+    if np.isnan(shape[1:]).any():
+        raise ValueError(
+            f"{name} has shape {shape}, but expected images of known size: only the number of "
+            f"images may be unknown. Call {name}.compute_chunk_sizes() first."
+        )
+
+
+def check_known_images(n_images):
+    """Refuse a mask in memory beside a dask array of an unknown number of images (None)."""
+    if n_images is None:
+        raise ValueError(
+            "mask is an array in memory, but X is a dask array with chunks of unknown sizes: "
+            "expected a dask array of the same blocks, which belongs to the same images. Call "
+            "X.compute_chunk_sizes() first, or make the mask as X is made."
+        )
+
+
+def check_same_blocks(n_blocks, expected):
+    """Refuse a dask mask of other blocks than X, where chunks of unknown sizes leave no choice."""
+    if n_blocks != expected:
+        raise ValueError(
+            f"mask has {n_blocks} block(s) of images, but X has {expected}: expected a dask array "
+            "of the same blocks, since chunks of unknown sizes cannot be cut anew. Call "
+            "compute_chunk_sizes() of X and of mask first."
+        )
+
+
+def check_any_image(n_images):
+    """Refuse to learn from a dask array that turned out to be empty."""
+    if n_images == 0:
+        raise ValueError("X has 0 images: all its chunks are empty, but expected at least 1.")
+
+
+def check_chunk(X, dtype, shape):
+    """Return a chunk of images of a shape in the dtype that its dask array declares."""
+    if X.dtype.newbyteorder("=") != dtype.newbyteorder("=") or X.shape[1:] != shape:
+        raise ValueError(
+            f"a chunk of X has dtype {X.dtype} and images of shape {X.shape[1:]}, but its dask "
+            f"array declares {dtype} and {shape}. Mend what makes it: pass the right dtype, meta "
+            "and chunks to map_blocks, from_delayed and the like."
+        )
+    return X.astype(dtype, copy=False)
+
+
+def refuse_container_of_dask(container):
+    """Refuse to put a dask array into a data frame."""
+    raise ValueError(
+        f"set_output(transform={container!r}) with a dask array would compute all of it, into one "
+        'data frame. Call set_output(transform="default") to get a dask array, or compute X first.'
+    )
+
+
 def is_integer(value):
     """Tell whether a value is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
 
 
-def _raise_for(found, message, **words):
+def _raise_for(found, numbering, message, **words):
     """Raise a message about the images in which something was found, if there are any."""
-    images = np.flatnonzero(found.any(axis=1))
+    images = np.flatnonzero(found.any(axis=1)) + numbering.first
     if images.size:
         named = ", ".join(map(str, images[:N_NAMED]))
         rest = f" and {images.size - N_NAMED} more" if images.size > N_NAMED else ""
-        raise ValueError(message.format(images=named + rest, **words))
+        raise ValueError(message.format(images=named + rest + numbering.where, **words))

@@ -23,7 +23,7 @@ CLASSES = [getattr(sklearn_histeq, n) for n in sklearn_histeq.__all__ if n[0].is
 # Imports point down this list only; docs/architecture has it, too.
 FLOOR_PLAN = [
     *("__init__", "_show_versions", "_display", "_equalize", "_adaptive", "_match"),
-    *("_base", "_validation", "_layout", "_color", "_blocks", "_dask"),
+    *("_base", "_dask", "_validation", "_layout", "_color", "_blocks"),
     *("_learned", "_engine", "_compiled_adapt", "_compiled_match", "_compiled"),
     *("_reference_adapt", "_reference_match", "_reference"),
     *("_counts", "_quantiles", "_tiles", "_transfer", "_status"),
@@ -266,6 +266,11 @@ def test_only_blocks_threads():
         importers = {stem for stem in importers_of(module) if not is_visitor(stem)}
         assert importers <= {"_blocks"}, module
     assert "_blocks" in importers_of("joblib")  # else this test would look for nothing
+
+
+def test_only_one_module_knows_dask():
+    assert importers_of("dask") == {"_dask"}
+    assert importers_of("distributed") == set()
 
 
 def test_the_seam_alone_chooses_the_engine():

@@ -1,0 +1,203 @@
+"""Blocks of images that are the chunks of a dask array: the only place that knows dask.
+
+A dask array is checked by a stand-in: zeros of its shape and dtype, which take no memory. What is
+to be done with images is then done chunk by chunk, where and when dask computes them. dask is
+imported only once a dask array has come in.
+"""
+
+from dataclasses import dataclass
+from functools import partial, reduce
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _validation
+
+# So many chunks' sums are added in one task, here and in each level above.
+SPLIT_EVERY = 16
+
+
+def stand_in(X, mask):
+    """Return X, mask and None; for a dask array X stand-ins of both, and its `Chunks`."""
+    if not _is_dask(X):
+        return X, mask, None
+    chunks = Chunks(_whole_images("X", X), mask)
+    X = _zeros_like(chunks.X)
+    return X, chunks.stand_in_of_mask(X.shape[:1]), chunks
+
+
+class Counted(NamedTuple):
+    """A sum over images, and their number."""
+
+    n_images: int
+    total: Any  # None of no image
+
+
+@dataclass
+class Task:
+    """What is to be done with each chunk; the same object for all, sent to a worker once."""
+
+    read: Any  # read(block, mask, numbering) returns checked images
+    function: Any  # function(images)
+    of_no_image: Any  # what to return for an empty chunk
+    starts: Any  # ndarray, the number of the first image of each chunk; None if unknown
+
+    def numbering(self, chunk):
+        """Return how errors number the images of a chunk."""
+        if self.starts is None:
+            return _validation.Numbering(0, f" of chunk {chunk}")
+        return _validation.Numbering(int(self.starts[chunk]), "")
+
+
+class Chunks:
+    """A dask array of images, each of which is whole within its chunk, and perhaps its mask.
+
+    Attributes
+    ----------
+    X : dask.array.Array
+    n_images : int or None
+        None: unknown, until a sum has counted them.
+    """
+
+    def __init__(self, X, mask):
+        self.X = X
+        self._mask = mask
+        self.n_images = X.shape[0] if X.ndim and not np.isnan(X.shape[0]) else None
+
+    def stand_in_of_mask(self, n_images):
+        """Return a mask to be checked beside the stand-in of X, which has so many images."""
+        if self._mask is None:
+            return None
+        if not _is_dask(self._mask):
+            _validation.check_known_images(self.n_images)
+            return self._mask
+        self._mask = _whole_images("mask", self._mask)
+        if self.n_images is None or np.isnan(self._mask.shape[0]):
+            _validation.check_same_blocks(self._mask.numblocks[0], self.X.numblocks[0])
+            return np.broadcast_to(
+                np.zeros((), self._mask.dtype), (*n_images, *self._mask.shape[1:])
+            )
+        return _zeros_like(self._mask)
+
+    def map(self, read, function, shape, dtype):
+        """Return the lazy array (n, *shape) of function(images), chunk by chunk."""
+        return self._blockwise(Task(read, function, np.empty((0, *shape), dtype), None), shape)
+
+    def sum(self, read, function, add):
+        """Return the sum by add of function(images), chunk by chunk; computed, as a tree."""
+        import dask
+
+        task = Task(read, partial(_count, function), Counted(0, None), None)
+        parts = self._blockwise(task, ()).to_delayed().tolist()
+        add_some = dask.delayed(partial(_add_counted, add), pure=False)
+        while len(parts) > 1:
+            groups = range(0, len(parts), SPLIT_EVERY)
+            parts = [add_some(parts[start : start + SPLIT_EVERY]) for start in groups]
+        counted = parts[0].compute()
+        _validation.check_any_image(counted.n_images)
+        self.n_images = counted.n_images
+        return counted.total
+
+    def _blockwise(self, task, shape):
+        """Return the dask array whose chunks are a task's results, of shape (n, *shape)."""
+        import dask
+        import dask.array as da
+
+        task.starts = self._starts()
+        axes = count(1)  # 0 is the images'; all others have one chunk
+        arrays = [dask.delayed(task, pure=True, traverse=False), None]
+        for array in (self.X, self._chunk_numbers(), self._mask_of_blocks()):
+            if array is not None:
+                arrays += [array, (0, *(next(axes) for _ in array.shape[1:]))]
+        new_axes = {next(axes): size for size in shape}
+        meta = np.empty((0,) * (1 + len(shape)), getattr(task.of_no_image, "dtype", object))
+        return da.blockwise(
+            _on_chunk,
+            (0, *new_axes),
+            *arrays,
+            new_axes=new_axes,
+            align_arrays=False,  # they are; unknown sizes cannot be compared
+            meta=meta,
+            token="histeq",
+        )
+
+    def _starts(self):
+        """Return the number of each chunk's first image, or None where sizes are unknown."""
+        sizes = self.X.chunks[0]
+        return None if np.isnan(sizes).any() else np.cumsum([0, *sizes[:-1]])
+
+    def _chunk_numbers(self):
+        """Return the dask array of the chunks' numbers, one a chunk."""
+        import dask.array as da
+
+        return da.from_array(np.arange(self.X.numblocks[0]), chunks=1)
+
+    def _mask_of_blocks(self):
+        """Return the checked mask as a dask array with the chunks of X, or None."""
+        import dask.array as da
+
+        if self._mask is None:
+            return None
+        if not _is_dask(self._mask):
+            mask = np.asarray(self._mask)
+            return da.from_array(mask, chunks=(self.X.chunks[0], *mask.shape[1:]))
+        if self.n_images is None or np.isnan(self._mask.shape[0]):
+            return self._mask
+        return self._mask.rechunk({0: self.X.chunks[0]})
+
+
+def _is_dask(X):
+    """Tell whether X is a dask collection, without importing dask."""
+    # an xarray.DataArray in memory has no graph, but could have one
+    return hasattr(X, "__dask_graph__") and X.__dask_graph__() is not None
+
+
+def _whole_images(name, X):
+    """Return a dask array in which no image is split between chunks."""
+    import dask.array as da
+
+    if not isinstance(X, da.Array):
+        _validation.refuse_collection(name, X)
+    _validation.check_known_sizes(name, X.shape)
+    return X.rechunk({axis: -1 for axis in range(1, X.ndim) if X.numblocks[axis] > 1})
+
+
+def _zeros_like(array):
+    """Return zeros of a dask array's shape and dtype, which take no memory.
+
+    An unknown number of images is one. dtypes that the checks would convert are converted.
+    """
+    if isinstance(array._meta, np.ma.MaskedArray) or array.ndim == 0:
+        return array._meta  # to be refused
+    is_converted = array.dtype.kind == "O" or (array.dtype.kind == "f" and array.dtype.itemsize > 8)
+    dtype = np.float64 if is_converted else array.dtype
+    n, *shape = array.shape
+    return np.broadcast_to(np.zeros((), dtype), (1 if np.isnan(n) else n, *shape))
+
+
+def _on_chunk(task, block, number, mask=None):
+    """Do a task on one chunk."""
+    block, number, mask = _unpacked(block), int(_unpacked(number)[0]), _unpacked(mask)
+    if len(block) == 0:
+        return task.of_no_image
+    return task.function(task.read(block, mask, task.numbering(number)))
+
+
+def _unpacked(block):
+    """Return a block out of the lists, one an axis, that dask wraps it in."""
+    while isinstance(block, list):
+        (block,) = block
+    return block
+
+
+def _count(function, images):
+    """Return function(images), with their number."""
+    return Counted(len(images.X), function(images))
+
+
+def _add_counted(add, parts):
+    """Add sums over images; None is that of no image."""
+    totals = [part.total for part in parts if part.total is not None]
+    total = reduce(add, totals) if totals else None
+    return Counted(sum(part.n_images for part in parts), total)
