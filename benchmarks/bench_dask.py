@@ -1,20 +1,24 @@
 """A data set larger than a worker's memory: one zarr on disk, fit, transform, another zarr.
 
-    python benchmarks/bench_dask.py [--gib 6] [--chunk-mib 64] [--workers 1 2] [--directory DIR]
+    python benchmarks/bench_dask.py [--gib 6] [--chunk-mib 64] [--workers 1 2] [--rounds 1] [--warm]
 
 Every worker is a process with one thread and a limit on its memory. The images' files are dropped
-from the page cache before each run, so that they are read from the disk. What is printed: seconds,
-bytes of images a second, the largest resident memory of any worker, and the times of the numbers of
-workers as ratios to the first. The first and the last chunk of the result are compared with
-`transform` in memory. Needs the extra "dask" and zarr, and twice the disk space.
+from the page cache before each step, so that they are read from the disk, but not with --warm. What
+is printed of each run: seconds, bytes of images a second, the processor's seconds in all workers,
+and the largest resident memory of any of them; in the end, how many times faster than with the
+first number of workers, the median over the rounds of the ratio within a round. The first and the
+last chunk of each result are compared with `transform` in memory. Needs the extra "dask" and zarr,
+and twice the disk space.
 """
 
 import argparse
 import os
 import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import dask.array as da
 import numpy as np
@@ -24,7 +28,7 @@ from distributed import Client, LocalCluster
 from sklearn_histeq import HistogramEqualizer
 
 SIDE = 96
-STEPS = ("fit", "transform")
+STEPS = ("fit", "maximum", "transform")  # the second transforms, too, but writes nothing
 
 
 def make_images(path, n_bytes, chunk_bytes):
@@ -63,22 +67,38 @@ def peak_memory():
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
 
 
-def run(source, target, n_workers, memory, scope):
-    """Fit and transform with so many workers; return seconds of each step, and peak memory."""
+class Run(NamedTuple):
+    """What was measured with a number of workers."""
+
+    seconds: dict  # by step
+    cpu_seconds: dict  # by step, of all workers
+    peak: int  # bytes, the largest of any worker
+    before: int
+
+
+def run(source, target, n_workers, options):
+    """Fit and transform with so many workers; return a `Run`."""
     shutil.rmtree(target, ignore_errors=True)
     cluster = LocalCluster(
-        n_workers=n_workers, threads_per_worker=1, memory_limit=memory, dashboard_address=":0"
+        n_workers=n_workers,
+        threads_per_worker=1,
+        memory_limit=options.memory,
+        dashboard_address=":0",
     )
-    seconds = {}
+    seconds, cpu_seconds = {}, {}
     with cluster, Client(cluster) as client:
-        baseline = max(client.run(peak_memory).values())
+        before = max(client.run(peak_memory).values())
         X = da.from_zarr(source)
-        equalizer = HistogramEqualizer(scope=scope, dtype="input")
+        equalizer = HistogramEqualizer(scope=options.scope, dtype="input")
         for step in STEPS:
-            forget(source)
+            if not options.warm:
+                forget(source)
+            cpu = sum(client.run(time.process_time).values())
             start = time.perf_counter()
             if step == "fit":
                 equalizer.fit(X)
+            elif step == "maximum":
+                equalizer.transform(X).max().compute()
             else:
                 # compressors=None: to measure neither zstd nor how well noise is compressed
                 stored = zarr.create_array(
@@ -87,9 +107,10 @@ def run(source, target, n_workers, memory, scope):
                 equalizer.transform(X).store(stored, lock=False)
                 os.sync()
             seconds[step] = time.perf_counter() - start
+            cpu_seconds[step] = sum(client.run(time.process_time).values()) - cpu
         peak = max(client.run(peak_memory).values())
     check(equalizer, source, target)
-    return seconds, peak, baseline
+    return Run(seconds, cpu_seconds, peak, before)
 
 
 def check(equalizer, source, target):
@@ -105,6 +126,8 @@ def main():
     parser.add_argument("--gib", type=float, default=6, help="size of the data set")
     parser.add_argument("--chunk-mib", type=float, default=64, help="size of a chunk")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=1, help="runs of each number of workers")
+    parser.add_argument("--warm", action="store_true", help="leave the files in the page cache")
     parser.add_argument("--memory", default="1GiB", help="limit of each worker")
     parser.add_argument("--scope", default="dataset", help="of HistogramEqualizer")
     parser.add_argument("--directory", help="where the data set is kept for the run")
@@ -117,25 +140,31 @@ def main():
 
 
 def measure(options, directory):
-    """Print a line for each number of workers."""
+    """Print a line for each run, and the ratios."""
     source, target = (os.path.join(directory, name) for name in ("source.zarr", "target.zarr"))
     n = make_images(source, int(options.gib * 2**30), int(options.chunk_mib * 2**20))
     size = n * SIDE**2
     print(f"{n} images, {size / 2**30:.2f} GiB, chunks of {options.chunk_mib:g} MiB", flush=True)
-    first = None
-    for n_workers in options.workers:
-        seconds, peak, baseline = run(source, target, n_workers, options.memory, options.scope)
-        first = first or seconds
-        steps = ", ".join(
-            f"{step} {seconds[step]:.1f} s ({size / seconds[step] / 2**20:.0f} MiB/s, "
-            f"{first[step] / seconds[step]:.2f} times the first)"
-            for step in STEPS
-        )
-        print(
-            f"{n_workers} worker(s) of {options.memory}: {steps}; peak memory of a worker "
-            f"{peak / 2**20:.0f} MiB, {baseline / 2**20:.0f} before",
-            flush=True,
-        )
+    rounds = []
+    for _ in range(options.rounds):
+        rounds.append([run(source, target, n_workers, options) for n_workers in options.workers])
+        for n_workers, found in zip(options.workers, rounds[-1], strict=True):
+            print(line(n_workers, found, size), flush=True)
+    for k, n_workers in enumerate(options.workers[1:], 1):
+        for step in STEPS:
+            ratios = [runs[0].seconds[step] / runs[k].seconds[step] for runs in rounds]
+            print(f"{n_workers} workers, {step}: {statistics.median(ratios):.2f} times as fast")
+
+
+def line(n_workers, found, size):
+    """Return what is told of a run on so many bytes of images."""
+    steps = ", ".join(
+        f"{step} {seconds:.1f} s ({size / seconds / 2**20:.0f} MiB/s), "
+        f"processor {found.cpu_seconds[step]:.1f} s"
+        for step, seconds in found.seconds.items()
+    )
+    memory = f"{found.peak / 2**20:.0f} MiB, {found.before / 2**20:.0f} before"
+    return f"{n_workers} worker(s): {steps}; peak memory of a worker {memory}"
 
 
 if __name__ == "__main__":
