@@ -78,7 +78,7 @@ cdef extern from "_simd.h" nogil:
     void look_up_f64_u16(const uint16_t*, ptrdiff_t, int32_t, int32_t, const double*, double*)
     void map_u16_u8(const uint8_t*, ptrdiff_t, const uint16_t*, uint16_t*)
     void map_f32_u8(const uint8_t*, ptrdiff_t, const float*, float*)
-    void map_f64_u8(const uint8_t*, ptrdiff_t, const double*, double*)
+    void map_to_doubles(const uint8_t*, ptrdiff_t, const double*, double*)
     void map_u8_u16(const uint16_t*, ptrdiff_t, const uint8_t*, uint8_t*)
     void map_u16_u16(const uint16_t*, ptrdiff_t, const uint16_t*, uint16_t*)
     void map_f32_u16(const uint16_t*, ptrdiff_t, const float*, float*)
@@ -344,7 +344,7 @@ cdef void map_all(const level_t* x, ptrdiff_t n, const out_t* table, out_t* out)
         elif out_t is float:
             map_f32_u8(x, n, table, out)
         else:
-            map_f64_u8(x, n, table, out)
+            map_to_doubles(x, n, table, out)
     else:
         if out_t is uint8_t:
             map_u8_u16(x, n, table, out)

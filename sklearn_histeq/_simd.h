@@ -31,6 +31,7 @@
 #endif
 
 enum { PORTABLE = 0, AVX2 = 1, AVX512_VBMI = 2 };
+enum { N_STREAMED = 131072 }; /* doubles that no near cache holds */
 enum { CHUNK = 32 }; /* pixels whose intervals are found together */
 
 /* Adding and subtracting 1.5 * 2**(digits - 1) rounds to a whole number, half to even. */
@@ -161,6 +162,21 @@ map_bytes_vbmi(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8_t *out
     }
 }
 
+/* table[x] of n bytes, written past the caches: a result larger than these would only pass through
+ * them, and be read first. */
+__attribute__((target("avx2"))) static void stream_bytes_f64(const uint8_t *x, ptrdiff_t n,
+                                                             const double *table, double *out) {
+    ptrdiff_t i = 0;
+    for (; i < n && ((uintptr_t)(out + i) & 31); ++i)
+        out[i] = table[x[i]];
+    for (; i + 4 <= n; i += 4)
+        _mm256_stream_pd(out + i, _mm256_setr_pd(table[x[i]], table[x[i + 1]], table[x[i + 2]],
+                                                 table[x[i + 3]]));
+    for (; i < n; ++i)
+        out[i] = table[x[i]];
+    _mm_sfence();
+}
+
 /* table[x] of n bytes, n a multiple of 32: sixteen rows by the low half of a byte, chosen by its
  * high half. */
 __attribute__((target("avx2"))) static void map_bytes_avx2(const uint8_t *x, ptrdiff_t n,
@@ -268,6 +284,17 @@ static inline void map_bytes(const uint8_t *x, ptrdiff_t n, const uint8_t *table
     }
 #endif
     map_bytes_portable(x + done, n - done, table, out + done);
+}
+
+/* table[x] of n bytes, as doubles. */
+static inline void map_to_doubles(const uint8_t *x, ptrdiff_t n, const double *table, double *out) {
+#ifdef HISTEQ_X86
+    if (histeq_simd >= AVX2 && n >= N_STREAMED) {
+        stream_bytes_f64(x, n, table, out);
+        return;
+    }
+#endif
+    map_f64_u8(x, n, table, out);
 }
 
 #endif
