@@ -383,12 +383,22 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             count_chunk = partial(self._worker(images)._count_blocks, function, add=add, **words)
             return images.chunks.sum(self._reader(images), count_chunk, add)
 
-        def count(part, planes, mask, map_parts):
+        def count_piece(planes, mask):
             counted, status = self._counted_planes(planes)
             result, found = function(counted, mask)
             return result, status | found
 
-        return reduce(add, self._map_blocks(count, images, **words))
+        def count(part, planes, mask, map_parts):
+            total, status = None, []
+            for piece in _blocks.pieces(len(planes), planes[0].size):
+                masked = None if mask is None else mask[piece]
+                result, found = count_piece(planes[piece], masked)
+                # added at once: a state of floats is larger than the pixels it counts
+                total = result if total is None else add(total, result)
+                status.append(found)
+            return total, np.concatenate(status)
+
+        return reduce(add, self._map_blocks(count, images, needs_memory=False, **words))
 
     def _write_blocks(self, function, images, dtype, flatten=False):
         """Return a new array laid out as the images, or as rows, written by function.

@@ -33,7 +33,7 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
     # two blocks a thread: one that is held up does not hold up all
     n_blocks = min(n_images, 2 * n_threads)
     if needs_memory:
-        n_blocks = max(n_blocks, -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image)))
+        n_blocks = max(n_blocks, _n_pieces(n_images, pixels_per_image))
     parts = _slices(n_images, n_blocks)
     if n_threads == 1 or n_images < n_threads:
         map_parts = map if n_threads == 1 else partial(_map_in_threads, n_threads)
@@ -44,6 +44,16 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
 def settled_n_jobs(n_jobs):
     """Return n_jobs for another thread, which has not this one's joblib.parallel_config."""
     return effective_n_jobs(None) if n_jobs is None else n_jobs
+
+
+def pieces(n_images, pixels_per_image):
+    """Return slices that cover range(n_images), of images whose work needs little memory."""
+    return _slices(n_images, _n_pieces(n_images, pixels_per_image))
+
+
+def _n_pieces(n_images, pixels_per_image):
+    """Return the number of blocks that stay within the pixels of one whose work needs memory."""
+    return -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image))
 
 
 def _n_threads(n_jobs, n_pixels):
