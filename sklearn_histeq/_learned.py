@@ -158,7 +158,7 @@ def _exact_curve(levels, rule):
     """Return the histogram and curve with a bin a level, or a distinct value."""
     histogram = _level_histogram(levels)
     curve = _transfer.curve_of(histogram, rule.convention, rule.output_distribution)
-    return histogram, _transfer.ranked(curve)
+    return histogram, curve
 
 
 def _level_histogram(levels):

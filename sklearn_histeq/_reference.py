@@ -122,7 +122,7 @@ def _rank_curve(pixels, convention, output_distribution):
     cdf, _ = exposure.cumulative_distribution(ranks)
     is_step = pixels.dtype.kind != "f"
     histogram = _transfer.Histogram(counts_of(cdf, pixels.size), values, None, is_step)
-    return _transfer.ranked(_transfer.curve_of(histogram, convention, output_distribution))
+    return _transfer.curve_of(histogram, convention, output_distribution)
 
 
 def bin_counts(pixels, edges):

@@ -104,11 +104,6 @@ def is_finite(curve):
     return all(bool(np.isfinite(array).all()) for array in (points, values, slopes))
 
 
-def ranked(curve):
-    """Return a curve through distinct values, as steps where a line between two would overflow."""
-    return curve if curve.is_step or is_finite(curve) else curve._replace(is_step=True)
-
-
 def skimage_uniform(histogram, dtype=np.float64):
     """Return the CDF at the bin centers: skimage.exposure.equalize_hist."""
     return Curve(histogram.points, cdf(histogram.counts, dtype), histogram.is_step)
@@ -185,16 +180,24 @@ def apply(curve, plane):
     """Map the intensities of an array by a curve; NaN stays NaN.
 
     The array has the dtype of the curve's points where these are integers, so that no level is
-    rounded.
+    rounded. Between points so close that np.interp overflows, the lower one's value is taken.
     """
     if curve.is_step:
-        index = np.searchsorted(curve.points, plane, side="right") - 1
-        mapped = curve.values[np.maximum(index, 0)]
+        mapped = _at_or_below(curve, plane)
     else:
         mapped = np.interp(plane, curve.points, curve.values)
+        lost = ~np.isfinite(mapped) & np.isfinite(plane)
+        if lost.any():
+            mapped[lost] = _at_or_below(curve, plane[lost])
     if plane.dtype.kind == "f":
         mapped[np.isnan(plane)] = np.nan  # a curve of one point would map it, too
     return mapped
+
+
+def _at_or_below(curve, values):
+    """Return the curve's value at the largest point that is no greater than each value."""
+    index = np.searchsorted(curve.points, values, side="right") - 1
+    return curve.values[np.maximum(index, 0)]
 
 
 def invert(curve, values):
