@@ -119,6 +119,8 @@ def plot(rows, path):
     for p, row in zip(places, rows, strict=True):
         ax.text(row["peer_ns"] * 1.08, p + 0.3, f"×{row['ratio'][0]:.1f}", va="center", fontsize=8)
     ax.set_yticks(list(places), [f"{row['path']}\n{row['peer']}" for row in rows], fontsize=8)
+    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.margins(x=0.1)
     ax.set(xscale="log", xlabel="ns a pixel (less is faster)", title=f"{rows[0]['batch']} images")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper right")
