@@ -534,9 +534,11 @@ class TestWholeOrNotAtAll:
         np.save("in.npy", faces(9))
         np.save("out.npy", [1])
         code = """if True:
-            import sys, time
+            import signal, sys, time
             from sklearn_histeq import HistogramEqualizer
             from sklearn_histeq._cli import main
+            # what runs in the background of a script inherits that Ctrl-C is ignored
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             def transform(self, X):
                 print(flush=True)
                 time.sleep(60)
