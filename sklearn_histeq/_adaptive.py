@@ -1,5 +1,6 @@
 """AdaptiveHistogramEqualizer: a transfer function a tile (CLAHE)."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -31,8 +32,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     clip_limit : float or None, default=3.0
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
         bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
-        "histeq", above 0 with the others. None clips nothing. The user guide has the measurements
-        behind the default, and what it is in MATLAB.
+        "histeq", above 0 with the others. None clips nothing. The measurements behind the
+        default are on the page "Which of the three"; what it is in MATLAB is in the user guide.
     n_bins : int, default=256
         Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
         number than the default.
@@ -107,12 +108,13 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
        lower left and lower right. Beyond the outer centers, the outer tiles alone count.
 
     So `n_tiles=1, clip_limit=None` is `HistogramEqualizer(n_bins=256)`. A picture in 8 bits gives
-    the same as one in 16 (times 257). A limit that is no whole number of pixels acts, too, while
-    OpenCV's is the same for all clip limits below 8 on tiles of 8×8 pixels.
+    the same as one in 16 (times 257), to the last bit with 256 bins and a limit or more than one
+    tile, else but for rounding. A limit that is no whole number of pixels acts, too, while OpenCV's
+    is the same for all clip limits below 8 on tiles of 8×8 pixels.
 
     A flat tile without a limit has no defined gray: noise is stretched over the whole range. One
     hot pixel in a picture of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles
-    cost accuracy where light is even already: see the user guide for measurements.
+    cost accuracy where light is even already: see the page "Which of the three" for measurements.
 
     NaN is a missing pixel: not counted, kept in the output. `mask` (of `transform` and
     `fit_transform`) says which pixels count; all are mapped. An infinity is an error. `fit` reads
@@ -279,8 +281,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
                 "or larger ones."
             )
         if found:
-            # up to the caller of `transform`, past scikit-learn's wrapper of it
-            warnings.warn(" ".join(found), UserWarning, stacklevel=5)
+            warnings.warn(" ".join(found), UserWarning, stacklevel=_levels_to_the_caller())
 
     def _takes_fewer(self, shape, tiles):
         """Tell whether n_tiles is more than convention "histeq" takes, on a side longer than 1."""
@@ -290,3 +291,14 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         return any(
             n < wanted and side > 1 for side, n, wanted in zip(shape, tiles, asked, strict=True)
         )
+
+
+def _levels_to_the_caller():
+    """Return the stacklevel of the line that called: this package's and scikit-learn's are passed.
+
+    How many these are depends on whether it was transform, fit_transform or a Pipeline.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    return level

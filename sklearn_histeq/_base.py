@@ -62,7 +62,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X, y=None, mask=None):
         """Check the parameters, remember the images' shape, and learn what is to be learned.
 
-        Where each plane is equalized by itself there is nothing to learn, and no pixel is read.
+        Where each plane is equalized by itself there is nothing to learn, and no pixel is read, but
+        for the one thing that an integer `dtype` cannot hold: NaN in floats.
 
         Parameters
         ----------

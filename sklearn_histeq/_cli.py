@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
             stream.reconfigure(errors="replace")
-    options = _parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    options = _parser().parse_args([_hyphenated(argument) for argument in arguments])
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -97,6 +98,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the options, and leave."""
         self.exit(2, f"histeq: error: {message} (see {self.prog} --help)\n")
+
+
+def _hyphenated(argument: str) -> str:
+    """Return an argument, an option's name with hyphens: it may be spelt as the parameter is."""
+    name, *value = argument.split("=", 1)
+    return "=".join([name.replace("_", "-"), *value]) if name.startswith("--") else argument
 
 
 def _parser() -> _Parser:

@@ -145,7 +145,7 @@ def _opencv(pixels, out, tiles, clip_limit):
     limit = NO_LIMIT
     if clip_limit is not None:
         n_pixels = int(np.prod(_tiles.opencv_tile_shape((height, width), tiles)))
-        limit = min(max(int(clip_limit * n_pixels / n_levels), 1), NO_LIMIT)
+        limit = int(min(max(clip_limit * n_pixels / n_levels, 1), NO_LIMIT))
     n_codes = 256 if n_levels == 256 else min(n_levels, height * width)
     geometry = _opencv_geometry((height, width), tiles)
     kernel_for("adapt_opencv", pixels.dtype)(_rows(pixels), _rows(out), *geometry, limit, n_codes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 
 from . import _layout, _validation
 
@@ -212,11 +213,12 @@ class EqualizationDisplay:
         """
         _check_n_images(n_images)
         X, mask = X[:n_images], None if mask is None else mask[:n_images]
-        words = {} if mask is None else {"mask": mask}
         layout = _layout_of(estimator)
         color = layout.pop("color")
         before = _planes("X", X, **layout)
-        after = _planes_after(before, X, estimator.transform(X, **words), **layout)
+        with config_context(enable_metadata_routing=True):  # through a Pipeline, too
+            out = estimator.transform(X) if mask is None else estimator.transform(X, mask=mask)
+        after = _planes_after(before, X, out, **layout)
         edges = getattr(estimator, "_tile_edges", None)
         display = cls(
             before,
@@ -414,16 +416,30 @@ def _gray_scale(images: NDArray[Any]) -> tuple[float, float]:
     if images.dtype.kind == "f" and low >= 0 and high <= 255:
         return 0, 1 if high <= 1 else 255
     if images.dtype.kind == "f":
-        return low, high if high > low else low + 1
+        # where all are equal, a step that a double of this size can make
+        return low, high if high / 2 > low / 2 else low + max(1, abs(low) * 2.0**-40)
     return min(low, 0), max(2.0 ** np.ceil(np.log2(max(high, 0) + 1)) - 1, 255)
+
+
+def _shares(pixels: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.float64]:
+    """Return how far pixels are from black to white; halves, since a range may overflow."""
+    low, high = scale[0] / 2, scale[1] / 2
+    shares: NDArray[np.float64] = (pixels.astype(np.float64) / 2 - low) / (high - low)
+    return shares
+
+
+def _is_drawable(scale: tuple[float, float]) -> bool:
+    """Tell whether a scale has room for the bars, and an Axes for the scale."""
+    with np.errstate(over="ignore"):
+        width = np.subtract(*scale[::-1], dtype=np.float64)
+    return bool(np.isfinite(width) and (np.diff(np.linspace(*scale, _N_BARS + 1)) > 0).all())
 
 
 def _draw_image(
     ax: Axes, image: NDArray[Any], scale: tuple[float, float], edges: Sequence[Any] | None
 ) -> None:
     """Draw an image (c, h, w), gray or in colour, missing pixels in blue, and its tiles."""
-    low, high = scale
-    pixels = np.moveaxis(np.clip((image.astype(np.float64) - low) / (high - low), 0, 1), 0, -1)
+    pixels = np.moveaxis(np.clip(_shares(image, scale), 0, 1), 0, -1)
     missing = np.isnan(pixels).any(axis=-1, keepdims=True)
     rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if len(image) == 1 else pixels
     rgb = np.where(missing, _MISSING[: rgb.shape[-1]], rgb)
@@ -450,7 +466,10 @@ def _draw_curves(
     """
     channels, colors = _curves_of(image, color)
     pixels = [_counted(channel, mask) for channel in channels]
-    bars = [np.histogram(p, _N_BARS, range=scale) for p in pixels]
+    units = scale
+    if not _is_drawable(scale):
+        units, pixels = (0, 1), [_shares(p, scale) for p in pixels]
+    bars = [np.histogram(p, _N_BARS, range=units) for p in pixels]
     tallest = max(1, *(counts.max() for counts, _ in bars))
     for p, (counts, edges), (bar, line) in zip(pixels, bars, colors, strict=True):
         alpha = 1 if len(pixels) == 1 else 0.35
@@ -458,9 +477,9 @@ def _draw_curves(
         if p.size:
             levels, steps = np.unique(p, return_counts=True)
             cdf = np.cumsum(steps) / p.size
-            points = [scale[0], *levels, scale[1]]
+            points = [units[0], *levels, units[1]]
             ax.step(points, [0, *cdf, 1], where="post", color=line, linewidth=1.3)
-    ax.set(xlim=scale, ylim=(0, 1.04), xticks=scale, yticks=[])
+    ax.set(xlim=units, ylim=(0, 1.04), xticks=units, yticks=[])
     first, last = ax.set_xticklabels([_short(value) for value in scale])
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")

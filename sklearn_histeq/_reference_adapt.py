@@ -288,7 +288,8 @@ def opencv_table(counts, clip_limit):
     """
     n_pixels, n_levels = int(counts.sum()), counts.size
     if clip_limit is not None:
-        counts = opencv_clip(counts, max(int(clip_limit * n_pixels / n_levels), 1))
+        limit = min(max(clip_limit * n_pixels / n_levels, 1), n_pixels)  # no count is larger
+        counts = opencv_clip(counts, int(limit))
     scale = np.float32(n_levels - 1) / np.float32(n_pixels)
     return np.clip(np.rint(counts.cumsum().astype(np.float32) * scale), 0, n_levels - 1)
 

@@ -54,8 +54,9 @@ __attribute__((target("avx2"))) static inline __m256i load_pairs(const uint16_t 
 #define HISTEQ_AVX2
 /* the pairs at two addresses, in one vector; a pair twice */
 #define LOAD_PAIRS(p, q)                                                                           \
-    _mm_loadh_pi(_mm_castpd_ps(_mm_load_sd((const double *)(const void *)(p))),                    \
-                 (const __m64 *)(const void *)(q))
+    _mm_castsi128_ps(                                                                              \
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(p)),                    \
+                           _mm_loadl_epi64((const __m128i *)(const void *)(q))))
 #define LOAD_INTS(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define LOAD_FOUR(p, q)                                                                            \
     _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1)

@@ -4,6 +4,7 @@ A message says what came, what was expected and what to do.
 """
 
 import numbers
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ SCOPES = ("image", "dataset")
 OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
 N_BINS_ADAPTIVE = 256
+# more bins or tiles than this have no meaning, and no memory
+LARGEST_NUMBER = 2**31 - 1
 # How many images an error names before it only counts the rest.
 N_NAMED = 5
 
@@ -46,8 +49,10 @@ def check_n_bins(n_bins, *, auto=True):
     """Refuse a number of bins that is no integer >= 1, or "auto" where that has a meaning."""
     if auto and isinstance(n_bins, str) and n_bins == "auto":
         return
-    if not is_integer(n_bins) or n_bins < 1:
+    if not is_integer(n_bins) or not 1 <= n_bins <= LARGEST_NUMBER:
         expected = "an integer >= 1" + (" or 'auto'" if auto else "")
+        if is_integer(n_bins) and n_bins > LARGEST_NUMBER:
+            expected = f"an integer <= {LARGEST_NUMBER}"
         raise ValueError(f"n_bins={n_bins!r}, but expected {expected}.")
 
 
@@ -73,7 +78,7 @@ def check_image_shape(image_shape):
     """Refuse a shape that is neither None nor two or three positive integers."""
     if image_shape is None:
         return
-    is_shape = isinstance(image_shape, (tuple, list, np.ndarray)) and len(image_shape) in (2, 3)
+    is_shape = np.shape(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
     if not is_shape or not all(is_integer(size) and size >= 1 for size in image_shape):
         raise ValueError(
             f"image_shape={image_shape!r}, but expected None, (height, width), or three numbers "
@@ -137,9 +142,10 @@ def check_dtype_of_convention(dtype, convention):
 def check_tiles(name, value):
     """Refuse tiles that are neither one integer >= 1 nor two."""
     is_two = isinstance(value, (tuple, list, np.ndarray)) and np.shape(value) == (2,)
-    if not all(is_integer(n) and n >= 1 for n in (value if is_two else [value])):
+    if not all(is_integer(n) and 1 <= n <= LARGEST_NUMBER for n in (value if is_two else [value])):
         raise ValueError(
-            f"{name}={value!r}, but expected an integer >= 1, or two of them, (rows, columns)."
+            f"{name}={value!r}, but expected an integer >= 1 (and <= {LARGEST_NUMBER}), or two of "
+            "them, (rows, columns)."
         )
 
 
@@ -149,11 +155,11 @@ def check_clip_limit(clip_limit, convention):
         return
     is_real = isinstance(clip_limit, numbers.Real) and not isinstance(clip_limit, (bool, np.bool_))
     is_within = is_real and (clip_limit >= 1 if convention == "histeq" else clip_limit > 0)
-    if not (is_within and clip_limit < np.inf):
-        expected = "1 (the uniform histogram)" if convention == "histeq" else "0, but not 0"
+    if not (is_within and clip_limit <= sys.float_info.max):
+        expected = ">= 1 (1 is the uniform histogram)" if convention == "histeq" else "> 0"
         raise ValueError(
-            f"clip_limit={clip_limit!r} with convention={convention!r}, but expected None (nothing "
-            f"is clipped) or a finite number from {expected} on."
+            f"clip_limit={clip_limit!r} with convention={convention!r}, but expected a finite "
+            f"number {expected}, or None, which clips nothing (the peers' 0)."
         )
 
 
@@ -249,6 +255,8 @@ def check_images(X, estimator):
     """
     _refuse_masked_arrays(X)
     _check_equal_shapes(X)
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        _check_real(X)
     X = check_array(
         X,
         allow_nd=True,
@@ -303,7 +311,10 @@ def _check_not_empty(X):
 def _check_real(X):
     """Return X in a real dtype that the engines take; longer floats than double become doubles."""
     if X.dtype.kind not in "biuf":
-        raise ValueError(f"X has dtype {X.dtype}, but expected bool, integers or real floats.")
+        hint = " Complex data not supported: take X.real or abs(X)." if X.dtype.kind == "c" else ""
+        raise ValueError(
+            f"X has dtype {X.dtype}, but expected bool, integers or real floats.{hint}"
+        )
     if X.dtype.kind == "f" and X.dtype.itemsize > 8:
         with np.errstate(over="ignore"):  # becomes an infinity, which is refused
             return X.astype(np.float64)
