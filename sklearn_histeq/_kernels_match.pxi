@@ -51,25 +51,35 @@ cdef inline void saturate(double value, bint single, out_t* out) noexcept nogil:
 cdef int match_levels(const level_t* x, const uint8_t* mask, ptrdiff_t n, Target* target,
                       Scratch* scratch, out_t* out) noexcept nogil:
     """Match one plane of levels by a look-up table; returns its status."""
-    cdef int32_t low, high, level, count
+    cdef int32_t low = 0, high = 255, first = 0, level, count
     cdef int32_t* counts = scratch.level_counts
     cdef out_t* table = <out_t*> scratch.table
     cdef double n_counted = 0, cumulative = 0
     cdef ptrdiff_t j = 0
-    find_range(x, mask, n, &low, &high)
-    if low > high:
-        return IS_EMPTY
+    if level_t is uint16_t:
+        find_range(x, mask, n, &low, &high)
+        if low > high:
+            return IS_EMPTY
     count_plane(x, mask, n, low, high - low + 1, counts)
     for level in range(high - low + 1):
         n_counted += counts[level]
-    for level in range(high - low + 1):
+    if n_counted == 0:
+        return IS_EMPTY
+    while counts[first] == 0:
+        first += 1
+    for level in range(first, high - low + 1):
         count = counts[level]
         if count:
             cumulative += count
             saturate(value_at(target, cumulative / n_counted, &j), False, &table[level])
         else:
-            table[level] = table[level - 1]  # the first has a count
-    look_up(x, n, low, high, table, out)
+            table[level] = table[level - 1]
+    for level in range(first):
+        table[level] = table[first]
+    if level_t is uint8_t:
+        map_all(x, n, table, out)
+    else:
+        look_up(x, n, low, high, table, out)
     return 0
 
 
