@@ -14,8 +14,8 @@ OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 scipy==1.14.1 'py
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
-	$(wildcard sklearn_histeq/*.pyx sklearn_histeq/*.h)
-SOURCES = $(wildcard sklearn_histeq/*.py sklearn_histeq/*/*.py)
+	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.pxi sklearn_histeq/_engines/compiled/*.h)
+SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -90,7 +90,7 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 test-sanitized: .venv/installed-tests .venv/installed-dev  ## run all tests on sanitized kernels
 	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
 	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml $(SANITIZED)
-	cd $(SANITIZED) && rm -f sklearn_histeq/*.so sklearn_histeq/*.c && CFLAGS='$(SANITIZERS) -g' \
+	cd $(SANITIZED) && rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.c && CFLAGS='$(SANITIZERS) -g' \
 		../bin/python -c 'from setuptools import setup; setup()' -q build_ext --inplace
 	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
@@ -106,7 +106,7 @@ bench: .venv/installed-tests  ## measure the package beside its peers, write doc
 
 clean:  ## remove builds and caches
 	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f sklearn_histeq/*.so sklearn_histeq/*.c
+	rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.c
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too

@@ -13,8 +13,9 @@ import warnings
 
 import numpy as np
 
-from sklearn_histeq import _compiled, _reference
-from sklearn_histeq._status import EMPTY, INF
+from sklearn_histeq._arithmetic.status import EMPTY, INF
+from sklearn_histeq._engines import compiled as _compiled
+from sklearn_histeq._engines import reference as _reference
 
 PAIRS = [(c, d) for c in ("skimage", "numpy") for d in ("uint8", "uint16", "float32", "float64")]
 PAIRS += [("opencv", "uint8"), ("pillow", "uint8")]

@@ -3,10 +3,10 @@
 # Imported from here, scikit-learn comes in 0.1 s sooner: CPython 3.11 keeps frames in chunks of
 # memory, and nested one import deeper its modules cross the end of a chunk thousands of times.
 from . import _base  # noqa: F401
-from ._adaptive import AdaptiveHistogramEqualizer
+from ._adaptive_equalizer import AdaptiveHistogramEqualizer
 from ._display import EqualizationDisplay
-from ._equalize import HistogramEqualizer
-from ._match import HistogramMatcher
+from ._histogram_equalizer import HistogramEqualizer
+from ._histogram_matcher import HistogramMatcher
 from ._show_versions import show_versions
 
 __version__ = "0.1.0"

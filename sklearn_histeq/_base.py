@@ -17,7 +17,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _blocks, _color, _dask, _layout, _status, _transfer, _validation
+from . import _color, _dask, _layout, _threads, _validation
+from ._arithmetic import status as _status
+from ._arithmetic import transfer as _transfer
 
 TWO_WAYS_OUT = (
     'Set flatten=True to get one row an image, or call set_output(transform="default") to get the '
@@ -359,7 +361,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return function(part, images.planes[part], mask, map_parts)
 
         size = len(images.planes), images.X[0].size
-        pairs = _blocks.map_blocks(run, *size, self.n_jobs, needs_memory)
+        pairs = _threads.map_blocks(run, *size, self.n_jobs, needs_memory)
         results, status = zip(*pairs, strict=True)
         words = {
             "dtype": None,
@@ -391,7 +393,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         def count(part, planes, mask, map_parts):
             total, status = None, []
-            for piece in _blocks.pieces(len(planes), planes[0].size):
+            for piece in _threads.pieces(len(planes), planes[0].size):
                 masked = None if mask is None else mask[piece]
                 result, found = count_piece(planes[piece], masked)
                 # added at once: a state of floats is larger than the pixels it counts
@@ -443,7 +445,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if images.chunks is None:
             return self
         worker = copy.copy(self)
-        worker.n_jobs = _blocks.settled_n_jobs(self.n_jobs)
+        worker.n_jobs = _threads.settled_n_jobs(self.n_jobs)
         return worker
 
     def _reader(self, images):

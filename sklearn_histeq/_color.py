@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from . import _status, _transfer
+from ._arithmetic import status as _status
+from ._arithmetic import transfer as _transfer
 
 
 def value(planes):

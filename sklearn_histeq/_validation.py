@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-from . import _status
+from ._arithmetic import status as _status
 
 COLORS = ("channels", "value")
 CONVENTIONS = ("skimage", "numpy", "opencv", "pillow")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sklearn_histeq._demo._data import Faces, relight
-from sklearn_histeq._demo._protocols import Part
+from sklearn_histeq._cli.demo.data import Faces, relight
+from sklearn_histeq._cli.demo.protocols import Part
 
 
 def some_people(n_people=4, n_each=12, shape=(12, 10), dtype=np.uint8):

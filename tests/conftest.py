@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 ENGINE_VARIABLE = "SKLEARN_HISTEQ_ENGINE"
 
 ENGINES = ["reference", "auto", "portable"]
-COMPILED_MODULE = "sklearn_histeq._kernels"
+COMPILED_MODULE = "sklearn_histeq._engines.compiled._kernels"
 
 
 def _engine_param(name):

@@ -23,7 +23,7 @@ CLASSES = [getattr(sklearn_histeq, n) for n in sklearn_histeq.__all__ if n[0].is
 # Imports point down this list only; docs/architecture has it, too.
 FLOOR_PLAN = [
     *("__init__", "_show_versions", "_display", "_equalize", "_adaptive", "_match"),
-    *("_base", "_dask", "_validation", "_layout", "_color", "_blocks"),
+    *("_base", "_dask", "_validation", "_layout", "_color", "_threads"),
     *("_learned", "_engine", "_compiled_adapt", "_compiled_match", "_compiled"),
     *("_reference_adapt", "_reference_match", "_reference"),
     *("_counts", "_quantiles", "_tiles", "_transfer", "_status"),
@@ -264,8 +264,8 @@ def test_only_blocks_threads():
     for module in ("threading", "concurrent", "multiprocessing", "joblib", "sklearn.utils.parallel",
                    "_thread", "asyncio"):  # fmt: skip
         importers = {stem for stem in importers_of(module) if not is_visitor(stem)}
-        assert importers <= {"_blocks"}, module
-    assert "_blocks" in importers_of("joblib")  # else this test would look for nothing
+        assert importers <= {"_threads"}, module
+    assert "_threads" in importers_of("joblib")  # else this test would look for nothing
 
 
 def test_only_one_module_knows_dask():
@@ -315,7 +315,7 @@ print(HistogramEqualizer().fit_transform(np.arange(4)[None]))
 def watched(monkeypatch):
     """The planes that went through skimage.exposure.cumulative_distribution."""
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "reference")
-    from sklearn_histeq import _reference
+    from sklearn_histeq._engines import reference as _reference
 
     genuine, seen = skimage.exposure.cumulative_distribution, []
 
@@ -342,7 +342,7 @@ def test_the_reference_passes_every_plane_through_skimage(watched, n_bins, dtype
 def test_skimages_cdf_is_what_the_reference_uses(monkeypatch):
     """Another CDF there is another result here."""
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "reference")
-    from sklearn_histeq import _reference
+    from sklearn_histeq._engines import reference as _reference
 
     genuine = skimage.exposure.cumulative_distribution
 

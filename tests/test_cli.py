@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import sklearn_histeq
-from sklearn_histeq import _demo
+from sklearn_histeq._cli import demo as _demo
 from sklearn_histeq._cli import main
 
 
@@ -145,7 +145,7 @@ class TestProcess:
 
     def test_a_reader_that_leaves(self):
         code = (
-            "import sys; from sklearn_histeq import _cli, _demo;"
+            "import sys; from sklearn_histeq import _cli; from sklearn_histeq._cli import demo as _demo;"
             "_demo.run = lambda **options: [print('x' * 1000) for _ in range(1000)];"
             "sys.exit(_cli.main(['demo']))"
         )

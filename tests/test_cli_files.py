@@ -20,10 +20,13 @@ from PIL import Image
 
 import sklearn_histeq
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
-from sklearn_histeq import _files as files
-from sklearn_histeq._cli import main
-from sklearn_histeq._files import _deep_png, _npy, _pictures, _progress, _whole
-from sklearn_histeq._files._errors import PictureError
+from sklearn_histeq._cli import atomic_write as _whole
+from sklearn_histeq._cli import files, main
+from sklearn_histeq._cli.errors import PictureError
+from sklearn_histeq._cli.files import deep_png as _deep_png
+from sklearn_histeq._cli.files import npy as _npy
+from sklearn_histeq._cli.files import pictures as _pictures
+from sklearn_histeq._cli.files import progress as _progress
 
 PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
 COMMANDS = ("equalize", "clahe", "match")

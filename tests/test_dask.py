@@ -23,7 +23,7 @@ from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     HistogramMatcher,
-    _blocks,
+    _threads,
 )
 
 dask = pytest.importorskip("dask", reason="the extra dask is not installed")
@@ -305,13 +305,13 @@ def test_what_becomes_of_the_estimator_does_not_change_the_result():
 
 
 def test_settings_of_this_thread_hold_in_the_chunks(monkeypatch):
-    genuine, seen = _blocks.map_blocks, []
+    genuine, seen = _threads.map_blocks, []
 
     def watch(function, n_images, pixels, n_jobs, needs_memory):
         seen.append(n_jobs)
         return genuine(function, n_images, pixels, n_jobs, needs_memory)
 
-    monkeypatch.setattr(_blocks, "map_blocks", watch)
+    monkeypatch.setattr(_threads, "map_blocks", watch)
     X = by_images(pictures(), 12)
     with joblib.parallel_config("threading", n_jobs=2):
         out = HistogramEqualizer().transform(X)

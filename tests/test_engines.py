@@ -15,9 +15,11 @@ import pytest
 from _helpers import assert_same, faces
 
 import sklearn_histeq
-from sklearn_histeq import HistogramEqualizer, _blocks, _engine
+from sklearn_histeq import HistogramEqualizer, _engines, _threads
 
-kernels = pytest.importorskip("sklearn_histeq._kernels", reason="the kernels are not built here")
+kernels = pytest.importorskip(
+    "sklearn_histeq._engines.compiled._kernels", reason="the kernels are not built here"
+)
 
 MIB = 2**20
 BIG = {
@@ -107,7 +109,7 @@ def test_forked_and_spawned_workers_give_the_same(method):
 def started_threads(x, n_expected=1, **params):
     """The threads that have worked, by their names; a block waits for as many as are expected."""
     seen = set()
-    original = _engine.equalize
+    original = _engines.equalize
     barrier = threading.Barrier(n_expected, timeout=60)
 
     def spy(*args):
@@ -116,7 +118,7 @@ def started_threads(x, n_expected=1, **params):
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_engine, "equalize", spy)
+        patch.setattr(_engines, "equalize", spy)
         HistogramEqualizer(**params).transform(x)
     return seen
 
@@ -147,7 +149,7 @@ def test_blocks_cover_all_images_once():
         for n_jobs in (1, 2, 5):
             for needs_memory in (False, True):
                 size = n_images, 2**19, n_jobs, needs_memory
-                parts = _blocks.map_blocks(lambda part, map_parts: part, *size)
+                parts = _threads.map_blocks(lambda part, map_parts: part, *size)
                 covered = np.concatenate([np.arange(n_images)[part] for part in parts])
                 assert (covered == np.arange(n_images)).all()
 
@@ -220,7 +222,7 @@ def test_the_environment_chooses_the_engine(monkeypatch):
     descriptions = {}
     for engine in ("auto", "portable", "reference"):
         monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", engine)
-        descriptions[engine] = _engine.describe()
+        descriptions[engine] = _engines.describe()
     assert descriptions["reference"] == "reference"
     assert descriptions["portable"] == "compiled (portable)"
     assert descriptions["auto"].startswith("compiled (")
@@ -243,13 +245,13 @@ def test_without_kernels_it_works_and_warns_once(monkeypatch):
     original = builtins.__import__
 
     def no_kernels(name, globals=None, locals=None, fromlist=(), level=0):
-        if "_compiled" in (fromlist or ()):
+        if "compiled" in (fromlist or ()):
             raise ImportError(name)
         return original(name, globals, locals, fromlist, level)
 
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
     monkeypatch.setattr(builtins, "__import__", no_kernels)
-    _engine._compiled_engine.cache_clear()
+    _engines._compiled_engine.cache_clear()
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -259,4 +261,4 @@ def test_without_kernels_it_works_and_warns_once(monkeypatch):
         assert "without its compiled kernels" in said
         assert "pip install" in said
     finally:
-        _engine._compiled_engine.cache_clear()
+        _engines._compiled_engine.cache_clear()

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from sklearn_histeq import HistogramEqualizer, _blocks
+from sklearn_histeq import HistogramEqualizer, _threads
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -164,7 +164,7 @@ def test_block_size_changes_nothing(monkeypatch, scope, dtype, n_jobs):
     estimator = HistogramEqualizer(n_jobs=n_jobs, **scope)
     expected = estimator.fit_transform(x, mask=mask)
     for n_pixels in (1, 300, 10**9):  # an image a block, a few, all
-        monkeypatch.setattr(_blocks, "PIXELS_PER_BLOCK", n_pixels)
+        monkeypatch.setattr(_threads, "PIXELS_PER_BLOCK", n_pixels)
         assert_same(estimator.fit_transform(x, mask=mask), expected)
 
 
@@ -173,7 +173,7 @@ def test_errors_name_the_same_images_whatever_the_blocks(monkeypatch, n_jobs):
     x = faces(9, 2, dtype="f4")
     x[[2, 7], 1, 0, 0] = np.inf
     for n_pixels in (1, 300, 10**9):
-        monkeypatch.setattr(_blocks, "PIXELS_PER_BLOCK", n_pixels)
+        monkeypatch.setattr(_threads, "PIXELS_PER_BLOCK", n_pixels)
         with pytest.raises(ValueError, match=r"inf.* 2, 7"):
             HistogramEqualizer(n_jobs=n_jobs).transform(x)
 

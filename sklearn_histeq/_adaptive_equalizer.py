@@ -1,0 +1,306 @@
+"""AdaptiveHistogramEqualizer: a transfer function a tile (CLAHE)."""
+
+import sys
+import warnings
+
+import numpy as np
+
+from . import _engines, _validation
+from ._arithmetic import tiles as _tiles
+from ._arithmetic import transfer as _transfer
+from ._base import ImageTransformer
+
+DEFAULT_CLIP_LIMIT = 3.0
+
+
+class AdaptiveHistogramEqualizer(ImageTransformer):
+    """Equalize every image tile by tile, with limited contrast (CLAHE).
+
+    Contrast limited adaptive histogram equalization [1]_: every tile of an image has a transfer
+    function of its own, the CDF of its intensities, and a pixel blends those of the four tiles
+    around it. So light that falls from one side is undone, which no single transfer function can.
+    A limit on the slope keeps noise in flat tiles down.
+
+    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+    Parameters
+    ----------
+    n_tiles : int or tuple of two ints, default=8
+        Tiles along each axis, or (rows, columns). Convention "histeq" takes at most half as many as
+        there are pixels, with a warning where that bites.
+    tile_shape : int, tuple of two ints or None, default=None
+        Pixels a tile along each axis, or (rows, columns), instead of `n_tiles`. Not with
+        convention "opencv".
+    clip_limit : float or None, default=3.0
+        The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
+        bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
+        "histeq", above 0 with the others. None clips nothing. The measurements behind the
+        default are on the page "Which of the three"; what it is in MATLAB is in the user guide.
+    n_bins : int, default=256
+        Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
+        number than the default.
+    convention : {"histeq", "skimage", "opencv"}, default="histeq"
+        Whose arithmetic it is:
+
+        - "histeq": this package's own, below; floats in [0, 1], from images of any dtype and range.
+        - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
+          tile's shape, else `max(side // n_tiles, 1)`; floats in [0, 1].
+        - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit; takes
+          and gives uint8 or uint16.
+
+        The last two refuse negative values, floats above 1, NaN and masks.
+    color : {"channels", "value"}, default="channels"
+        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
+        v', and each colour c becomes c * v' / v, so that hue and saturation stay; alpha is only
+        brought to the output's range.
+    channel_axis : {1, -1}, default=1
+        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
+        `channel_axis` says. None: a row is one plane of 1×n_pixels, which is seldom
+        meant: there is a warning. Ignored for
+        images.
+    flatten : bool, default=False
+        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+    dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
+        Type of the output. None: the convention's own, float64 (float32 for images in float32 and
+        float16), or that of the images with "opencv". Floats: a cast, no scaling. Integers:
+        `rint(double(value) / top * max)`, where top is 1, or the largest level of the images' type
+        with "opencv", and max is that of the output's. "input": the type of X by the same rule.
+    n_jobs : int or None, default=None
+        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
+        it.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of values an image: the product of X.shape[1:].
+    n_channels_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X is 2-D and has names that are all strings.
+
+    See Also
+    --------
+    HistogramEqualizer : One transfer function an image.
+    skimage.exposure.equalize_adapthist : Convention "skimage", one image at a time.
+
+    Notes
+    -----
+    Convention "histeq" is this, for a plane with T tiles along an axis of L pixels:
+
+    1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`: of equal width over the plane's
+       own range. A constant plane is 1.0.
+    2. Tile k holds the pixels from floor(k * L / T) to floor((k + 1) * L / T) - 1; there is no
+       padding. Its center is the mean of its first and last pixel. `tile_shape` t means T = max(1,
+       round(L / t)).
+    3. The counts of a tile of m counted pixels are clipped at
+       `limit = clip_limit * max(m / n_bins, 1)`, and what is cut off is spread evenly: a count
+       becomes `min(count + d, limit)`, with the one d >= 0 that keeps the sum m. A tile without a
+       counted pixel takes the counts of the whole plane.
+    4. The cumulated counts, divided by m, are the tile's CDF at the bin centers, linear between
+       them and constant beyond.
+    5. A pixel at the distances fx and fy (as shares of the distance between two centers) from the
+       center of the tile to its upper left has the value ::
+
+           (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) * c + fx * d)
+
+       where a, b, c and d are its values in the CDFs of the tiles to the upper left, upper right,
+       lower left and lower right. Beyond the outer centers, the outer tiles alone count.
+
+    So `n_tiles=1, clip_limit=None` is `HistogramEqualizer(n_bins=256)`. A picture in 8 bits gives
+    the same as one in 16 (times 257), to the last bit with 256 bins and a limit or more than one
+    tile, else but for rounding. A limit that is no whole number of pixels acts, too, while OpenCV's
+    is the same for all clip limits below 8 on tiles of 8×8 pixels.
+
+    A flat tile without a limit has no defined gray: noise is stretched over the whole range. One
+    hot pixel in a picture of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles
+    cost accuracy where light is even already: see the page "Which of the three" for measurements.
+
+    NaN is a missing pixel: not counted, kept in the output. `mask` (of `transform` and
+    `fit_transform`) says which pixels count; all are mapped. An infinity is an error. `fit` reads
+    no pixel.
+
+    References
+    ----------
+    .. [1] K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", in Graphics Gems IV,
+       Academic Press, 1994, pp. 474-485.
+
+    Examples
+    --------
+    A scene under light that falls from the left. One transfer function cannot take the light away,
+    tiles can: both halves come out alike.
+
+    >>> import numpy as np
+    >>> from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
+    >>> rng = np.random.default_rng(0)
+    >>> light = np.linspace(200, 20, 96)
+    >>> X = rng.uniform(0, light, size=(1, 1, 96, 96)).astype(np.uint8)
+    >>> def left_and_right(X):
+    ...     return [round(float(half.mean()), 1) for half in np.split(X, 2, axis=-1)]
+    >>> left_and_right(X), left_and_right(HistogramEqualizer().fit_transform(X))
+    ([76.9, 32.0], [0.6, 0.4])
+    >>> left_and_right(AdaptiveHistogramEqualizer().fit_transform(X))
+    [0.5, 0.5]
+
+    The pictures of a user of OpenCV, in one call:
+
+    >>> clahe = AdaptiveHistogramEqualizer(convention="opencv", clip_limit=2.0, n_tiles=(4, 6))
+    >>> clahe.fit_transform(X).dtype
+    dtype('uint8')
+    """
+
+    def __init__(
+        self,
+        *,
+        n_tiles=8,
+        tile_shape=None,
+        clip_limit=DEFAULT_CLIP_LIMIT,
+        n_bins=_validation.N_BINS_ADAPTIVE,
+        convention="histeq",
+        color="channels",
+        channel_axis=1,
+        image_shape=None,
+        flatten=False,
+        dtype=None,
+        n_jobs=None,
+    ):
+        self.n_tiles = n_tiles
+        self.tile_shape = tile_shape
+        self.clip_limit = clip_limit
+        self.n_bins = n_bins
+        self.convention = convention
+        self.color = color
+        self.channel_axis = channel_axis
+        self.image_shape = image_shape
+        self.flatten = flatten
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    @property
+    def _refuses_nan(self):
+        return self.convention != "histeq"
+
+    def _check_params(self):
+        _validation.check_choice("convention", self.convention, _validation.ADAPTIVE_CONVENTIONS)
+        _validation.check_tiles("n_tiles", self.n_tiles)
+        if self.tile_shape is not None:
+            _validation.check_tiles("tile_shape", self.tile_shape)
+        _validation.check_clip_limit(self.clip_limit, self.convention)
+        _validation.check_n_bins(self.n_bins, auto=False)
+        if self.convention == "opencv":
+            _validation.check_opencv_tiles(self.tile_shape, self.n_bins)
+
+    def _check_dtype_in(self, dtype):
+        _validation.check_adaptive_dtype(dtype, self.convention)
+
+    def _check_input(self, X, mask):
+        images = super()._check_input(X, mask)
+        _validation.check_no_mask(images.mask, self.convention)
+        return images
+
+    def _check_status(self, status, **words):
+        if self.convention != "histeq":
+            _validation.check_peer_status(status, self.convention, words["numbering"])
+        super()._check_status(status, **words)
+
+    def _own_dtype(self, dtype):
+        if self.convention == "opencv":
+            return dtype.newbyteorder("=")
+        return _transfer.own_dtype("skimage", dtype)
+
+    def _preserved_dtypes(self):
+        if self.convention == "opencv" and (self.dtype is None or str(self.dtype) == "input"):
+            return ["uint8", "uint16"]  # what it takes, and gives back
+        return super()._preserved_dtypes()
+
+    def _top(self, dtype):
+        return _transfer.largest(dtype) if self.convention == "opencv" else 1
+
+    def _mapping(self, images):
+        tiles = self._tiles(images.planes.shape[2:])
+        self._warn(images, tiles)
+        rule = tiles, self.clip_limit, self.n_bins, self.convention
+
+        def map_planes(planes, mask, out, map_parts):
+            return _engines.adapt(planes, mask, out, rule, map_parts)
+
+        return map_planes
+
+    # Tiles ---------------------------------------------------------------------------------------
+
+    def _tiles(self, shape):
+        """Return the tiles for planes of a shape: how many, or of what shape with "skimage"."""
+        n_tiles = _tiles.pair(self.n_tiles)
+        if self.convention == "opencv":
+            return n_tiles
+        tile_shape = None if self.tile_shape is None else _tiles.pair(self.tile_shape)
+        if self.convention == "skimage":
+            return tile_shape or _tiles.skimage_tile_shape(shape, n_tiles)
+        if tile_shape is not None:
+            return _tiles.n_tiles_of_shape(shape, tile_shape)
+        return _tiles.n_tiles_within(shape, n_tiles)
+
+    def _smallest_tile(self, shape, tiles):
+        """Return the number of pixels of the smallest tile."""
+        if self.convention == "opencv":
+            tiles = _tiles.opencv_tile_shape(shape, tiles)
+        elif self.convention == "histeq":
+            tiles = np.floor_divide(shape, tiles)
+        return int(np.prod(tiles))
+
+    def _tile_edges(self, shape):
+        """Return where tiles begin along rows and columns of planes of a shape; last, their end."""
+        tiles = self._tiles(shape)
+        if self.convention == "histeq":
+            return tuple(map(_tiles.edges, shape, tiles))
+        sides = _tiles.opencv_tile_shape(shape, tiles) if self.convention == "opencv" else tiles
+        # the last tiles of the peers reach beyond the image
+        return tuple(np.append(np.arange(0, n, s), n) for n, s in zip(shape, sides, strict=True))
+
+    def _warn(self, images, tiles):
+        """Warn, at most once, of tiles that are not what the parameters seem to ask for."""
+        shape = images.planes.shape[2:]
+        found = []
+        if images.X.ndim == 2 and self.image_shape is None:
+            found.append(
+                f"image_shape=None with rows of {shape[1]} pixels: each is taken for an image of "
+                f"1×{shape[1]} pixels, whose tiles are pieces of the row. Set image_shape=(h, w)."
+            )
+        if self._takes_fewer(shape, tiles):
+            found.append(
+                f"n_tiles={self.n_tiles!r} on images of {shape[0]}×{shape[1]} pixels: using "
+                f"{tiles[0]}×{tiles[1]} tiles, of at least two pixels along an axis. Set n_tiles "
+                "to no more than half the pixels."
+            )
+        elif self._smallest_tile(shape, tiles) == 1 < shape[0] * shape[1]:
+            found.append(
+                f"n_tiles={self.n_tiles!r}, tile_shape={self.tile_shape!r} on images of {shape[0]}×"
+                f"{shape[1]} pixels: a tile is one pixel, whose CDF says nothing. Set fewer tiles, "
+                "or larger ones."
+            )
+        if found:
+            warnings.warn(" ".join(found), UserWarning, stacklevel=_levels_to_the_caller())
+
+    def _takes_fewer(self, shape, tiles):
+        """Tell whether n_tiles is more than convention "histeq" takes, on a side longer than 1."""
+        if self.convention != "histeq" or self.tile_shape is not None:
+            return False
+        asked = _tiles.pair(self.n_tiles)
+        return any(
+            n < wanted and side > 1 for side, n, wanted in zip(shape, tiles, asked, strict=True)
+        )
+
+
+def _levels_to_the_caller():
+    """Return the stacklevel of the line that called: this package's and scikit-learn's are passed.
+
+    How many these are depends on whether it was transform, fit_transform or a Pipeline.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    return level

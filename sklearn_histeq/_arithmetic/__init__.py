@@ -1,0 +1,1 @@
+"""Pure functions of arrays: conventions, transfer functions, counts, quantiles, tiles, status."""

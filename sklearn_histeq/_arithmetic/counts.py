@@ -1,0 +1,123 @@
+"""Counts that add: of many images, whatever the order and the blocks they come in.
+
+Arrays only. Integers are counted exactly, a count a distinct level. Floats are counted in a lattice
+of bins [k 2^e, (k+1) 2^e), at most N_FINE of them: where a wider range needs more, e grows and bins
+merge in pairs, so that no count is lost and the state stays of constant size. The state is a
+function of the pixels alone: e is the least that fits them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import transfer as _transfer
+
+N_FINE = 65_536
+# Lattice indices stay below 2**53, so that a double holds them; doubles end at 2**-1074.
+PRECISION, LEAST_EXPONENT = 53, -1074
+
+
+class Levels(NamedTuple):
+    """Exact counts of the distinct levels, increasing."""
+
+    levels: np.ndarray  # (n_levels,)
+    counts: np.ndarray  # (n_levels,) int64
+
+
+class Lattice(NamedTuple):
+    """Counts of floats in the bins (start + i) * 2**exponent, i < N_FINE, and their exact range."""
+
+    counts: np.ndarray  # (N_FINE,) int64
+    start: int
+    exponent: int
+    low: float
+    high: float
+
+
+def count_levels(pixels):
+    """Count the distinct values of an array."""
+    levels, counts = np.unique(pixels, return_counts=True)
+    return Levels(levels, counts.astype(np.int64))
+
+
+def n_counted(state):
+    """Return the number of pixels in a state."""
+    return 0 if state is None else int(state.counts.sum())
+
+
+def add(a, b):
+    """Add two states of the same kind; None is the empty lattice."""
+    return add_levels(a, b) if isinstance(a, Levels) else add_lattices(a, b)
+
+
+def add_levels(a, b):
+    """Add two exact counts."""
+    return merge(np.concatenate([a.levels, b.levels]), np.concatenate([a.counts, b.counts]))
+
+
+def merge(values, counts):
+    """Return the exact counts of values that stand for counts pixels each, and may recur."""
+    levels, places = np.unique(values, return_inverse=True)
+    merged = np.zeros(len(levels), np.int64)
+    np.add.at(merged, places, counts)
+    return Levels(levels, merged)
+
+
+def count_lattice(pixels):
+    """Count finite floats in the finest lattice that holds them; None if there are none."""
+    if pixels.size == 0:
+        return None
+    low, high = float(pixels.min()), float(pixels.max())
+    start, exponent = _fit_lattice(low, high)
+    bins = _lattice_index(pixels, exponent) - start
+    return Lattice(np.bincount(bins, minlength=N_FINE), start, exponent, low, high)
+
+
+def add_lattices(a, b):
+    """Add two lattices over the union of their ranges; None is the empty one."""
+    if a is None or b is None:
+        return b if a is None else a
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    start, exponent = _fit_lattice(low, high)
+    counts = np.zeros(N_FINE, np.int64)
+    for lattice in (a, b):
+        occupied = np.flatnonzero(lattice.counts)
+        # beyond 63 a shift is undefined; by then every index is 0 or -1
+        bins = (lattice.start + occupied) >> min(exponent - lattice.exponent, 63)
+        np.add.at(counts, bins - start, lattice.counts[occupied])
+    return Lattice(counts, start, exponent, low, high)
+
+
+def occupied(lattice, dtype):
+    """Return the occupied bins as exact counts of their middles, kept within the range seen."""
+    bins = np.flatnonzero(lattice.counts)
+    middles = np.ldexp((lattice.start + bins).astype(np.float64) + 0.5, lattice.exponent)
+    return merge(middles.clip(lattice.low, lattice.high).astype(dtype), lattice.counts[bins])
+
+
+def bin_levels(state, edges):
+    """Return the counts, over edges that bound them all, of exactly counted values."""
+    binned = np.zeros(len(edges) - 1, np.int64)
+    np.add.at(binned, _transfer.bin_numbers(state.levels, edges), state.counts)
+    return binned
+
+
+def _fit_lattice(low, high):
+    """Return start and exponent of the finest lattice whose N_FINE bins hold [low, high]."""
+    largest = max(abs(low), abs(high))
+    exponent = LEAST_EXPONENT
+    if largest > 0:
+        exponent = max(exponent, int(np.frexp(largest)[1]) - PRECISION)  # frexp: largest < 2**e
+    while True:
+        start, last = (int(_lattice_index(np.float64(x), exponent)) for x in (low, high))
+        if last - start < N_FINE:
+            return start, exponent
+        exponent += 1
+
+
+def _lattice_index(values, exponent):
+    """Return floor(values / 2**exponent), as integers."""
+    values = np.asarray(values, dtype=np.float64)
+    index = np.floor(np.ldexp(values, -exponent)).astype(np.int64)
+    # a negative value so small that the quotient underflows to -0.0 belongs below zero, too
+    return np.where(values < 0, np.minimum(index, -1), index)

@@ -1,0 +1,199 @@
+"""Who is trained on what and tested on what, in the demo: splits, lights, steps and classifiers.
+
+A trial is one training part with its test parts; every step and classifier of the demo goes
+through the same trials. All classifiers give the same answers whatever the scale of their input
+(distances are only compared, ``gamma="scale"``, StandardScaler, whitening), so that intensities in
+0...255, in 0...1 and standardised ones compete on equal terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq._cli.demo.data import Faces, light_from_side, relight
+
+N_PER_CLASS = 50  # bundled pictures of a class for training; the other 50 are for testing
+N_RANDOM = 10  # pictures a person for training, the rest for testing
+N_BRIGHTEST = 20  # pictures a person for training, and as many of the darkest for testing
+MIN_TILE = 4  # pixels that a tile should have along each axis
+
+
+class Part(NamedTuple):
+    """Some pictures, (n, 1, height, width), and their labels, (n,)."""
+
+    pictures: NDArray[np.uint8]
+    labels: NDArray[np.intp]
+
+
+class Trial(NamedTuple):
+    """One training part, and the parts to test on, by the names of their rows in the table."""
+
+    train: Part
+    tests: dict[str, Part]
+
+
+def to_rows(pictures: ArrayLike) -> NDArray[np.float64]:
+    """Lay out each picture as one row of floats; rows stay as they are."""
+    pictures = np.asarray(pictures, dtype=np.float64)
+    return pictures.reshape(len(pictures), -1)
+
+
+def standardise_rows(pictures: ArrayLike) -> NDArray[np.float64]:
+    """Take each picture's mean off and divide by its standard deviation (1 if that is 0)."""
+    rows = to_rows(pictures)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    spread = rows.std(axis=1, keepdims=True)
+    return rows / np.where(spread == 0, 1, spread)
+
+
+def steps(n_tiles: int) -> dict[str, Any]:
+    """Return the first steps to compare, by the names of their columns."""
+    return {
+        "raw": FunctionTransformer(to_rows),
+        "standardised": FunctionTransformer(standardise_rows),
+        "equalized": HistogramEqualizer(flatten=True),
+        "tiles": AdaptiveHistogramEqualizer(n_tiles=n_tiles, flatten=True),
+        "matched": HistogramMatcher(flatten=True),
+    }
+
+
+def tiles_for(pictures: NDArray[np.uint8]) -> int:
+    """Return the default number of tiles, halved until none of them is too small."""
+    n_tiles: int = AdaptiveHistogramEqualizer().n_tiles
+    while n_tiles > 1 and min(pictures.shape[2:]) < MIN_TILE * n_tiles:
+        n_tiles //= 2
+    return n_tiles
+
+
+# A classifier is made for the number of components that its PCA may have at most: with as many as
+# there are training pictures, whitened noise drowns everything.
+Maker = Callable[[int], Any]
+
+
+def _nearest(limit: int) -> Any:
+    return KNeighborsClassifier(n_neighbors=1)
+
+
+def _svc(limit: int) -> Any:
+    return SVC(C=10)
+
+
+def _logistic(limit: int) -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def _pca_svc(limit: int) -> Any:
+    return make_pipeline(PCA(min(100, limit), whiten=True, random_state=0), SVC(C=10))
+
+
+def _pca_lda(limit: int) -> Any:
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    return make_pipeline(PCA(min(150, limit), random_state=0), lda)
+
+
+BUNDLED: dict[str, Maker] = {
+    "nearest neighbour": _nearest,
+    "SVC (RBF)": _svc,
+    "logistic (linear)": _logistic,
+}
+PEOPLE: dict[str, Maker] = {
+    "nearest neighbour": _nearest,
+    "PCA + SVC (RBF)": _pca_svc,
+    "PCA + LDA (linear)": _pca_lda,
+}
+
+
+def make_classifier(maker: Maker, n_train: int, n_pixels: int) -> Any:
+    """Make a classifier for that many training pictures."""
+    return maker(min(n_train // 2, n_pixels))
+
+
+def feasible(makers: dict[str, Maker], n_fewest: int) -> dict[str, Maker]:
+    """Return the classifiers that so few pictures of a class can train: LDA needs two."""
+    return {k: maker for k, maker in makers.items() if maker is not _pca_lda or n_fewest > 1}
+
+
+def accuracies(step: Any, maker: Maker, trial: Trial) -> dict[str, float]:
+    """Train a pipeline on a trial's training part, and score it on each of its test parts."""
+    pictures, labels = trial.train
+    classifier = make_classifier(maker, len(pictures), pictures[0].size)
+    pipeline = make_pipeline(step, classifier).fit(pictures, labels)
+    return {name: pipeline.score(*test) for name, test in trial.tests.items()}
+
+
+def random_split(
+    labels: NDArray[np.intp], n: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw n pictures of each class for training, at most half of them, and test the rest."""
+    train, test = [], []
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        n_own = min(n, len(own) // 2)
+        train.append(own[:n_own])
+        test.append(own[n_own:])
+    return np.concatenate(train), np.concatenate(test)
+
+
+def brightness_split(
+    pictures: NDArray[np.uint8], labels: NDArray[np.intp], n: int | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Take each class's n brightest pictures for training, its n darkest for testing.
+
+    At most, and if n is None exactly, half of a class's pictures are taken for either.
+    """
+    brightness = pictures.mean(axis=(1, 2, 3))
+    train, test = [], []
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        own = own[np.argsort(-brightness[own], kind="stable")]
+        n_own = len(own) // 2 if n is None else min(n, len(own) // 2)
+        train.append(own[:n_own])
+        test.append(own[len(own) - n_own :])
+    return np.concatenate(train), np.concatenate(test)
+
+
+def bundled_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
+    """Draw half of the pictures for training; test the others as they are and in two lights."""
+    trials = []
+    for draw in range(repeats):
+        rng = np.random.default_rng([seed, draw])
+        train, test = (_part(faces, i) for i in random_split(faces.labels, N_PER_CLASS, rng))
+        tests = {
+            "same light": test,
+            "other light": Part(relight(test.pictures, rng), test.labels),
+            "side light": Part(light_from_side(test.pictures, rng), test.labels),
+        }
+        trials.append(Trial(train, tests))
+    return trials
+
+
+def random_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
+    """Draw a few pictures of each person for training; test the rest."""
+    trials = []
+    for draw in range(repeats):
+        rng = np.random.default_rng([seed, draw])
+        train, test = random_split(faces.labels, N_RANDOM, rng)
+        trials.append(Trial(_part(faces, train), {"random part": _part(faces, test)}))
+    return trials
+
+
+def brightness_trial(faces: Faces) -> Trial:
+    """Train on each person's brightest pictures; test the darkest."""
+    train, test = brightness_split(faces.pictures, faces.labels, N_BRIGHTEST)
+    return Trial(_part(faces, train), {"bright to dark": _part(faces, test)})
+
+
+def _part(faces: Faces, indices: NDArray[np.intp]) -> Part:
+    return Part(faces.pictures[indices], faces.labels[indices])

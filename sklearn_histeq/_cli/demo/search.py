@@ -1,0 +1,178 @@
+"""The demo's tuning: GridSearchCV over the choice of the first step, in two cross-validations.
+
+Inner cross-validation cannot see a change of light that it is not given. So the same search runs
+twice: on folds lit alike, as one would by default, and on folds whose validation part is under
+another light. Either choice is reported with its score on the test part, as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import parallel_config
+from numpy.typing import NDArray
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq._cli.demo.data import light_from_side, relight
+from sklearn_histeq._cli.demo.protocols import (
+    Maker,
+    Part,
+    brightness_split,
+    make_classifier,
+    tiles_for,
+    to_rows,
+)
+
+Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+
+
+def settings(n_tiles: int) -> list[dict[str, list[Any]]]:
+    """Return the steps to choose from, with their parameters.
+
+    It is a list of grids, since each step has parameters of its own, and "opencv" and "pillow" have
+    no bins to choose. In each, the defaults come first: they win a tie.
+    """
+    return [
+        {
+            "equalize": [HistogramEqualizer()],
+            "equalize__output_distribution": ["uniform", "normal"],
+            "equalize__n_bins": ["auto", 64, 16],
+        },
+        {
+            "equalize": [HistogramEqualizer()],
+            "equalize__convention": ["numpy", "opencv", "pillow"],
+        },
+        {
+            "equalize": [AdaptiveHistogramEqualizer(n_tiles=n_tiles)],
+            "equalize__n_tiles": [n_tiles, max(n_tiles // 2, 1)],
+            "equalize__clip_limit": [AdaptiveHistogramEqualizer().clip_limit, None],
+        },
+        {"equalize": [HistogramMatcher()]},
+        {"equalize": ["passthrough"]},
+    ]
+
+
+# What the columns of the table of accuracies are called.
+NAMES: dict[type, str] = {
+    HistogramEqualizer: "equalized",
+    AdaptiveHistogramEqualizer: "tiles",
+    HistogramMatcher: "matched",
+}
+
+
+class Choice(NamedTuple):
+    """What a search chose: its scores, how many others validated as well, and what it is."""
+
+    validated: float | None  # None, as n_ties, without a search
+    tested: tuple[float, ...]  # one a test part
+    n_ties: int | None
+    setting: str
+
+
+class Problem(NamedTuple):
+    """Pictures to tune on, with the folds of a cross-validation."""
+
+    part: Part
+    folds: Folds
+
+    def n_fewest(self) -> int:
+        """Return the smallest number of training pictures of a class in any fold."""
+        return min(
+            np.unique(self.part.labels[fit], return_counts=True)[1].min() for fit, _ in self.folds
+        )
+
+
+def same_light(part: Part, n_folds: int, seed: int) -> Problem:
+    """Validate on a fold of the pictures as they are."""
+    cv = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    return Problem(part, list(cv.split(part.labels, part.labels)))
+
+
+def relit(part: Part, n_folds: int, seed: int) -> Problem:
+    """Train on the pictures as they are, and validate on copies of a fold in two other lights."""
+    pictures, labels = part
+    n, rng = len(pictures), np.random.default_rng([seed, len(pictures)])
+    lights = [pictures, relight(pictures, rng), light_from_side(pictures, rng)]
+    folds = same_light(part, n_folds, seed).folds
+    return Problem(
+        Part(np.concatenate(lights), np.tile(labels, 3)),
+        [(train, np.concatenate([valid + n, valid + 2 * n])) for train, valid in folds],
+    )
+
+
+def darker(part: Part) -> Problem:
+    """Train on each class's brighter half, and validate on its darker half."""
+    return Problem(part, [brightness_split(*part)])
+
+
+def several_each(part: Part) -> Part:
+    """Return the pictures of those who have two or more: one alone cannot be split."""
+    keep = np.bincount(part.labels)[part.labels] > 1
+    return Part(part.pictures[keep], part.labels[keep])
+
+
+def search(
+    problem: Problem, maker: Maker, train: Part, tests: list[Part], n_jobs: int | None
+) -> Choice:
+    """Let GridSearchCV choose the equalizing step, and test its choice.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the search sees.
+    maker : callable
+        Makes the classifier.
+    train : Part
+        What the chosen setting is trained on afterwards.
+    tests : list of Part
+        What it is tested on then.
+    n_jobs : int or None
+        For GridSearchCV.
+
+    Returns
+    -------
+    Choice
+    """
+    n_fit = min(len(fit) for fit, _ in problem.folds)
+    pipeline = _pipeline(maker, n_fit, train)
+    choices = settings(tiles_for(train.pictures))
+    grid = GridSearchCV(pipeline, choices, cv=problem.folds, n_jobs=n_jobs, refit=False)
+    with parallel_config(backend="threading"):  # processes take long to start, and to interrupt
+        grid.fit(*problem.part)
+    scores = grid.cv_results_["mean_test_score"]
+    step = pipeline.set_params(**grid.best_params_).named_steps["equalize"]
+    choice = untuned(step, maker, train, tests)
+    n_ties = int(np.isclose(scores, grid.best_score_).sum()) - 1  # last bits depend on summation
+    return choice._replace(validated=grid.best_score_, n_ties=n_ties)
+
+
+def untuned(step: Any, maker: Maker, train: Part, tests: list[Part]) -> Choice:
+    """Train and test a given step, which may be "passthrough"."""
+    pipeline = _pipeline(maker, len(train.labels), train).set_params(equalize=step).fit(*train)
+    return Choice(None, tuple(pipeline.score(*test) for test in tests), None, describe(step))
+
+
+def _pipeline(maker: Maker, n_train: int, train: Part) -> Pipeline:
+    """Return equalize, flatten, classify; flattening is a step of its own, for "passthrough"."""
+    return Pipeline(
+        [
+            ("equalize", HistogramEqualizer()),
+            ("flatten", FunctionTransformer(to_rows)),
+            ("classify", make_classifier(maker, n_train, train.pictures[0].size)),
+        ]
+    )
+
+
+def describe(step: Any) -> str:
+    """Name a first step as the columns do, and in a few words how it differs from its default."""
+    if step == "passthrough":
+        return "passthrough"
+    defaults = type(step)().get_params()
+    changed = {k: v for k, v in step.get_params().items() if v != defaults[k]}
+    # a word says by itself which parameter it is for
+    words = [v if isinstance(v, str) else f"{k}={v}" for k, v in changed.items()]
+    return ", ".join([NAMES[type(step)], *words])

@@ -1,0 +1,195 @@
+"""Arrays in .npy files: read by memory map and written, block by block.
+
+The memory that this takes does not depend on the number of images. A window of the file is mapped
+at a time, so that even a limited address space (`ulimit -v`) holds it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from sklearn_histeq._cli.atomic_write import WholeFile
+from sklearn_histeq._cli.errors import FileError
+from sklearn_histeq._cli.files.progress import Progress
+from sklearn_histeq._cli.files.task import Task, check
+
+# Of images read, or written if that is more. Larger blocks gain nothing, and memory of this size is
+# used again by the next block instead of being returned to the system.
+BLOCK_BYTES = 2**24
+_WIDEST = 8  # bytes a pixel of the output, at most
+
+
+class NpyFile:
+    """An array in a .npy file, of which blocks of images are mapped into memory."""
+
+    def __init__(self, path: Path, n_dimensions: int = 2) -> None:
+        self.path = path
+        self._file = path.open("rb")
+        try:
+            self.shape, self._is_fortran, self.dtype = self._read_header()
+            self._offset = self._file.tell()
+            self._check(n_dimensions)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> NpyFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image."""
+        return self._n_bytes(self.shape[1:])
+
+    def block(self, start: int, stop: int) -> NDArray[Any]:
+        """Map some images."""
+        shape = (stop - start, *self.shape[1:])
+        if self._is_fortran:  # an image's pixels lie all over the file
+            return self.whole()[start:stop]
+        offset = self._offset + start * self.image_bytes
+        return np.memmap(self._file, self.dtype, "r", offset, shape)
+
+    def whole(self) -> NDArray[Any]:
+        """Map all images."""
+        order: Literal["F", "C"] = "F" if self._is_fortran else "C"
+        return np.memmap(self._file, self.dtype, "r", self._offset, self.shape, order)
+
+    def _read_header(self) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+        """Return shape, order and dtype; runs nothing that the file holds."""
+        try:
+            version = npy_format.read_magic(self._file)
+            if version == (1, 0):
+                return npy_format.read_array_header_1_0(self._file)
+            return npy_format.read_array_header_2_0(self._file)
+        except ValueError as error:
+            raise FileError(f"{self.path} is no .npy file that can be read: {error}") from error
+
+    def _check(self, n_dimensions: int) -> None:
+        """Refuse what holds no images, or not all of them."""
+        if self.dtype.hasobject:
+            raise FileError(
+                f"{self.path} holds Python objects, which could run code and are never loaded;"
+                " save plain numbers (X.astype('uint8'))"
+            )
+        if self.dtype.kind not in "biuf":
+            raise FileError(f"{self.path} has dtype {self.dtype}, but expected real numbers")
+        if len(self.shape) < n_dimensions or 0 in self.shape:
+            raise FileError(
+                f"{self.path} has shape {self.shape}, but expected images: (n, h, w), (n, c, h, w),"
+                " (n, h, w, c) or rows (n, n_pixels), none of these 0"
+            )
+        expected = self._offset + self._n_bytes(self.shape)
+        found = self.path.stat().st_size
+        if found < expected:
+            raise FileError(
+                f"{self.path} is cut short: it has {found} bytes, but its header promises"
+                f" {expected}; copy it again"
+            )
+
+    def _n_bytes(self, shape: tuple[int, ...]) -> int:
+        """Bytes of an array of a shape."""
+        return int(np.prod(shape, dtype=object)) * self.dtype.itemsize
+
+
+def run_array(
+    task: Task, reference: NDArray[Any] | None, n_examples: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read an .npy file, transform its images, and write another.
+
+    Returns the first images before and after.
+    """
+    params = {} if reference is None else {"reference": reference}
+    with NpyFile(task.source) as source:
+        check(task.estimator(**params), source.shape, source.dtype)
+        with WholeFile(task.target, task.overwrite) as out:
+            estimator = task.estimator(**params)
+            if task.learns:
+                _learn(estimator, source, task)
+            _transform(estimator, source, out, task)
+        before = np.array(source.block(0, min(n_examples, len(source))) if n_examples else [])
+    with NpyFile(task.target) as written:
+        after = np.array(written.block(0, len(before)) if n_examples else [])
+    return before, after
+
+
+def _learn(estimator: Any, source: NpyFile, task: Task) -> None:
+    """Learn from the images of TRAIN, or from those that are to be changed."""
+    if task.train is None:
+        _fit(estimator, source, task)
+        return
+    with NpyFile(task.train) as train:
+        check(task.estimator(), train.shape, train.dtype)
+        _fit(estimator, train, task)
+
+
+def _fit(estimator: Any, source: NpyFile, task: Task) -> None:
+    """Learn from all images of a file, block by block where that is exact."""
+    if source.dtype.kind == "f":
+        # batches of floats would be counted in bins of their own; `fit` goes over the map twice
+        with _errors_of(source.path, 0):
+            estimator.fit(source.whole())
+        return
+    progress = Progress("learn", len(source), "images", task.quiet)
+    for start, stop in _parts(source):
+        with _errors_of(source.path, start):
+            estimator.partial_fit(source.block(start, stop))
+        progress.add(stop - start, (stop - start) * source.image_bytes)
+    progress.clear()
+
+
+def _transform(estimator: Any, source: NpyFile, out: WholeFile, task: Task) -> None:
+    """Write the transformed images after a header that the first block decides."""
+    progress = Progress(task.command, len(source), "images", task.quiet)
+    for start, stop in _parts(source):
+        with _errors_of(source.path, start):
+            block = estimator.transform(source.block(start, stop))
+        if start == 0:
+            out.write(_header(block.dtype, (len(source), *block.shape[1:])))
+        out.write(block)
+        progress.add(stop - start, (stop - start) * source.image_bytes)
+    progress.clear()
+
+
+def _parts(source: NpyFile) -> Iterator[tuple[int, int]]:
+    """Cut images into blocks of bounded size."""
+    image_bytes = max(source.image_bytes, source.image_bytes // source.dtype.itemsize * _WIDEST)
+    n_images = max(1, BLOCK_BYTES // image_bytes)
+    for start in range(0, len(source), n_images):
+        yield start, min(start + n_images, len(source))
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return the header that np.save would write."""
+    file = io.BytesIO()
+    about = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy_format.write_array_header_1_0(file, about)
+    return file.getvalue()
+
+
+@contextmanager
+def _errors_of(path: Path, start: int) -> Iterator[None]:
+    """Tell what an estimator does not take, with images numbered from the file's first."""
+
+    def renumber(found: re.Match[str]) -> str:
+        return found[1] + ", ".join(str(start + int(number)) for number in found[2].split(", "))
+
+    try:
+        yield
+    except ValueError as error:
+        message = re.sub(r"(image\(s\) )(\d+(?:, \d+)*)", renumber, str(error))
+        raise FileError(f"{path}: {message}") from error

@@ -1,0 +1,16 @@
+"""The reference engine: the readable definition, with scikit-image and NumPy, plane by plane."""
+
+from .adapt import adapt
+from .equalize import apply, count_bins, count_lattice, count_levels, equalize
+from .match import match, quantiles
+
+__all__ = [
+    "adapt",
+    "apply",
+    "count_bins",
+    "count_lattice",
+    "count_levels",
+    "equalize",
+    "match",
+    "quantiles",
+]

@@ -1,0 +1,80 @@
+"""The reference engine's histogram matching: each plane gets a target's distribution."""
+
+import numpy as np
+from skimage import exposure
+
+from ..._arithmetic import transfer as _transfer
+from ..._arithmetic.status import INF
+from .equalize import map_planes
+
+
+def match(planes, mask, out, targets, map_parts=map):
+    """Map each plane so that its counted pixels get the distribution of its channel's target.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (n, c, h, w)
+        Any real dtype, strides and byte order; not modified.
+    mask : ndarray of shape (n, h, w), bool, or None
+        Pixels that count; all are mapped.
+    out : ndarray of shape (n, c, h, w)
+        Written to: floats are cast, integers rounded and kept in range. Owned by the caller.
+    targets : list of `_quantiles.Target`
+        The quantile function to give, one a channel.
+    map_parts : callable
+        Like the builtin map, perhaps in threads; of no use here.
+
+    Returns
+    -------
+    status : ndarray of shape (n, c), uint8
+        Bits NAN, INF and EMPTY (no counted pixel) of each plane.
+    """
+
+    def map_plane(plane, counted, channel, out_plane):
+        curve = transfer_function(plane[counted], targets[channel])
+        values = _transfer.apply(curve, plane)
+        own = _transfer.own_dtype("skimage", plane.dtype)
+        with np.errstate(over="ignore"):  # a target beyond single precision becomes infinite
+            values = values.astype(own, copy=False)
+        _transfer.saturate(values, out_plane)
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def transfer_function(pixels, target):
+    """Return the curve that matches counted pixels to a target: skimage.exposure.match_histograms.
+
+    The exact empirical CDF of the distinct values, q = cum / m in double precision, taken through
+    the target's quantile function by np.interp. An intensity between two values takes the lower
+    one's.
+    """
+    values, ranks = np.unique(pixels, return_inverse=True)
+    cdf, _ = exposure.cumulative_distribution(ranks)
+    return _transfer.Curve(values, target.at(cdf), True)
+
+
+def quantiles(planes, mask, n_quantiles):
+    """Return the order statistics of each plane's counted pixels, and the planes' status.
+
+    Parameters
+    ----------
+    planes, mask
+        As for `match`.
+    n_quantiles : int
+        The k-th of n is the smallest value with at least a share of (k + 1/2) / n at or below it.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n, c, n_quantiles), float64
+        NaN for a plane without a counted pixel, or with an infinity.
+    status : ndarray of shape (n, c), uint8
+    """
+    result = np.empty((*planes.shape[:2], n_quantiles))
+    shares = (np.arange(n_quantiles) + 0.5) / n_quantiles
+
+    def read(plane, counted, channel, out_quantiles):
+        out_quantiles[...] = np.quantile(plane[counted], shares, method="inverted_cdf")
+
+    status = map_planes(planes, mask, result, read)
+    result[status & INF > 0] = np.nan
+    return result, status

@@ -1,0 +1,366 @@
+"""HistogramEqualizer: one transfer function a plane, or one a channel for all images."""
+
+from functools import partial
+
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from . import _dask, _dataset_scope, _engines, _validation
+from ._arithmetic import counts as _counts
+from ._arithmetic import transfer as _transfer
+from ._base import ImageTransformer
+
+
+def _has_partial_fit(self):
+    """Tell whether anything is learned; the error says what would be."""
+    if self.scope != "dataset":
+        raise AttributeError(
+            f"partial_fit needs scope='dataset': with scope={self.scope!r} each plane is equalized "
+            "by its own CDF, and nothing is learned."
+        )
+    return True
+
+
+def _has_inverse(self):
+    """Tell whether there is one invertible transfer function a channel; the error says why not."""
+    if self.scope != "dataset":
+        raise AttributeError(
+            f"inverse_transform needs scope='dataset': with scope={self.scope!r} each plane has a "
+            "transfer function of its own, which is not kept."
+        )
+    if self.convention not in ("skimage", "numpy") or self.color != "channels":
+        raise AttributeError(
+            "inverse_transform needs convention='skimage' or 'numpy' and color='channels', not "
+            f"convention={self.convention!r} and color={self.color!r}."
+        )
+    return True
+
+
+class HistogramEqualizer(ImageTransformer):
+    """Equalize the histogram of every image, or of a whole data set.
+
+    Each plane (one channel of one image) is mapped by a monotone transfer function, the cumulative
+    distribution function (CDF) of its own intensities, so that these spread evenly over the output
+    range whatever the light was [1]_. Every CDF is that of
+    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result of an image never
+    depends on the other images, except where `scope="dataset"` asks for it.
+
+    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+    Parameters
+    ----------
+    n_bins : int or "auto", default="auto"
+        Number of histogram bins. "auto": one bin a level for integers and 256 bins for floats, as
+        scikit-image. A number bins integers too: the result is that of `plane.astype(float64)` with
+        that many bins. With `convention` "opencv" and "pillow", which have no bins to choose, a
+        number is an error.
+    convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
+        Whose arithmetic turns counts into output values, each bit for bit that library's own
+        result:
+
+        - "skimage": `skimage.exposure.equalize_hist`; floats in (0, 1].
+        - "numpy": the NumPy recipe [2]_, 256 bins unless `n_bins` says otherwise; float64 in [0,
+          255].
+        - "opencv": `cv2.equalizeHist`; takes and gives uint8.
+        - "pillow": `PIL.ImageOps.equalize`; takes and gives uint8.
+    scope : {"image", "dataset"}, default="image"
+        "image": each plane by its own CDF, nothing is learned. "dataset": one CDF a channel,
+        learned from all training images, which keeps one image brighter than another; adds
+        `partial_fit` and `inverse_transform`.
+    output_distribution : {"uniform", "normal"}, default="uniform"
+        "normal" (with convention "skimage" only): the transfer function is the standard normal
+        quantile of the mid-distribution [3]_ `(cum_before + count / 2) / n_pixels` at the counted
+        bin centers, so that no pixel becomes infinite.
+    color : {"channels", "value"}, default="channels"
+        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
+        v', and each colour c becomes c * v' / v, so that hue and saturation stay [4]_; alpha is
+        only brought to the output's range.
+    channel_axis : {1, -1}, default=1
+        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
+        `channel_axis` says. None: a row is one plane. Ignored for images.
+    flatten : bool, default=False
+        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+    dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
+        Type of the output. None: the convention's own. Floats: a cast, no scaling. Integers:
+        `rint(double(value) / top * max)`, where top is the convention's brightest value (1 or 255)
+        and max the type's. "input": the type of X by the same rule.
+    n_jobs : int or None, default=None
+        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
+        it.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of values an image: the product of X.shape[1:].
+    n_channels_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X is 2-D and has names that are all strings.
+    cdf_ : list of ndarray
+        The CDF of each channel at its `bin_centers_` (one for `color="value"`). Only with
+        `scope="dataset"`.
+    bin_centers_ : list of ndarray
+        Bin centers of each channel; for integers with a bin a level, the counted levels. Only with
+        `scope="dataset"`.
+    n_samples_seen_ : int
+        Number of images learned from. Only with `scope="dataset"`.
+
+    See Also
+    --------
+    skimage.exposure.equalize_hist : One image at a time.
+    sklearn.preprocessing.QuantileTransformer : The same for features instead of images.
+
+    Notes
+    -----
+    NaN is a missing pixel: not counted, kept in the output. `mask` (of `fit`, `transform` and the
+    others) says which pixels count; all are mapped. An infinity is an error.
+
+    Where scikit-image and NumPy fail or surprise, this class does not. These are its only
+    deviations from them:
+
+    - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
+      `output_distribution="normal"`).
+    - Where equal bins have no meaning in the plane's dtype (two neighbouring edges coincide, or an
+      edge, center or slope is not finite), where integers spread too widely for a bin a level, and
+      for integers beyond 2**53, the ranks of the pixels take the place of the plane: the exact
+      empirical CDF.
+    - float16 is computed in float32, bool has two levels, NaN is missing.
+
+    `fit` reads no pixel unless `scope="dataset"`.
+
+    References
+    ----------
+    .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
+       section 3.3.
+    .. [2] J. E. Solem, "Programming Computer Vision with Python", O'Reilly, 2012, section 1.3.
+    .. [3] E. Parzen, "Quantile Probability and Statistical Data Modeling", Statistical Science
+       19(4), 2004.
+    .. [4] A. R. Smith, "Color Gamut Transform Pairs", SIGGRAPH 1978 (the hexcone model, whose value
+       is max(R, G, B)).
+
+    Examples
+    --------
+    Two images of the same scene in different light become the same:
+
+    >>> import numpy as np
+    >>> from sklearn_histeq import HistogramEqualizer
+    >>> rng = np.random.default_rng(0)
+    >>> scene = rng.integers(0, 100, size=(1, 96, 96), dtype=np.uint8)
+    >>> X = np.stack([scene, 2 * scene + 50])
+    >>> X.shape
+    (2, 1, 96, 96)
+    >>> X_equalized = HistogramEqualizer().fit_transform(X)
+    >>> X_equalized.dtype, bool((X_equalized[0] == X_equalized[1]).all())
+    (dtype('float64'), True)
+
+    As the first step of a recogniser, which then knows a scene in any light:
+
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> scenes = rng.integers(0, 100, size=(5, 1, 96, 96), dtype=np.uint8)
+    >>> recogniser = make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier(1))
+    >>> recogniser.fit(scenes, list("abcde")).predict(2 * scenes + 50)
+    array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
+    """
+
+    _learned_attribute = "cdf_"
+
+    def __init__(
+        self,
+        *,
+        n_bins="auto",
+        convention="skimage",
+        scope="image",
+        output_distribution="uniform",
+        color="channels",
+        channel_axis=1,
+        image_shape=None,
+        flatten=False,
+        dtype=None,
+        n_jobs=None,
+    ):
+        self.n_bins = n_bins
+        self.convention = convention
+        self.scope = scope
+        self.output_distribution = output_distribution
+        self.color = color
+        self.channel_axis = channel_axis
+        self.image_shape = image_shape
+        self.flatten = flatten
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    # Public methods beyond the common ones -------------------------------------------------------
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X, y=None, mask=None):
+        """Learn from one more batch of images (scope="dataset" only).
+
+        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats go
+        to a fine histogram of constant size, whose range grows with the batches without losing a
+        count; `cdf_` is read out of it at `n_bins` equal bins over the range seen so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images of the kind (integers or floats) and number of channels of the batches before.
+        y : None
+            Ignored; here for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            True where a pixel counts. None: all do.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted to all batches so far.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the images or the mask are not as documented, or the images are of
+            another kind than those before.
+        """
+        return self._fit_more(X, mask)
+
+    @available_if(_has_inverse)
+    def inverse_transform(self, X):
+        """Map equalized values back to intensities (scope="dataset" only).
+
+        Each channel's transfer function is inverted by np.interp, with the uncounted bins dropped.
+        Counted levels of integers come back exactly from float64 output.
+
+        Parameters
+        ----------
+        X : array-like in the layout of the output
+            Equalized images. Integers are first divided by their type's maximum, as `dtype`
+            multiplied by it. With flatten=True, rows get back the shape of the images that `fit`
+            saw.
+
+        Returns
+        -------
+        X_original : ndarray
+            Images in the original intensities: float64, or float32 where X is float32 or float16.
+            A lazy dask array where X is one.
+
+        Raises
+        ------
+        ValueError
+            If X is not laid out as the output.
+        """
+        check_is_fitted(self, self._learned_attribute)
+        images = self._check_output(X)
+        dtype = _transfer.own_dtype("skimage", images.X.dtype)
+        worker = self._worker(images)
+        return worker._write_blocks(worker._invert_planes, images, dtype)
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    @property
+    def _learns(self):
+        return self.scope == "dataset"
+
+    @property
+    def _refuses_nan(self):
+        return self.convention in _transfer.TABLES
+
+    def _check_params(self):
+        _validation.check_choice("convention", self.convention, _validation.CONVENTIONS)
+        _validation.check_choice("scope", self.scope, _validation.SCOPES)
+        _validation.check_choice(
+            "output_distribution", self.output_distribution, _validation.OUTPUT_DISTRIBUTIONS
+        )
+        _validation.check_n_bins(self.n_bins)
+        _validation.check_bins_of_convention(self.n_bins, self.convention)
+        _validation.check_normal(self.output_distribution, self.convention)
+
+    def _check_dtype_in(self, dtype):
+        _validation.check_dtype_of_convention(dtype, self.convention)
+        _validation.check_normal_dtype(self.output_distribution, self._dtype_out(dtype))
+
+    def _own_dtype(self, dtype):
+        return _transfer.own_dtype(self.convention, dtype)
+
+    def _top(self, dtype):
+        return _transfer.top(self.convention)
+
+    def _mapping(self, images):
+        return self._map_planes
+
+    def _map_planes(self, planes, mask, out, map_parts):
+        if self._learns:
+            planes, beyond = _dataset_scope.cast(planes, self._dtype_in)
+            return beyond | _engines.apply(planes, mask, out, self._curves, self.convention)
+        rule = self.n_bins, self.convention, self.output_distribution
+        return _engines.equalize(planes, mask, out, rule, map_parts)
+
+    def _check_as_fitted(self, X, images):
+        super()._check_as_fitted(X, images)
+        if self._learns and self._dtype_in is not None:
+            _validation.check_same_kind(images.X.dtype, self._dtype_in)
+
+    def _learn(self, images):
+        if self._learns:
+            dtype = _dataset_scope.dtype_of(images.X.dtype)
+            count = self._counter(images, dtype)
+            state = _dataset_scope.count_all(count, dtype)
+            _validation.check_channels_counted(map(_counts.n_counted, state))
+            curves = _dataset_scope.fit_curves(count, state, self._rule(), dtype)
+            self._keep(state, curves, dtype, images.n_images)
+
+    # Learning ------------------------------------------------------------------------------------
+
+    def _learn_more(self, images, first):
+        """Add a batch's counts to the state and read curves out of it; all of it or nothing."""
+        dtype, n_seen = _dataset_scope.dtype_of(images.X.dtype), 0
+        if not first:
+            dtype, n_seen = _dataset_scope.joint_dtype(dtype, self._dtype_in), self.n_samples_seen_
+        state = _dataset_scope.count_all(self._counter(images, dtype), dtype)
+        if not first:
+            state = _dataset_scope.add_channels(self._state, state)
+        _validation.check_channels_counted(map(_counts.n_counted, state))
+        curves = _dataset_scope.read_out(state, self._rule(), dtype)
+        self._keep(state, curves, dtype, n_seen + images.n_images)
+
+    def _counter(self, images, dtype):
+        """Return a function that sums an engine's counting over blocks in the learned dtype."""
+
+        def count(function, add):
+            counting = partial(_dataset_scope.count_as, dtype, function)
+            return self._count_blocks(counting, images, add, fitted=dtype)
+
+        return count
+
+    def _rule(self):
+        """Return how counts become a transfer function."""
+        return _dataset_scope.Rule(self.n_bins, self.convention, self.output_distribution)
+
+    def _keep(self, state, curves, dtype, n_samples_seen):
+        """Set all that is learned, at once."""
+        cdf_dtype = _transfer.own_dtype("skimage", dtype)
+        self.cdf_ = [_transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in curves]
+        self.bin_centers_ = [histogram.points for histogram, _ in curves]
+        self.n_samples_seen_ = n_samples_seen
+        self._curves = [curve for _, curve in curves]
+        self._state = state
+        self._dtype_name_in = dtype.name
+
+    def _check_output(self, X):
+        """Return checked images that are laid out as the output of `transform`."""
+        self._check_common_params()
+        self._check_params()
+        X, _, chunks = _dask.stand_in(X, None)
+        X = _validation.check_images(X, self)
+        if X.ndim == 2:
+            self._check_n_features(X, X, reset=False)
+            X = X.reshape(len(X), *self._shape_in)
+        images = self._lay_out(X, None)
+        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        return images._replace(chunks=chunks)
+
+    def _invert_planes(self, planes, mask, out, map_parts):
+        """Map a block of equalized planes back into out; return their status."""
+        curves = _dataset_scope.inverses(self._curves, self._state)
+        return _dataset_scope.invert(planes, out, curves, self._top(planes.dtype))

@@ -1,0 +1,248 @@
+"""HistogramMatcher: every image gets the histogram of a reference."""
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+
+from . import _color, _dataset_scope, _engines, _validation
+from ._arithmetic import quantiles as _quantiles
+from ._arithmetic import transfer as _transfer
+from ._base import ImageTransformer
+
+
+def _has_partial_fit(self):
+    """Tell whether anything is learned; the error says what would be."""
+    if self.reference is not None:
+        raise AttributeError(
+            "partial_fit needs reference=None: with a given reference nothing is learned."
+        )
+    return True
+
+
+def _sum_quantiles(planes, mask):
+    """Return the sums of the quantiles of a block of planes, and their status."""
+    quantiles, status = _engines.quantiles(planes, mask, _quantiles.N_QUANTILES)
+    return _quantiles.total(quantiles), status
+
+
+class HistogramMatcher(ImageTransformer):
+    """Give every image the histogram of a reference.
+
+    Every plane is mapped by a step function, its own exact CDF followed by the quantile function
+    of a reference, so that its intensities are distributed as those of the reference [1]_. The
+    reference is learned, or given.
+
+    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+    Parameters
+    ----------
+    reference : array-like or None, default=None
+        None: learned in `fit`, the mean of the training images' quantiles. An array, one image laid
+        out as one of X (h, w), (c, h, w), (h, w, c) or a row: nothing is learned, and the result
+        is `skimage.exposure.match_histograms`, bit for bit, plane by plane. It may have another
+        size and dtype than the images, but not another number of channels. NaN is missing.
+    color : {"channels", "value"}, default="channels"
+        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is matched to
+        the reference's, v', and each colour c becomes c * v' / v, so that hue and saturation stay;
+        alpha is only brought to the range of the reference's type.
+    channel_axis : {1, -1}, default=1
+        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
+        `channel_axis` says. None: a row is one plane. Ignored for images.
+    flatten : bool, default=False
+        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+    dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
+        Type of the output, which has the reference's intensities whatever it is. None: float64
+        (float32 for images in float32 and float16). Floats: a cast. Integers: rounded and kept
+        in range, not scaled. "input": the type of X by the same rule.
+    n_jobs : int or None, default=None
+        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
+        it.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of values an image: the product of X.shape[1:].
+    n_channels_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X is 2-D and has names that are all strings.
+    quantiles_ : ndarray of shape (n_channels, 1024)
+        The mean over the training planes of their quantiles: the k-th is a plane's smallest counted
+        intensity that has a share of at least (k + 1/2) / 1024 of the counted pixels at or below
+        it. One row for `color="value"`. Only with `reference=None`.
+    n_samples_seen_ : int
+        Number of images learned from. Only with `reference=None`.
+
+    See Also
+    --------
+    HistogramEqualizer : A uniform distribution instead of a reference's.
+    skimage.exposure.match_histograms : One image at a time.
+
+    Notes
+    -----
+    For an intensity z of a plane with m counted pixels, cum(z) of which are at most z, the result
+    is ::
+
+        np.interp(cum(z) / m, shares, values)
+
+    where `values` are the distinct intensities of the given reference and `shares` its CDF, or
+    `quantiles_` and (k + 1/2) / 1024 for a learned one. An intensity that is not counted (outside a
+    `mask`) takes the value of the largest counted one below it.
+
+    Unlike `match_histograms` with a `channel_axis`, nothing is truncated to the images' integer
+    type; images of unsigned integers take a reference of any dtype; integers may be spread as
+    widely as they like; NaN is a missing pixel, not counted and kept in the output. An infinity is
+    an error.
+
+    A mean of quantiles keeps the shape that the images' histograms have in common, where the
+    histogram of all pixels together would be as wide as the differences between images.
+
+    References
+    ----------
+    .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
+       section 3.3.
+
+    Examples
+    --------
+    Images of one scene in different light become the same, in the intensities that they have on
+    average:
+
+    >>> import numpy as np
+    >>> from sklearn_histeq import HistogramMatcher
+    >>> rng = np.random.default_rng(0)
+    >>> scene = rng.integers(0, 100, size=(1, 96, 96), dtype=np.uint8)
+    >>> X = np.stack([scene, 2 * scene + 50])
+    >>> matcher = HistogramMatcher().fit(X)
+    >>> matcher.quantiles_.shape
+    (1, 1024)
+    >>> X_matched = matcher.transform(X)
+    >>> bool((X_matched[0] == X_matched[1]).all())
+    True
+    >>> round(float(X.mean())), round(float(X_matched.mean()))
+    (100, 100)
+
+    Or in those of a given image:
+
+    >>> X_matched = HistogramMatcher(reference=scene, dtype="uint8").fit_transform(X)
+    >>> bool((X_matched == scene).all())
+    True
+    """
+
+    _learned_attribute = "quantiles_"
+
+    def __init__(
+        self,
+        *,
+        reference=None,
+        color="channels",
+        channel_axis=1,
+        image_shape=None,
+        flatten=False,
+        dtype=None,
+        n_jobs=None,
+    ):
+        self.reference = reference
+        self.color = color
+        self.channel_axis = channel_axis
+        self.image_shape = image_shape
+        self.flatten = flatten
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    # Public methods beyond the common ones -------------------------------------------------------
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X, y=None, mask=None):
+        """Learn from one more batch of images (reference=None only).
+
+        The state is of constant size, and batches give what `fit` gives on all images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images of the kind (integers or floats) and number of channels of the batches before.
+        y : None
+            Ignored; here for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+            True where a pixel counts. None: all do.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted to all batches so far.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the images or the mask are not as documented, or the images are of
+            another kind than those before.
+        """
+        return self._fit_more(X, mask)
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    @property
+    def _learns(self):
+        return self.reference is None
+
+    def _check_params(self):
+        if self.reference is not None:
+            reference = _validation.check_reference(self.reference)
+            _validation.check_reference_geometry(reference, self.image_shape)
+
+    def _own_dtype(self, dtype):
+        return _transfer.own_dtype("skimage", dtype)
+
+    def _top(self, dtype):
+        dtype = self._dtype_in if self._learns else np.asarray(self.reference).dtype
+        return _color.brightest(dtype)
+
+    def _store(self, values, out, top):
+        _transfer.saturate(values, out)
+
+    def _mapping(self, images):
+        targets = self._targets(images)
+
+        def map_planes(planes, mask, out, map_parts):
+            return _engines.match(planes, mask, out, targets, map_parts)
+
+        return map_planes
+
+    def _learn(self, images):
+        if self._learns:
+            self._learn_more(images, True)
+        else:
+            self._targets(images)  # so that a reference that does not fit is an error of fit
+
+    def _learn_more(self, images, first):
+        dtype, n_seen = _dataset_scope.dtype_of(images.X.dtype), 0
+        if not first:
+            dtype, n_seen = self._dtype_in, self.n_samples_seen_
+            _validation.check_same_kind(images.X.dtype, dtype)
+        sums = self._count_blocks(_sum_quantiles, images, _quantiles.add)
+        if not first:
+            sums = _quantiles.add(_quantiles.Sums(*self._sums), sums)
+        _validation.check_channels_counted(sums.n_planes)
+        self._keep(sums, dtype, n_seen + images.n_images)
+
+    def _keep(self, sums, dtype, n_samples_seen):
+        """Set all that is learned, at once."""
+        self.quantiles_ = _quantiles.mean(sums)
+        self.n_samples_seen_ = n_samples_seen
+        self._sums = tuple(sums)  # plain arrays
+        self._dtype_name_in = dtype.name
+
+    # Targets -------------------------------------------------------------------------------------
+
+    def _targets(self, images):
+        """Return the quantile function that each channel is to get."""
+        if self._learns:
+            return _quantiles.targets_of_mean(self.quantiles_)
+        reference = self._lay_out_one(_validation.check_reference(self.reference))
+        _validation.check_reference_channels(reference.shape[1], images.planes.shape[1])
+        planes, status = self._counted_planes(reference)
+        levels, found = _engines.count_levels(planes, None)
+        _validation.check_reference_status(status | found)
+        return [_quantiles.target_of_levels(channel) for channel in levels]

@@ -1,0 +1,288 @@
+"""Where the demo's pictures come from: the bundle, its simulated light, archives, folders."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from _people import some_people
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+from sklearn_histeq._cli.demo import data as _data
+from sklearn_histeq._cli.demo.data import (
+    DataError,
+    bundled_faces,
+    light_from_side,
+    read_faces,
+    relight,
+)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Write an .npz file of these arrays, and return its path."""
+
+    def write(**arrays):
+        path = tmp_path / "faces.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two people with three pictures each, in three formats."""
+    rng = np.random.default_rng(3)
+    for person in ("ada", "bob"):
+        (tmp_path / "all" / person).mkdir(parents=True)
+        for suffix in ("pgm", "png", "JPG"):
+            picture = Image.fromarray(rng.integers(0, 256, (8, 6)).astype(np.uint8))
+            picture.save(tmp_path / "all" / person / f"one.{suffix}")
+    return tmp_path / "all"
+
+
+class TestBundled:
+    def test_half_are_faces(self):
+        faces = bundled_faces()
+        assert faces.pictures.shape == (200, 1, 25, 25)
+        assert faces.pictures.dtype == np.uint8
+        assert faces.pictures.max() == 255  # scaled, not truncated
+        assert_array_equal(faces.labels, [1] * 100 + [0] * 100)
+        assert faces.names[faces.labels[0]] == "faces"
+
+
+class TestRelight:
+    def test_the_seed_decides(self):
+        pictures = np.random.default_rng(0).integers(0, 256, (5, 1, 6, 7)).astype(np.uint8)
+        first, again, other = (relight(pictures, np.random.default_rng(s)) for s in (1, 1, 2))
+        assert_array_equal(first, again)
+        assert (first != other).any()
+
+    def test_each_picture_gets_a_light_of_its_own(self):
+        pictures = np.tile(np.arange(0, 250, 10, dtype=np.uint8).reshape(1, 1, 5, 5), (9, 1, 1, 1))
+        copies = relight(pictures, np.random.default_rng(0))
+        assert len(np.unique(copies, axis=0)) == 9
+
+    def test_it_is_monotone_within_range_and_leaves_the_original(self):
+        levels = np.tile(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (50, 1, 1, 1))
+        copies = relight(levels, np.random.default_rng(0))
+        steps_up = np.diff(copies.reshape(50, -1).astype(int), axis=1)
+        assert copies.dtype == np.uint8
+        assert (steps_up >= 0).all()
+        # a gain of .4 to 1 leaves that much contrast: nothing is clipped
+        contrast = np.ptp(copies.reshape(50, -1), axis=1)
+        assert (contrast >= 0.4 * 255 - 1).all()
+        assert contrast.min() < 150 < contrast.max()
+        # and the gammas differ: middle gray is bent up in some copies, and down in others
+        middle = (copies[:, 0, 8, 0] - copies.min(axis=(1, 2, 3))) / contrast
+        assert middle.min() < 0.3
+        assert middle.max() > 0.7
+        assert_array_equal(levels[0].ravel(), np.arange(256))
+
+
+class TestLightFromSide:
+    @pytest.fixture
+    def copies(self):
+        white = np.full((200, 1, 4, 26), 255, dtype=np.uint8)
+        return light_from_side(white, np.random.default_rng(0))[:, 0].astype(int)
+
+    def test_it_fades_evenly_from_one_side_to_the_other(self, copies):
+        rows = np.where((copies[:, :1, 0] == 255)[..., None], copies, copies[..., ::-1])
+        assert (rows == rows[:, :1]).all()  # alike from top to bottom
+        assert (rows[:, 0, 0] == 255).all()  # in full on the one side
+        shares = rows[:, 0, -1] / 255
+        assert shares.min() < 0.02
+        assert 0.28 < shares.max() <= 0.302
+        even = np.linspace(rows[:, 0, 0], rows[:, 0, -1], 26, axis=1)
+        assert_allclose(rows[:, 0], even, atol=1.01)  # rounded, and its end too
+
+    def test_it_falls_from_the_left_or_the_right_by_chance(self, copies):
+        from_left = (copies[:, 0, 0] == 255).mean()
+        assert 0.35 < from_left < 0.65
+
+    def test_the_seed_decides_and_the_original_stays(self):
+        pictures = np.random.default_rng(0).integers(0, 256, (5, 1, 6, 7)).astype(np.uint8)
+        kept = pictures.copy()
+        first, again, other = (
+            light_from_side(pictures, np.random.default_rng(s)) for s in (1, 1, 2)
+        )
+        assert first.dtype == np.uint8
+        assert_array_equal(first, again)
+        assert (first != other).any()
+        assert_array_equal(pictures, kept)
+
+
+class TestNpz:
+    @pytest.mark.parametrize("with_channel", [False, True])
+    def test_shapes(self, npz, with_channel):
+        X, y = some_people()
+        faces = read_faces(npz(X=X[:, np.newaxis] if with_channel else X, y=y))
+        assert_array_equal(faces.pictures, X[:, np.newaxis])
+        assert_array_equal(faces.labels, y)
+        assert faces.remarks == []
+
+    def test_labels_may_be_text(self, npz):
+        X, y = some_people(n_people=3)
+        faces = read_faces(npz(X=X, y=np.array(["zoe", "ada", "bob"])[y]))
+        assert faces.names == ["ada", "bob", "zoe"]
+        assert_array_equal(faces.labels, np.array([2, 0, 1])[y])
+
+    @pytest.mark.parametrize(
+        ("dtype", "scale"), [(np.float32, 1 / 255), (np.uint16, 257), (np.int64, -3), (">u2", 1)]
+    )
+    def test_other_types_are_brought_to_8_bits_by_one_scale(self, npz, dtype, scale):
+        X, y = some_people()
+        X[0, 0, :2] = 0, 255  # so that one scale for all is the identity
+        faces = read_faces(npz(X=(X * np.float64(scale)).astype(dtype), y=y))
+        assert faces.pictures.dtype == np.uint8
+        assert_array_equal(faces.pictures[:, 0], X if scale > 0 else 255 - X)
+        assert "brought to 8 bits" in faces.remarks[0]
+
+    def test_people_with_one_picture_are_left_out(self, npz):
+        X, y = some_people(n_people=3)
+        y[:2] = 77, 88
+        faces = read_faces(npz(X=X, y=y))
+        assert_array_equal(faces.pictures[:, 0], X[2:])
+        assert faces.names == ["0", "1", "2"]
+        assert faces.remarks == ["Left out: people with a single picture (2)."]
+
+    def test_large_pictures_are_reduced_to_means_of_blocks(self, npz):
+        X, y = some_people(shape=(100, 80))
+        faces = read_faces(npz(X=X, y=y))
+        assert faces.pictures.shape == (48, 1, 33, 26)  # by 3
+        assert_allclose(faces.pictures[5, 0, 0, 0], X[5, :3, :3].mean(), atol=0.51)
+        assert "80x100" in faces.remarks[0]
+
+    def test_a_large_set_is_thinned_out(self, npz, monkeypatch):
+        monkeypatch.setattr(_data, "MAX_PEOPLE", 2)
+        monkeypatch.setattr(_data, "MAX_PICTURES", 5)
+        X, y = some_people(n_people=3, n_each=8)
+        y[0] = 2  # so that 0 has the fewest
+        faces = read_faces(npz(X=X, y=y))
+        assert faces.names == ["1", "2"]
+        assert_array_equal(np.bincount(faces.labels), [5, 5])
+        assert "at most 2 people and 5 pictures" in faces.remarks[0]
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"X": None}, r"has no X, but y; expected X, the pictures"),
+            ({"y": None}, r"has no y, but X;"),
+            ({"X": np.zeros((48, 120))}, r"shape \(48, 120\).*\(n, height, width\).*reshape"),
+            ({"X": np.zeros((48, 3, 5, 5))}, r"shape \(48, 3, 5, 5\), but expected gray"),
+            ({"X": np.zeros((48, 0, 5))}, r"nothing in it"),
+            ({"X": np.zeros((48, 5, 5), complex)}, r"dtype complex128, but expected real"),
+            ({"X": np.full((48, 5, 5), np.nan)}, r"NaN or infinity, first in picture 0"),
+            ({"y": np.zeros(47)}, r"y of .* shape \(47,\), but expected \(48,\), one label"),
+            ({"y": np.full(48, np.nan)}, r"dtype float64 or NaN, but expected numbers or text"),
+            ({"y": np.zeros(48)}, r"with two or more pictures: 1 of 1, but expected at least 2"),
+            ({"y": np.arange(48)}, r"with two or more pictures: 0 of 48, but"),
+            ({"y": np.array([None] * 48)}, r"y of .* cannot be read.*y\.astype\(str\)"),
+        ],
+    )
+    def test_what_cannot_be_used(self, npz, change, words):
+        X, y = some_people()
+        arrays = {k: v for k, v in ({"X": X, "y": y} | change).items() if v is not None}
+        with pytest.raises(DataError, match=words):
+            read_faces(npz(**arrays))
+
+    @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 broken"])
+    def test_not_an_npz(self, tmp_path, content):
+        (tmp_path / "x.npz").write_bytes(content)
+        with pytest.raises(DataError, match=r"x\.npz is not an \.npz file; write one by np\.savez"):
+            read_faces(tmp_path / "x.npz")
+
+    def test_a_single_array_is_no_npz(self, tmp_path):
+        np.save(tmp_path / "x.npy", np.zeros(3))
+        with pytest.raises(DataError, match=r"is not an \.npz file"):
+            read_faces(tmp_path / "x.npy")
+
+    def test_pickles_stay_closed(self, tmp_path):
+        (tmp_path / "x.npz").write_bytes(pickle.dumps(PicklesRun()))
+        with pytest.raises(DataError):
+            read_faces(tmp_path / "x.npz")
+
+    def test_a_cut_off_member(self, npz):
+        X, y = some_people()
+        path = npz(X=X, y=y)
+        content = bytearray(path.read_bytes())
+        content[2000:2100] = b"\0" * 100  # the checksum no longer holds
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"X of .* cannot be read"):
+            read_faces(path)
+
+    def test_a_missing_path(self, tmp_path):
+        with pytest.raises(DataError, match=r"nowhere: no such file or folder"):
+            read_faces(tmp_path / "nowhere")
+
+
+class PicklesRun:
+    """Fails the test that opens its pickle."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was opened",)
+
+
+class TestFolder:
+    def test_a_subfolder_a_person(self, folder):
+        told = []
+        faces = read_faces(folder, told.append)
+        assert faces.pictures.shape == (6, 1, 8, 6)
+        assert faces.names == ["ada", "bob"]
+        assert_array_equal(faces.labels, [0, 0, 0, 1, 1, 1])
+        exact = np.asarray(Image.open(folder / "bob" / "one.pgm"))
+        assert_array_equal(faces.pictures[4, 0], exact)  # sorted: one.JPG, one.pgm, one.png
+        assert told[-1] == "reading picture 6 of 6"
+
+    def test_other_and_hidden_files_are_passed_over(self, folder):
+        (folder / "ada" / "notes.txt").write_text("x")
+        (folder / "ada" / ".hidden.png").write_text("x")
+        (folder / ".thumbnails").mkdir()
+        (folder / "readme.png").write_text("x")
+        faces = read_faces(folder)
+        assert len(faces.pictures) == 6
+        assert faces.remarks == ["Passed over: files that are not PGM, PNG or JPEG (1)."]
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
+    def test_colour_becomes_gray(self, folder, mode):
+        Image.new("L", (6, 8), 255).convert(mode).save(folder / "ada" / "white.png")
+        faces = read_faces(folder)
+        assert_array_equal(faces.pictures[3], 255)
+
+    def test_colour_is_weighted(self, folder):
+        Image.new("RGB", (6, 8), (0, 200, 0)).save(folder / "ada" / "zgreen.png")
+        assert_array_equal(read_faces(folder).pictures[3], round(0.587 * 200))
+
+    def test_16_bits(self, tmp_path):
+        deep = np.arange(48, dtype=np.uint16).reshape(8, 6) * 1000
+        for person in ("ada", "bob"):
+            (tmp_path / person).mkdir()
+            for name in ("a.png", "b.png"):
+                Image.fromarray(deep).save(tmp_path / person / name)
+        faces = read_faces(tmp_path)
+        assert_array_equal(faces.pictures[0, 0].ravel(), np.rint(np.arange(48) * 255 / 47))
+
+    def test_no_pictures(self, tmp_path):
+        (tmp_path / "ada").mkdir()
+        with pytest.raises(
+            DataError, match=r"no pictures .* in subfolders; expected one subfolder"
+        ):
+            read_faces(tmp_path)
+
+    def test_sizes_that_differ(self, folder):
+        Image.new("L", (7, 8)).save(folder / "bob" / "wide.png")
+        words = r"wide\.png has 7x8 pixels and .*one\.JPG has 6x8, .* crop or remove"
+        with pytest.raises(DataError, match=words):
+            read_faces(folder)
+
+    def test_unreadable_pictures_are_named(self, folder):
+        cut = (folder / "ada" / "one.png").read_bytes()[:60]
+        (folder / "ada" / "cut.png").write_bytes(cut)
+        (folder / "bob" / "empty.pgm").write_bytes(b"")
+        with pytest.raises(
+            DataError, match=r"unreadable pictures \(2\): .*cut\.png, .*empty\.pgm; rem"
+        ):
+            read_faces(folder)
