@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import transfer as _transfer
+from . import transfer
 
 N_FINE = 65_536
 # Lattice indices stay below 2**53, so that a double holds them; doubles end at 2**-1074.
@@ -98,7 +98,7 @@ def occupied(lattice, dtype):
 def bin_levels(state, edges):
     """Return the counts, over edges that bound them all, of exactly counted values."""
     binned = np.zeros(len(edges) - 1, np.int64)
-    np.add.at(binned, _transfer.bin_numbers(state.levels, edges), state.counts)
+    np.add.at(binned, transfer.bin_numbers(state.levels, edges), state.counts)
     return binned
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import transfer as _transfer
+from . import transfer
+from .transfer import TransferFunction
 
 N_QUANTILES = 1024
 # np.interp's slopes overflow for values near the largest double, times as many quantiles
@@ -28,11 +29,11 @@ class Target(NamedTuple):
     values: np.ndarray
 
     def is_finite(self):
-        """Tell whether np.interp's slopes are finite."""
+        """Return whether np.interp's slopes are finite."""
         values = self.values.astype(np.float64)
-        return _transfer.is_finite(_transfer.Curve(self.shares, values, False))
+        return transfer.is_finite(TransferFunction(self.shares, values, False))
 
-    def at(self, shares):
+    def values_at(self, shares):
         """Return the values at shares, by np.interp."""
         values = self.values.astype(np.float64)
         if self.is_finite():
@@ -52,7 +53,7 @@ class Sums(NamedTuple):
 
 def target_of_levels(levels):
     """Return the quantile function of exactly counted values."""
-    return Target(_transfer.cdf(levels.counts), levels.levels)
+    return Target(transfer.cdf(levels.counts), levels.levels)
 
 
 def targets_of_mean(quantiles):

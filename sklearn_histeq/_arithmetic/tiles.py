@@ -1,8 +1,9 @@
-"""The geometry of tiles: where they lie along an axis, and which two a pixel lies between.
+"""Where tiles lie along an axis, and between which two tile centers a pixel lies.
 
-Ignorant of intensities. What holds for rows holds for columns: an axis at a time.
+Rows and columns are treated alike, one axis at a time.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -119,3 +120,67 @@ def opencv_axis(length, n_tiles, tile_length):
     below = np.floor(position)
     lower = below.astype(np.intp)
     return Axis(np.maximum(lower, 0), np.minimum(lower + 1, n_tiles - 1), position - below)
+
+
+# One record per way to cut an image into tiles ---------------------------------------------------
+
+
+class Tiling(NamedTuple):
+    """How a convention cuts images into tiles.
+
+    Attributes
+    ----------
+    tiles : callable
+        `tiles(shape, n_tiles, tile_shape)` returns what the engines call the tiles of images of a
+        shape: their numbers (rows, columns), or scikit-image's shape of a tile. `tile_shape` is
+        None where n_tiles counts.
+    tile_shape : callable
+        `tile_shape(shape, tiles)` returns the shape of the smallest tile.
+    edges : callable
+        `edges(shape, tiles)` returns where tiles begin along both axes and where the last ends.
+    """
+
+    tiles: Callable
+    tile_shape: Callable
+    edges: Callable
+
+
+def _even_tiles(shape, n_tiles, tile_shape):
+    if tile_shape is not None:
+        return n_tiles_of_shape(shape, tile_shape)
+    return n_tiles_within(shape, n_tiles)
+
+
+def _even_tile_shape(shape, n_tiles):
+    return tuple(side // n for side, n in zip(shape, n_tiles, strict=True))
+
+
+def _even_edges(shape, n_tiles):
+    return tuple(map(edges, shape, n_tiles))
+
+
+def _equal_edges(shape, tile_shape):
+    """Return the edges of tiles of one shape; the peers' last tiles end beyond the image."""
+    sides = zip(shape, tile_shape, strict=True)
+    return tuple(np.append(np.arange(0, side, t), side) for side, t in sides)
+
+
+def _skimage_tiles(shape, n_tiles, tile_shape):
+    return tile_shape or skimage_tile_shape(shape, n_tiles)
+
+
+def _skimage_tile_shape(shape, tile_shape):
+    return tile_shape
+
+
+def _opencv_tiles(shape, n_tiles, tile_shape):
+    return n_tiles
+
+
+def _opencv_edges(shape, n_tiles):
+    return _equal_edges(shape, opencv_tile_shape(shape, n_tiles))
+
+
+EVEN = Tiling(_even_tiles, _even_tile_shape, _even_edges)
+SKIMAGE = Tiling(_skimage_tiles, _skimage_tile_shape, _equal_edges)
+OPENCV = Tiling(_opencv_tiles, opencv_tile_shape, _opencv_edges)

@@ -1,10 +1,11 @@
-"""Counts to CDF to transfer function, one function a convention.
+"""From counts to a CDF to a transfer function: one function per convention.
 
-Arrays only: no planes, no estimators. The reference engine and the learned states both come here,
-so that a convention is written down once. A transfer function is a `Curve`: its values at some
-points, and how it runs between them.
+The reference engine and the learned distributions both use these functions, so that the arithmetic
+of a convention is written once. A `TransferFunction` is given by its values at some points, and by
+how it runs between them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ N_LEVELS_8BIT = 256
 LARGEST_EXACT = 2**53
 
 
-class Curve(NamedTuple):
+class TransferFunction(NamedTuple):
     """A monotone transfer function, given by its values at increasing points.
 
     Attributes
@@ -54,10 +55,51 @@ class Histogram(NamedTuple):
     is_step: bool
 
 
+class Formula(NamedTuple):
+    """How a convention turns counts into the values of a transfer function.
+
+    Attributes
+    ----------
+    values : callable
+        `values(counts, widths, dtype)` returns the values at the points of histograms, along the
+        last axis of `counts` (..., n): many histograms at once. `widths` are those of the bins, or
+        None where each level or distinct value has its own. `dtype` is the one that scikit-image
+        gives the CDF of these images.
+    kernel : int or None
+        The number of the formula in the kernels; None where no kernel has it.
+    at_left_edges : bool
+        Whether the values are those at the left edges of bins, not at their centers.
+    counted_only : bool
+        Whether points without a counted pixel are left out.
+    """
+
+    values: Callable
+    kernel: int | None = None
+    at_left_edges: bool = False
+    counted_only: bool = False
+
+    def transfer_function(self, histogram, dtype=np.float64):
+        """Return the transfer function of one histogram."""
+        counts, points, edges, is_step = histogram
+        widths = None if edges is None else np.diff(edges).astype(np.float64)
+        if self.at_left_edges and edges is not None:
+            points = edges[:-1]
+        values = self.values(counts, widths, dtype)
+        kept = counts > 0 if self.counted_only else slice(None)
+        return TransferFunction(points[kept], values[kept], is_step)
+
+
+def over_all_levels(histogram):
+    """Return a histogram of uint8 over all its 256 levels."""
+    counts = np.zeros(N_LEVELS_8BIT, dtype=np.int64)
+    counts[histogram.points] = histogram.counts
+    return Histogram(counts, np.arange(N_LEVELS_8BIT, dtype=np.uint8), None, True)
+
+
 def cdf(counts, dtype=np.float64):
     """Return the CDF of counts, as skimage.exposure.cumulative_distribution computes it."""
-    cumulative = counts.cumsum()
-    return (cumulative / float(cumulative[-1])).astype(dtype, copy=False)
+    cumulative = counts.cumsum(axis=-1)
+    return (cumulative / cumulative[..., -1:]).astype(dtype, copy=False)
 
 
 def bin_edges(low, high, n_bins, dtype):
@@ -77,7 +119,7 @@ def bin_centers(edges):
 
 
 def are_bins(edges):
-    """Tell whether edges bound bins: no two the same, all of them and the centers finite."""
+    """Return whether edges bound bins: all differ, and they and the centers are finite."""
     finite = np.isfinite(edges).all() and np.isfinite(bin_centers(edges)).all()
     return bool(finite and (edges[:-1] < edges[1:]).all())
 
@@ -96,167 +138,92 @@ def bin_numbers(values, edges):
     return bins
 
 
-def is_finite(curve):
-    """Tell whether a curve's points, values and slopes are finite, so that np.interp works."""
-    points, values = curve.points.astype(np.float64), curve.values.astype(np.float64)
+def skimage_uniform(counts, widths, dtype):
+    """Return the CDF at the bin centers, as skimage.exposure.equalize_hist uses it."""
+    return cdf(counts, dtype)
+
+
+def skimage_normal(counts, widths, dtype):
+    """Return the standard normal quantiles of the mid-distribution (Parzen 2004)."""
+    from scipy.special import ndtri
+
+    return ndtri((counts.cumsum(axis=-1) - counts + counts / 2) / _total(counts))
+
+
+def numpy_recipe(counts, widths, dtype):
+    """Return 255 times the cumulated density at the left edges: the NumPy recipe (Solem 2012)."""
+    if widths is None:
+        return 255 * cdf(counts)
+    with np.errstate(all="ignore"):  # a density may overflow; `is_finite` sees it
+        density = (counts / widths / _total(counts)).cumsum(axis=-1)
+        return 255 * density / density[..., -1:]
+
+
+def opencv_table(counts, widths, dtype):
+    """Return cv2.equalizeHist's lookup table of 256 counts, in its single-precision arithmetic."""
+    n_pixels, is_occupied = _total(counts), counts > 0
+    lowest = is_occupied.argmax(axis=-1)[..., np.newaxis]
+    first = np.take_along_axis(counts, lowest, axis=-1)
+    is_constant = first == n_pixels
+    scale = np.float32(255) / np.where(is_constant, 1, n_pixels - first).astype(np.float32)
+    levels = np.arange(N_LEVELS_8BIT)
+    table = np.rint((counts.cumsum(axis=-1) - first).astype(np.float32) * scale)
+    table = np.where(levels < lowest, 0, table)
+    return np.where(is_constant, levels, table).astype(np.uint8)
+
+
+def pillow_table(counts, widths, dtype):
+    """Return PIL.ImageOps.equalize's lookup table of 256 counts, in its integer arithmetic."""
+    below = counts.cumsum(axis=-1) - counts
+    highest = N_LEVELS_8BIT - 1 - (counts[..., ::-1] > 0).argmax(axis=-1)[..., np.newaxis]
+    # of a constant image this is 0, too
+    step = np.take_along_axis(below, highest, axis=-1) // 255
+    table = np.minimum(255, (below + step // 2) // np.maximum(step, 1))
+    return np.where(step == 0, np.arange(N_LEVELS_8BIT), table).astype(np.uint8)
+
+
+def _total(counts):
+    """Return the number of counted pixels, along the last axis."""
+    return counts.sum(axis=-1, keepdims=True)
+
+
+def is_finite(transfer):
+    """Return whether points, values and slopes are finite, so that np.interp works."""
+    points, values = transfer.points.astype(np.float64), transfer.values.astype(np.float64)
     with np.errstate(all="ignore"):
         slopes = np.diff(values) / np.diff(points)
     return all(bool(np.isfinite(array).all()) for array in (points, values, slopes))
 
 
-def skimage_uniform(histogram, dtype=np.float64):
-    """Return the CDF at the bin centers: skimage.exposure.equalize_hist."""
-    return Curve(histogram.points, cdf(histogram.counts, dtype), histogram.is_step)
+def apply(transfer, plane):
+    """Map the intensities of an array by a transfer function; NaN stays NaN.
 
-
-def skimage_normal(histogram):
-    """Return the standard normal quantiles of the mid-distribution, at the counted points."""
-    from scipy.special import ndtri
-
-    counted = histogram.counts > 0
-    counts = histogram.counts[counted]
-    middles = (counts.cumsum() - counts + counts / 2) / counts.sum()
-    return Curve(histogram.points[counted], ndtri(middles), histogram.is_step)
-
-
-def numpy_recipe(histogram):
-    """Return 255 times the cumulated density at the left edges: the NumPy recipe (Solem 2012)."""
-    counts, points, edges, is_step = histogram
-    if edges is None:
-        return Curve(points, 255 * cdf(counts), is_step)
-    with np.errstate(all="ignore"):  # a density may overflow; `is_finite` sees it
-        density = counts / np.diff(edges).astype(np.float64) / counts.sum()
-        cumulative = density.cumsum()
-        return Curve(edges[:-1], 255 * cumulative / cumulative[-1], is_step)
-
-
-def opencv_table(counts):
-    """Return cv2.equalizeHist's lookup table of 256 counts, in its single-precision arithmetic."""
-    occupied = np.flatnonzero(counts)
-    first, n_pixels = counts[occupied[0]], counts.sum()
-    if len(occupied) == 1:
-        return np.arange(N_LEVELS_8BIT, dtype=np.uint8)
-    scale = np.float32(255) / np.float32(n_pixels - first)
-    table = np.rint((counts.cumsum() - first).astype(np.float32) * scale)
-    table[: occupied[0]] = 0
-    return table.astype(np.uint8)
-
-
-def pillow_table(counts):
-    """Return PIL.ImageOps.equalize's lookup table of 256 counts, in its integer arithmetic."""
-    occupied = np.flatnonzero(counts)
-    step = int(counts.sum() - counts[occupied[-1]]) // 255
-    if len(occupied) == 1 or step == 0:
-        return np.arange(N_LEVELS_8BIT, dtype=np.uint8)
-    below = counts.cumsum() - counts
-    return np.minimum(255, (below + step // 2) // step).astype(np.uint8)
-
-
-TABLES = {"opencv": opencv_table, "pillow": pillow_table}
-
-
-def table_curve(convention, levels, counts):
-    """Return the curve of a convention that is a lookup table over the 256 levels of uint8."""
-    full = np.zeros(N_LEVELS_8BIT, dtype=np.int64)
-    full[levels] = counts
-    return Curve(np.arange(N_LEVELS_8BIT, dtype=np.uint8), TABLES[convention](full), True)
-
-
-def curve_of(histogram, convention, output_distribution, dtype=np.float64):
-    """Return the transfer function that a convention makes of a histogram.
-
-    dtype is that of scikit-image's CDF: single precision for images in single precision.
-    """
-    if convention in TABLES:
-        return table_curve(convention, histogram.points, histogram.counts)
-    if convention == "numpy":
-        return numpy_recipe(histogram)
-    if output_distribution == "normal":
-        return skimage_normal(histogram)
-    return skimage_uniform(histogram, dtype)
-
-
-def apply(curve, plane):
-    """Map the intensities of an array by a curve; NaN stays NaN.
-
-    The array has the dtype of the curve's points where these are integers, so that no level is
+    The array has the dtype of the points where these are integers, so that no level is
     rounded. Between points so close that np.interp overflows, the lower one's value is taken.
     """
-    if curve.is_step:
-        mapped = _at_or_below(curve, plane)
+    if transfer.is_step:
+        mapped = _at_or_below(transfer, plane)
     else:
-        mapped = np.interp(plane, curve.points, curve.values)
+        mapped = np.interp(plane, transfer.points, transfer.values)
         lost = ~np.isfinite(mapped) & np.isfinite(plane)
         if lost.any():
-            mapped[lost] = _at_or_below(curve, plane[lost])
+            mapped[lost] = _at_or_below(transfer, plane[lost])
     if plane.dtype.kind == "f":
-        mapped[np.isnan(plane)] = np.nan  # a curve of one point would map it, too
+        mapped[np.isnan(plane)] = np.nan  # a single point would map it, too
     return mapped
 
 
-def _at_or_below(curve, values):
-    """Return the curve's value at the largest point that is no greater than each value."""
-    index = np.searchsorted(curve.points, values, side="right") - 1
-    return curve.values[np.maximum(index, 0)]
+def _at_or_below(transfer, values):
+    """Return the value at the largest point that is no greater than each intensity."""
+    index = np.searchsorted(transfer.points, values, side="right") - 1
+    return transfer.values[np.maximum(index, 0)]
 
 
-def invert(curve, values):
+def invert(transfer, values):
     """Map values back to intensities.
 
-    By np.interp over the points where the curve rises, which drops the uncounted bins: between
-    these a value would have many intensities.
+    np.interp over the points where the function rises. This drops the uncounted bins, between which
+    one value would have many intensities.
     """
-    rises = np.concatenate([[True], np.diff(curve.values) > 0])
-    return np.interp(values, curve.values[rises], curve.points[rises])
-
-
-def own_dtype(convention, dtype):
-    """Return the output type of a convention for input of a dtype."""
-    if convention in TABLES:
-        return np.dtype(np.uint8)
-    is_single = convention != "numpy" and dtype.kind == "f" and dtype.itemsize < 8
-    return np.dtype(np.float32 if is_single else np.float64)
-
-
-def top(convention):
-    """Return the value of a convention's brightest output."""
-    return 1 if convention == "skimage" else 255
-
-
-def largest(dtype):
-    """Return the largest level of an integer type or bool."""
-    return 1 if dtype == np.bool_ else int(np.iinfo(dtype).max)
-
-
-def smallest(dtype):
-    """Return the smallest level of an integer type or bool."""
-    return 0 if dtype == np.bool_ else int(np.iinfo(dtype).min)
-
-
-def store(values, out, top):
-    """Write values of a convention, in its own type, into out.
-
-    Floats are cast, integers and bool `rint(double(value) / top * max)`.
-    """
-    if out.dtype.kind == "f" or values.dtype == out.dtype:
-        with np.errstate(over="ignore"):
-            out[...] = values
-        return
-    saturate(values.astype(np.float64) / top * largest(out.dtype), out)
-
-
-def saturate(values, out):
-    """Write values into out without scaling: floats are cast, integers rounded and kept in range.
-
-    64-bit integers saturate at their own maximum, which is no double.
-    """
-    if out.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            out[...] = values
-        return
-    lowest, highest = smallest(out.dtype), largest(out.dtype)
-    rounded = np.rint(values.astype(np.float64, copy=False))
-    above = rounded >= float(highest)
-    with np.errstate(invalid="ignore"):  # NaN here is reported by the caller, who knows the image
-        out[...] = np.where(above, 0, np.maximum(rounded, lowest)).astype(out.dtype)
-    out[above] = highest
+    rises = np.concatenate([[True], np.diff(transfer.values) > 0])
+    return np.interp(values, transfer.values[rises], transfer.points[rises])

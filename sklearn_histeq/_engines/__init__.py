@@ -1,14 +1,20 @@
-"""The seam: which engine loops over the pixels.
+"""Select the engine that loops over the pixels.
 
-An engine is no parameter of an estimator, since it must not change a result: the environment
-variable SKLEARN_HISTEQ_ENGINE chooses it.
+An engine is a package with these functions of planes; `reference` documents them:
+
+    equalize, adapt, match                               planes to planes
+    count_levels, count_lattice, count_bins, quantiles   planes to what is learned
+    apply                                                learned transfer functions to planes
+
+The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine. It is no parameter of an
+estimator, since it must not change a result.
 """
 
 import os
 import warnings
 from functools import lru_cache
 
-ENGINES = ("auto", "portable", "reference")
+CHOICES = ("auto", "portable", "reference")
 SLOW = (
     "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
     "same results, but 10 to 40 times slower. Install a C compiler, then reinstall: pip install "
@@ -17,91 +23,32 @@ SLOW = (
 )
 
 
-def equalize(planes, mask, out, rule, map_parts):
-    """Equalize each plane by its own CDF into out; see `_reference.equalize`.
-
-    rule is (n_bins, convention, output_distribution).
-    """
-    return _engine().equalize(planes, mask, out, *rule, map_parts)
-
-
-def apply(planes, mask, out, curves, convention):
-    """Map each plane by the learned curve of its channel into out; see `_reference.apply`."""
-    return _engine().apply(planes, mask, out, curves, convention)
-
-
-def count_levels(planes, mask):
-    """Return the exact counts of each channel, and the status of the planes.
-
-    See `_reference.count_levels`.
-    """
-    return _engine().count_levels(planes, mask)
-
-
-def count_lattice(planes, mask):
-    """Return the fine counts of each channel's floats, and the status of the planes.
-
-    See `_reference.count_lattice`.
-    """
-    return _engine().count_lattice(planes, mask)
-
-
-def count_bins(planes, mask, edges):
-    """Return each channel's counts over its edges, and the status of the planes.
-
-    See `_reference.count_bins`.
-    """
-    return _engine().count_bins(planes, mask, edges)
-
-
-def adapt(planes, mask, out, rule, map_parts):
-    """Equalize each plane by the CDFs of its tiles into out; see `_reference_adapt.adapt`.
-
-    rule is (tiles, clip_limit, n_bins, convention).
-    """
-    return _engine().adapt(planes, mask, out, *rule, map_parts)
-
-
-def match(planes, mask, out, targets, map_parts):
-    """Map each plane to the distribution of its channel's target; see `_reference_match.match`."""
-    return _engine().match(planes, mask, out, targets, map_parts)
-
-
-def quantiles(planes, mask, n_quantiles):
-    """Return order statistics of each plane, and the status of the planes.
-
-    See `_reference_match.quantiles`.
-    """
-    return _engine().quantiles(planes, mask, n_quantiles)
-
-
-def describe():
-    """Return the engine that runs and its instruction set, as show_versions() tells them."""
-    engine = _engine()
-    compiled = hasattr(engine, "instruction_set")
-    return f"compiled ({engine.instruction_set()})" if compiled else "reference"
-
-
-def _engine():
-    """Return the engine to use."""
+def select():
+    """Return the engine to use, as the environment says."""
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
-    if choice not in ENGINES:
+    if choice not in CHOICES:
         raise ValueError(
-            f"SKLEARN_HISTEQ_ENGINE={choice!r}, but expected one of {', '.join(ENGINES)}; "
+            f"SKLEARN_HISTEQ_ENGINE={choice!r}, but expected one of {', '.join(CHOICES)}; "
             "set the environment variable to one of them, or unset it."
         )
-    compiled = None if choice == "reference" else _compiled_engine()
+    compiled = None if choice == "reference" else _compiled()
     if compiled is None:
-        # imported when first needed: scikit-image takes its time
-        from . import reference
+        from . import reference  # when first needed: it takes time to import scikit-image
 
         return reference
     compiled.use_simd(choice == "auto")
     return compiled
 
 
+def describe():
+    """Return the engine that runs and its instruction set, for show_versions()."""
+    engine = select()
+    is_compiled = hasattr(engine, "instruction_set")
+    return f"compiled ({engine.instruction_set()})" if is_compiled else "reference"
+
+
 @lru_cache(maxsize=1)
-def _compiled_engine():
+def _compiled():
     """Return the compiled engine, or None, with a warning, where it was not built."""
     try:
         from . import compiled

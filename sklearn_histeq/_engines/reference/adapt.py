@@ -1,4 +1,4 @@
-"""The reference engine's CLAHE: a transfer function a tile, in three conventions.
+"""CLAHE, one transfer function per tile, in three conventions: the definition.
 
 "histeq" is this package's own definition. "skimage" is skimage.exposure.equalize_adapthist itself.
 "opencv" is cv2.createCLAHE's arithmetic, written down in NumPy.
@@ -9,32 +9,26 @@ from itertools import pairwise
 import numpy as np
 from skimage import exposure
 
-from ..._arithmetic import tiles as _tiles
-from ..._arithmetic import transfer as _transfer
+from ..._arithmetic import output, tiles, transfer
+from ..._arithmetic.conventions import SKIMAGE, EqualizeRule, single_or_double
 from ..._arithmetic.status import ABOVE_ONE, NAN, NEGATIVE
-from .equalize import bin_curve, counts_of, equalize, map_planes
+from .equalize import counts_of, equalize, map_planes, of_bins
 
 
-def adapt(planes, mask, out, tiles, clip_limit, n_bins, convention, map_parts=map):
+def adapt(planes, mask, out, rule, map_parts=map):
     """Equalize each plane by the CDFs of its tiles into out.
 
     Parameters
     ----------
     planes : ndarray of shape (n, c, h, w)
-        Any real dtype, strides and byte order; not modified. "opencv": uint8 or uint16.
+        Any real dtype that the convention accepts, strides and byte order; not modified.
     mask : ndarray of shape (n, h, w), bool, or None
-        Pixels that count; all are mapped. None with "skimage" and "opencv".
+        Pixels that count; all are mapped. None where the convention takes no mask.
     out : ndarray of shape (n, c, h, w)
         Written to; its dtype says how values are stored. Owned by the caller.
-    tiles : tuple of two ints
-        (rows, columns) of tiles; with "skimage" the shape of a tile.
-    clip_limit : float or None
-        Multiple of the uniform histogram's bin height; None clips nothing.
-    n_bins : int
-        Not used by "opencv".
-    convention : {"histeq", "skimage", "opencv"}
+    rule : `conventions.AdaptRule`
     map_parts : callable
-        Like the builtin map, perhaps in threads; of no use here.
+        Like the builtin map, perhaps in threads; not used here.
 
     Returns
     -------
@@ -42,28 +36,26 @@ def adapt(planes, mask, out, tiles, clip_limit, n_bins, convention, map_parts=ma
         Bits NAN, INF, EMPTY of each plane; with "skimage" NEGATIVE and ABOVE_ONE too. Where
         "skimage" refuses a plane, out is not written.
     """
-    if convention == "histeq" and tiles == (1, 1) and clip_limit is None:
-        # one tile, unclipped, is global equalization by definition: the same bits
-        return equalize(planes, mask, out, n_bins, "skimage", "uniform")
-    if convention == "skimage":
-        return _adapt_skimage(planes, out, tiles, (clip_limit or 0) / n_bins, n_bins)
-
-    def map_plane(plane, counted, channel, out_plane):
-        if convention == "histeq":
-            values = clahe(plane, counted, tiles, clip_limit, n_bins)
-            own = _transfer.own_dtype("skimage", plane.dtype)
-            _transfer.store(values.astype(own, copy=False), out_plane, 1)
-        else:
-            values = opencv_clahe(plane, tiles, clip_limit)
-            _transfer.store(values, out_plane, _transfer.largest(plane.dtype))
-
-    return map_planes(planes, mask, out, map_plane)
+    return _ADAPT[rule.convention.name](planes, mask, out, rule)
 
 
 # Convention "histeq" -----------------------------------------------------------------------------
 
 
-def clahe(plane, counted, tiles, clip_limit, n_bins):
+def _adapt_histeq(planes, mask, out, rule):
+    """Write the package's own CLAHE of each plane into out; return their status."""
+    if rule.of_whole_planes:
+        return equalize(planes, mask, out, rule.of_whole_planes)
+    own_dtype = single_or_double(planes.dtype)
+
+    def map_plane(plane, counted, channel, out_plane):
+        values = clahe(plane, counted, rule.tiles, rule.clip_limit, rule.n_bins)
+        output.store(values.astype(own_dtype, copy=False), out_plane, 1)
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def clahe(plane, counted, n_tiles, clip_limit, n_bins):
     """Return a plane's values in [0, 1], blended from the CDFs of the four tiles around each pixel.
 
     ::
@@ -77,9 +69,9 @@ def clahe(plane, counted, tiles, clip_limit, n_bins):
     bins, points = _bins(plane, counted, n_bins)
     below, weight = _between_points(plane, points)
     above = np.minimum(below + 1, len(points) - 1)
-    y, x = (_tiles.axis(length, n) for length, n in zip(plane.shape, tiles, strict=True))
+    y, x = (tiles.axis(length, n) for length, n in zip(plane.shape, n_tiles, strict=True))
     blended = np.empty((2, *plane.shape))  # over the upper row of tiles, and over the lower
-    for row, cdfs in enumerate(_tile_cdfs(bins, counted, tiles, clip_limit, len(points))):
+    for row, cdfs in enumerate(_tile_cdfs(bins, counted, n_tiles, clip_limit, len(points))):
         for side, tile_rows in enumerate((y.lower, y.upper)):
             part = tile_rows == row  # the pixels that have this row of tiles on that side
             i, j, w = below[part], above[part], weight[part]
@@ -102,37 +94,37 @@ def _bins(plane, counted, n_bins):
     do not count have no meaning.
     """
     pixels = plane[counted]
-    curve = bin_curve(pixels, n_bins, "skimage", "uniform")
-    if curve is None:
+    found = of_bins(pixels, n_bins, EqualizeRule(n_bins, SKIMAGE, "uniform"))
+    if found is None:
         points = np.unique(pixels)
         return np.searchsorted(points, plane), points
-    edges = _transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
+    edges = transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
     # without the outer edges: the last bin holds its right edge too
-    return np.searchsorted(edges[1:-1], plane, side="right"), curve.points
+    return np.searchsorted(edges[1:-1], plane, side="right"), found.points
 
 
 def _between_points(plane, points):
-    """Return the point at or below each pixel, and how far the pixel is on the way to the next.
+    """Return the point at or below each pixel, and the pixel's position between it and the next.
 
-    The way is a quotient of differences, where np.interp has a slope: it is the same for all tiles,
-    for a picture in 8 bits and in 16 (times 257), and lets no value exceed 1. A pixel beyond the
-    outer points is on no way.
+    The position is a quotient of differences, where np.interp has a slope: it is the same for all
+    tiles, for an image in 8 bits and in 16 (times 257), and lets no value exceed 1. A pixel beyond the outer
+    points stays at the outer one.
     """
     points, plane = points.astype(np.float64), plane.astype(np.float64)
     below = np.maximum(np.searchsorted(points, plane, side="right") - 1, 0)
     above = np.minimum(below + 1, len(points) - 1)
-    with np.errstate(over="ignore"):  # an infinite way: the pixel stays at its beginning
-        way = np.where(above > below, points[above] - points[below], 1)
-        gone = np.maximum(plane - points[below], 0)
-    return below, np.where(np.isfinite(way) & (above > below), gone / way, 0)
+    with np.errstate(over="ignore"):  # an infinite gap: the pixel stays at the point below
+        gap = np.where(above > below, points[above] - points[below], 1)
+        offset = np.maximum(plane - points[below], 0)
+    return below, np.where(np.isfinite(gap) & (above > below), offset / gap, 0)
 
 
-def _tile_cdfs(bins, counted, tiles, clip_limit, n_bins):
+def _tile_cdfs(bins, counted, n_tiles, clip_limit, n_bins):
     """Yield the CDFs of each row of tiles: (n_tiles_x, n_bins)."""
-    rows, columns = (_tiles.edges(side, n) for side, n in zip(bins.shape, tiles, strict=True))
+    rows, columns = (tiles.edges(side, n) for side, n in zip(bins.shape, n_tiles, strict=True))
     of_plane = _counts(bins[counted], n_bins)
     for top, bottom in pairwise(rows):
-        cdfs = np.empty((tiles[1], n_bins))
+        cdfs = np.empty((n_tiles[1], n_bins))
         for k, (left, right) in enumerate(pairwise(columns)):
             tile = np.s_[top:bottom, left:right]
             counts = _counts(bins[tile][counted[tile]], n_bins)
@@ -141,7 +133,7 @@ def _tile_cdfs(bins, counted, tiles, clip_limit, n_bins):
 
 
 def _counts(bins, n_bins):
-    """Return the counts of the numbers of bins, off scikit-image's CDF of these numbers."""
+    """Return the counts of the numbers of bins, from scikit-image's CDF of these numbers."""
     counts = np.zeros(n_bins, np.int64)
     if bins.size > 0:
         cdf, occupied = exposure.cumulative_distribution(bins)
@@ -186,7 +178,7 @@ def clip_counts(counts, limit):
 # Convention "skimage" ----------------------------------------------------------------------------
 
 
-def _adapt_skimage(planes, out, tile_shape, clip_limit, n_bins):
+def _adapt_skimage(planes, mask, out, rule):
     """Write skimage.exposure.equalize_adapthist of each plane into out; return their status.
 
     What it computes, for a kernel that is to give the same bits; t is a tile's side and N its
@@ -214,15 +206,16 @@ def _adapt_skimage(planes, out, tile_shape, clip_limit, n_bins):
     """
 
     def map_plane(plane, counted, channel, out_plane):
-        found = _refused_by_skimage(plane)
-        if not found:
+        refused = _refused_by_skimage(plane)
+        if not refused:
             if plane.dtype.kind in "iu" and plane.max() < 2**16 and plane.dtype.itemsize > 2:
                 plane = plane.astype(np.uint16)  # as img_as_uint, which warns at every plane
-            values = exposure.equalize_adapthist(plane, tile_shape, clip_limit, n_bins)
-            _transfer.store(values, out_plane, 1)
-        return found
+            values = exposure.equalize_adapthist(plane, rule.tiles, clip_limit, rule.n_bins)
+            output.store(values, out_plane, 1)
+        return refused
 
-    # bool is no two levels here, but what scikit-image takes it for
+    clip_limit = (rule.clip_limit or 0) / rule.n_bins
+    # here bool does not have two levels: scikit-image takes True for white
     planes = planes.astype(np.uint8) * 255 if planes.dtype == np.bool_ else planes
     return map_planes(planes, None, out, map_plane)
 
@@ -240,6 +233,16 @@ def _refused_by_skimage(plane):
 # Convention "opencv" -----------------------------------------------------------------------------
 
 
+def _adapt_opencv(planes, mask, out, rule):
+    """Write cv2's CLAHE of each plane into out; return their status."""
+
+    def map_plane(plane, counted, channel, out_plane):
+        values = opencv_clahe(plane, rule.tiles, rule.clip_limit)
+        output.store(values, out_plane, output.largest_level(plane.dtype))
+
+    return map_planes(planes, mask, out, map_plane)
+
+
 def opencv_clahe(plane, n_tiles, clip_limit):
     """Return cv2.createCLAHE(clip_limit, n_tiles[::-1]).apply(plane), bit for bit.
 
@@ -248,12 +251,12 @@ def opencv_clahe(plane, n_tiles, clip_limit):
         (a * (1 - fx) + b * fx) * (1 - fy) + (c * (1 - fx) + d * fx) * fy
 
     in single precision, in this order, without fused multiply-adds, with a, b, c, d the values of
-    its level in the tables of the four tiles around it; `_tiles.opencv_axis` says which and where.
+    its level in the tables of the four tiles around it; `tiles.opencv_axis` says which and where.
     """
     y, x = (
-        _tiles.opencv_axis(side, n, t)
+        tiles.opencv_axis(side, n, t)
         for side, n, t in zip(
-            plane.shape, n_tiles, _tiles.opencv_tile_shape(plane.shape, n_tiles), strict=True
+            plane.shape, n_tiles, tiles.opencv_tile_shape(plane.shape, n_tiles), strict=True
         )
     )
     tables = _opencv_tables(plane, n_tiles, clip_limit)
@@ -264,19 +267,19 @@ def opencv_clahe(plane, n_tiles, clip_limit):
         for rows in (y.lower, y.upper)
     )
     values = np.rint(upper * (np.float32(1) - fy) + lower * fy)
-    return np.clip(values, 0, _transfer.largest(plane.dtype)).astype(plane.dtype)
+    return np.clip(values, 0, output.largest_level(plane.dtype)).astype(plane.dtype)
 
 
 def _opencv_tables(plane, n_tiles, clip_limit):
     """Return the lookup tables of all tiles, as float32: (n_tiles_y, n_tiles_x, n_levels)."""
-    tile_shape = _tiles.opencv_tile_shape(plane.shape, n_tiles)
+    tile_shape = tiles.opencv_tile_shape(plane.shape, n_tiles)
     rows, columns = (
-        _tiles.opencv_padding(side, n * t)
+        tiles.opencv_padding(side, n * t)
         for side, n, t in zip(plane.shape, n_tiles, tile_shape, strict=True)
     )
     blocks = plane[rows[:, np.newaxis], columns]
     blocks = blocks.reshape(n_tiles[0], tile_shape[0], n_tiles[1], tile_shape[1]).swapaxes(1, 2)
-    tables = np.empty((*n_tiles, _transfer.largest(plane.dtype) + 1), np.float32)
+    tables = np.empty((*n_tiles, output.largest_level(plane.dtype) + 1), np.float32)
     for tile in np.ndindex(*n_tiles):
         counts = np.bincount(blocks[tile].ravel(), minlength=tables.shape[-1])
         tables[tile] = opencv_table(counts, clip_limit)
@@ -308,3 +311,6 @@ def opencv_clip(counts, limit):
     if rest > 0:
         counts[np.arange(rest) * (counts.size // rest)] += 1
     return counts
+
+
+_ADAPT = {"histeq": _adapt_histeq, "skimage": _adapt_skimage, "opencv": _adapt_opencv}

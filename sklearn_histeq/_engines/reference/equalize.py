@@ -1,23 +1,25 @@
-"""The reference engine: the readable definition, with scikit-image and NumPy, plane by plane.
+"""Equalization, plane by plane, with scikit-image and NumPy: the definition.
 
-Every CDF here comes from skimage.exposure.cumulative_distribution: of the plane itself, of the bins
-that its pixels fall into, or of its ranks. Everything else that equalizes pixels in this package
-reproduces these bits.
+Every CDF here comes from skimage.exposure.cumulative_distribution: of the plane itself, of the
+numbers of the bins that its pixels fall into, or of its ranks. Everything else that equalizes
+pixels in this package reproduces these bits.
 """
 
 import numpy as np
 from skimage import exposure
 
-from ..._arithmetic import counts as _counts
-from ..._arithmetic import status as _status
-from ..._arithmetic import transfer as _transfer
+from ..._arithmetic import counts as counting
+from ..._arithmetic import output, transfer
+from ..._arithmetic import status as finding
+from ..._arithmetic.conventions import SKIMAGE
 from ..._arithmetic.status import EMPTY, INF
+from ..._arithmetic.transfer import Histogram, TransferFunction
 
-# A bin a level is affordable for as many levels as 16-bit images have, or as the plane has pixels.
+# One bin per level is affordable for the levels of 16-bit images, or for as many as pixels.
 N_LEVELS_ALWAYS = 2**16
 
 
-def equalize(planes, mask, out, n_bins, convention, output_distribution, map_parts=map):
+def equalize(planes, mask, out, rule, map_parts=map):
     """Equalize each plane by its own CDF into out.
 
     Parameters
@@ -28,11 +30,9 @@ def equalize(planes, mask, out, n_bins, convention, output_distribution, map_par
         Pixels that count; all are mapped.
     out : ndarray of shape (n, c, h, w)
         Written to; its dtype says how values are stored. Owned by the caller.
-    n_bins : int or "auto"
-    convention : {"skimage", "numpy", "opencv", "pillow"}
-    output_distribution : {"uniform", "normal"}
+    rule : `conventions.EqualizeRule`
     map_parts : callable
-        Like the builtin map, perhaps in threads; of no use here.
+        Like the builtin map, perhaps in threads; not used here.
 
     Returns
     -------
@@ -40,29 +40,29 @@ def equalize(planes, mask, out, n_bins, convention, output_distribution, map_par
         Bits NAN, INF and EMPTY (no counted pixel) of each plane.
     """
 
-    def curve_of_plane(pixels, channel):
-        return transfer_function(pixels, n_bins, convention, output_distribution)
+    def find(pixels, channel):
+        return transfer_function(pixels, rule)
 
-    return _map_by_curves(planes, mask, out, convention, curve_of_plane)
+    return _map_by_transfer(planes, mask, out, rule.convention, find)
 
 
-def apply(planes, mask, out, curves, convention):
-    """Map each plane by the learned curve of its channel into out; status as of `equalize`."""
+def apply(planes, mask, out, transfers, convention):
+    """Map each plane by the learned transfer function of its channel; status as of `equalize`."""
 
-    def curve_of_channel(pixels, channel):
-        return curves[channel]
+    def find(pixels, channel):
+        return transfers[channel]
 
-    return _map_by_curves(planes, mask, out, convention, curve_of_channel)
+    return _map_by_transfer(planes, mask, out, convention, find)
 
 
 def count_levels(planes, mask):
-    """Return the `_counts.Levels` of each channel's counted pixels, and the planes' status."""
-    return _count(planes, mask, lambda pixels, channel: _counts.count_levels(pixels))
+    """Return the `counts.Levels` of each channel's counted pixels, and the planes' status."""
+    return _count(planes, mask, lambda pixels, channel: counting.count_levels(pixels))
 
 
 def count_lattice(planes, mask):
-    """Return the `_counts.Lattice` of each channel's counted floats, and the planes' status."""
-    return _count(planes, mask, lambda pixels, channel: _counts.count_lattice(pixels))
+    """Return the `counts.Lattice` of each channel's counted floats, and the planes' status."""
+    return _count(planes, mask, lambda pixels, channel: counting.count_lattice(pixels))
 
 
 def count_bins(planes, mask, edges):
@@ -74,64 +74,65 @@ def count_bins(planes, mask, edges):
     return _count(planes, mask, count)
 
 
-def transfer_function(pixels, n_bins, convention, output_distribution):
-    """Return the curve of one plane's counted pixels; ranks take over where bins would fail."""
+def transfer_function(pixels, rule):
+    """Return the transfer function of counted pixels; ranks take over where bins would fail."""
+    n_bins = rule.bins_of(pixels.dtype)
+    if n_bins is None:
+        return _of_levels(pixels, rule)
     if pixels.dtype.kind != "f":
-        if n_bins == "auto" and convention != "numpy":
-            return _level_curve(pixels, convention, output_distribution)
-        if n_bins != "auto" or _magnitude(pixels) <= _transfer.LARGEST_EXACT:
-            pixels = pixels.astype(np.float64)
-    curve = None
-    if pixels.dtype.kind == "f":
-        n_bins = 256 if n_bins == "auto" else n_bins
-        curve = bin_curve(pixels, n_bins, convention, output_distribution)
-    return curve or _rank_curve(pixels, convention, output_distribution)
+        if rule.n_bins == "auto" and _magnitude(pixels) > transfer.LARGEST_EXACT:
+            return _of_ranks(pixels, rule)
+        pixels = pixels.astype(np.float64)
+    return of_bins(pixels, n_bins, rule) or _of_ranks(pixels, rule)
 
 
-def _level_curve(pixels, convention, output_distribution):
-    """Return the curve of integers with a bin a level."""
+def _of_levels(pixels, rule):
+    """Return the transfer function of integers with one bin per level."""
     low, high = int(pixels.min()), int(pixels.max())
     if high - min(low, 0) > max(N_LEVELS_ALWAYS, pixels.size):
-        return _rank_curve(pixels, convention, output_distribution)
+        return _of_ranks(pixels, rule)
     # cumulative_distribution takes no uint64; levels this close together are all int64
     cdf, levels = exposure.cumulative_distribution(pixels.astype(np.int64))
     levels = levels.astype(pixels.dtype)
-    if convention == "skimage" and output_distribution == "uniform":
-        return _transfer.Curve(levels, cdf, True)
-    histogram = _transfer.Histogram(counts_of(cdf, pixels.size), levels, None, True)
-    return _transfer.curve_of(histogram, convention, output_distribution)
+    if _is_the_cdf(rule):
+        return TransferFunction(levels, cdf, True)
+    return rule.transfer_function(Histogram(counts_of(cdf, pixels.size), levels, None, True))
 
 
-def bin_curve(pixels, n_bins, convention, output_distribution):
-    """Return the curve of floats in n_bins equal bins, or None where these are not finite."""
-    edges = _transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
-    if not _transfer.are_bins(edges):
+def of_bins(pixels, n_bins, rule):
+    """Return the transfer function of floats in equal bins, or None where it is not finite."""
+    edges = transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
+    if not transfer.are_bins(edges):
         return None
-    if convention == "skimage" and output_distribution == "uniform":
+    if _is_the_cdf(rule):
         with np.errstate(over="ignore"):
             cdf, centers = exposure.cumulative_distribution(pixels, n_bins)
-        curve = _transfer.Curve(centers, cdf, False)
+        found = TransferFunction(centers, cdf, False)
     else:
         counts = bin_counts(pixels, edges)
-        histogram = _transfer.Histogram(counts, _transfer.bin_centers(edges), edges, False)
-        curve = _transfer.curve_of(histogram, convention, output_distribution)
-    return curve if _transfer.is_finite(curve) else None
+        histogram = Histogram(counts, transfer.bin_centers(edges), edges, False)
+        found = rule.transfer_function(histogram)
+    return found if transfer.is_finite(found) else None
 
 
-def _rank_curve(pixels, convention, output_distribution):
-    """Return the exact empirical CDF, that of the pixels' ranks, as a curve of distinct values."""
+def _of_ranks(pixels, rule):
+    """Return the transfer function of the ranks of pixels: one bin per distinct value."""
     values, ranks = np.unique(pixels, return_inverse=True)
     cdf, _ = exposure.cumulative_distribution(ranks)
     is_step = pixels.dtype.kind != "f"
-    histogram = _transfer.Histogram(counts_of(cdf, pixels.size), values, None, is_step)
-    return _transfer.curve_of(histogram, convention, output_distribution)
+    return rule.transfer_function(Histogram(counts_of(cdf, pixels.size), values, None, is_step))
+
+
+def _is_the_cdf(rule):
+    """Return whether scikit-image's CDF is the transfer function itself."""
+    return rule.formula is SKIMAGE.formulas["uniform"]
 
 
 def bin_counts(pixels, edges):
-    """Return np.histogram's counts over edges that bound all pixels, off the CDF of their bins."""
+    """Return np.histogram's counts over edges that bound all pixels, from the CDF of their bins."""
     if pixels.size == 0:
         return np.zeros(len(edges) - 1, np.int64)
-    cdf, occupied = exposure.cumulative_distribution(_transfer.bin_numbers(pixels, edges))
+    cdf, occupied = exposure.cumulative_distribution(transfer.bin_numbers(pixels, edges))
     counts = np.zeros(len(edges) - 1, np.int64)
     counts[occupied] = counts_of(cdf, pixels.size)
     return counts
@@ -164,8 +165,8 @@ def _count(planes, mask, count):
 def map_planes(planes, mask, out, map_plane):
     """Call map_plane on each plane that has finite counted pixels; return the planes' status.
 
-    map_plane(plane, counted, channel, out_plane) writes a native plane's values; what it finds in
-    it, if anything, it returns as further bits of the status.
+    map_plane(plane, counted, channel, out_plane) writes the values of a native plane, and returns
+    further bits of its status, or None.
     """
     status = np.zeros(planes.shape[:2], np.uint8)
     for i, channel in np.ndindex(status.shape):
@@ -181,13 +182,13 @@ def map_planes(planes, mask, out, map_plane):
     return status
 
 
-def _map_by_curves(planes, mask, out, convention, find_curve):
-    """Map each plane by the curve that find_curve gives for its counted pixels and its channel."""
-    own, top = _transfer.own_dtype(convention, planes.dtype), _transfer.top(convention)
+def _map_by_transfer(planes, mask, out, convention, find):
+    """Map each plane by the transfer function find(counted pixels, channel)."""
+    own_dtype = convention.default_output_dtype(planes.dtype)
 
     def map_plane(plane, counted, channel, out_plane):
-        values = _transfer.apply(find_curve(plane[counted], channel), plane)
-        _transfer.store(values.astype(own, copy=False), out_plane, top)
+        values = transfer.apply(find(plane[counted], channel), plane)
+        output.store(values.astype(own_dtype, copy=False), out_plane, convention.output_max)
 
     return map_planes(planes, mask, out, map_plane)
 
@@ -205,4 +206,4 @@ def _counted(plane, mask):
     counted = np.ones(plane.shape, bool) if mask is None else mask
     if plane.dtype.kind == "f":
         counted = counted & ~np.isnan(plane)
-    return counted, int(_status.of_values(plane)) | EMPTY * (not counted.any())
+    return counted, int(finding.of_values(plane)) | EMPTY * (not counted.any())

@@ -1,9 +1,10 @@
-"""The reference engine's histogram matching: each plane gets a target's distribution."""
+"""Histogram matching, plane by plane: each plane gets the distribution of a target."""
 
 import numpy as np
 from skimage import exposure
 
-from ..._arithmetic import transfer as _transfer
+from ..._arithmetic import output, transfer
+from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import INF
 from .equalize import map_planes
 
@@ -19,10 +20,10 @@ def match(planes, mask, out, targets, map_parts=map):
         Pixels that count; all are mapped.
     out : ndarray of shape (n, c, h, w)
         Written to: floats are cast, integers rounded and kept in range. Owned by the caller.
-    targets : list of `_quantiles.Target`
-        The quantile function to give, one a channel.
+    targets : list of `quantiles.Target`
+        The quantile function to give to each channel.
     map_parts : callable
-        Like the builtin map, perhaps in threads; of no use here.
+        Like the builtin map, perhaps in threads; not used here.
 
     Returns
     -------
@@ -31,26 +32,26 @@ def match(planes, mask, out, targets, map_parts=map):
     """
 
     def map_plane(plane, counted, channel, out_plane):
-        curve = transfer_function(plane[counted], targets[channel])
-        values = _transfer.apply(curve, plane)
-        own = _transfer.own_dtype("skimage", plane.dtype)
+        found = transfer_function(plane[counted], targets[channel])
+        values = transfer.apply(found, plane)
+        own_dtype = single_or_double(plane.dtype)
         with np.errstate(over="ignore"):  # a target beyond single precision becomes infinite
-            values = values.astype(own, copy=False)
-        _transfer.saturate(values, out_plane)
+            values = values.astype(own_dtype, copy=False)
+        output.saturate(values, out_plane)
 
     return map_planes(planes, mask, out, map_plane)
 
 
 def transfer_function(pixels, target):
-    """Return the curve that matches counted pixels to a target: skimage.exposure.match_histograms.
+    """Return the transfer function that matches counted pixels to a target.
 
-    The exact empirical CDF of the distinct values, q = cum / m in double precision, taken through
+    That is skimage.exposure.match_histograms of one plane: the exact empirical CDF of the distinct values, q = cum / m in double precision, taken through
     the target's quantile function by np.interp. An intensity between two values takes the lower
     one's.
     """
     values, ranks = np.unique(pixels, return_inverse=True)
     cdf, _ = exposure.cumulative_distribution(ranks)
-    return _transfer.Curve(values, target.at(cdf), True)
+    return transfer.TransferFunction(values, target.values_at(cdf), True)
 
 
 def quantiles(planes, mask, n_quantiles):

@@ -1,0 +1,223 @@
+"""Conventions: whose arithmetic turns counts into output values. One record for each of them.
+
+A record says what the convention accepts and what it returns; everything else in the package asks
+the record and does not compare names. To add a convention, add its record to `EQUALIZE` or `ADAPT`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import tiles, transfer
+from .transfer import Formula
+
+UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
+
+
+def single_or_double(dtype):
+    """Return float32 for floats of at most 32 bits, else float64."""
+    is_single = dtype.kind == "f" and dtype.itemsize < 8
+    return np.dtype(np.float32 if is_single else np.float64)
+
+
+def double(dtype):
+    """Return float64."""
+    return np.dtype(np.float64)
+
+
+def uint8(dtype):
+    """Return uint8."""
+    return UINT8
+
+
+def same(dtype):
+    """Return the dtype itself, in native byte order."""
+    return dtype.newbyteorder("=")
+
+
+@dataclass(frozen=True, eq=False)
+class Convention:
+    """What all conventions have.
+
+    Attributes
+    ----------
+    name : str
+        What the parameter `convention` calls it.
+    default_output_dtype : callable
+        Maps the dtype of the images to the dtype of the output with `dtype=None`.
+    output_max : float or None
+        What the brightest output of that dtype is; None: the largest level of the dtype.
+    accepts : tuple of dtypes, or None
+        The dtypes that images may have; None: every real dtype.
+    takes_nan, takes_mask : bool
+        Whether NaN marks missing pixels, and whether a mask may say which pixels count.
+    takes_n_bins : bool
+        Whether the number of bins can be chosen.
+    """
+
+    name: str
+    default_output_dtype: Callable[[np.dtype], np.dtype] = single_or_double
+    output_max: float | None = 1.0
+    accepts: tuple[np.dtype, ...] | None = None
+    takes_nan: bool = True
+    takes_mask: bool = True
+    takes_n_bins: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class EqualizeConvention(Convention):
+    """A convention of HistogramEqualizer.
+
+    Attributes
+    ----------
+    formulas : mapping of str to Formula
+        The formula for each `output_distribution` that the convention has.
+    n_integer_bins : int or None
+        How many bins integers are counted in with `n_bins="auto"`; None: one per level.
+    has_all_levels : bool
+        Whether counts are those of all 256 levels of uint8, and not of the levels present.
+    is_invertible : bool
+        Whether `inverse_transform` can undo it.
+    """
+
+    formulas: Mapping[str, Formula] = field(default_factory=dict)
+    n_integer_bins: int | None = None
+    has_all_levels: bool = False
+    is_invertible: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptiveConvention(Convention):
+    """A convention of AdaptiveHistogramEqualizer.
+
+    Attributes
+    ----------
+    default_clip_limit : float
+    least_clip_limit : float
+        The least limit that has a meaning; 0 itself has none.
+    takes_tile_shape : bool
+        Whether tiles can be chosen by their shape.
+    tiling : `tiles.Tiling`
+        How it cuts an image into tiles.
+    """
+
+    default_clip_limit: float = 3.0
+    least_clip_limit: float = 0.0
+    takes_tile_shape: bool = True
+    tiling: Any = None
+
+
+_TABLE = {
+    "default_output_dtype": uint8,
+    "output_max": 255.0,
+    "accepts": (UINT8,),
+    "takes_nan": False,
+    "takes_n_bins": False,
+    "has_all_levels": True,
+    "is_invertible": False,
+}
+
+SKIMAGE = EqualizeConvention(
+    "skimage",
+    formulas={
+        "uniform": Formula(transfer.skimage_uniform, kernel=0),
+        "normal": Formula(transfer.skimage_normal, counted_only=True),
+    },
+)
+NUMPY = EqualizeConvention(
+    "numpy",
+    default_output_dtype=double,
+    output_max=255.0,
+    formulas={"uniform": Formula(transfer.numpy_recipe, kernel=1, at_left_edges=True)},
+    n_integer_bins=256,
+)
+OPENCV = EqualizeConvention(
+    "opencv", formulas={"uniform": Formula(transfer.opencv_table, kernel=2)}, **_TABLE
+)
+PILLOW = EqualizeConvention(
+    "pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}, **_TABLE
+)
+
+HISTEQ_TILES = AdaptiveConvention("histeq", least_clip_limit=1.0, tiling=tiles.EVEN)
+SKIMAGE_TILES = AdaptiveConvention(
+    "skimage", takes_nan=False, takes_mask=False, tiling=tiles.SKIMAGE
+)
+OPENCV_TILES = AdaptiveConvention(
+    "opencv",
+    default_output_dtype=same,
+    output_max=None,
+    accepts=(UINT8, UINT16),
+    takes_nan=False,
+    takes_mask=False,
+    takes_n_bins=False,
+    takes_tile_shape=False,
+    tiling=tiles.OPENCV,
+)
+
+EQUALIZE = {record.name: record for record in (SKIMAGE, NUMPY, OPENCV, PILLOW)}
+ADAPT = {record.name: record for record in (HISTEQ_TILES, SKIMAGE_TILES, OPENCV_TILES)}
+
+
+class EqualizeRule(NamedTuple):
+    """How counts become a transfer function: parameters of HistogramEqualizer.
+
+    Attributes
+    ----------
+    n_bins : int or "auto"
+    convention : EqualizeConvention
+    output_distribution : str
+        One that the convention has a formula for.
+    """
+
+    n_bins: int | str
+    convention: EqualizeConvention
+    output_distribution: str
+
+    @property
+    def formula(self):
+        """The formula that turns counts into values."""
+        return self.convention.formulas[self.output_distribution]
+
+    def bins_of(self, dtype):
+        """Return the number of bins for pixels of a dtype, or None for one bin per level."""
+        if self.n_bins != "auto":
+            return self.n_bins
+        return 256 if dtype.kind == "f" else self.convention.n_integer_bins
+
+    def transfer_function(self, histogram, dtype=np.float64):
+        """Return the transfer function of one histogram; see `Formula`."""
+        if self.convention.has_all_levels:
+            histogram = transfer.over_all_levels(histogram)
+        return self.formula.transfer_function(histogram, dtype)
+
+
+class AdaptRule(NamedTuple):
+    """How tiles become transfer functions: parameters of AdaptiveHistogramEqualizer.
+
+    Attributes
+    ----------
+    tiles : tuple of two ints
+        (rows, columns) of tiles; with scikit-image's convention the shape of a tile.
+    clip_limit : float or None
+        Multiple of the uniform histogram's bin height; None clips nothing.
+    n_bins : int
+    convention : AdaptiveConvention
+    """
+
+    tiles: tuple[int, int]
+    clip_limit: float | None
+    n_bins: int
+    convention: AdaptiveConvention
+
+    @property
+    def of_whole_planes(self):
+        """The rule of HistogramEqualizer that says the same, or None where tiles are needed.
+
+        One tile without a limit is global equalization by definition.
+        """
+        is_global = self.convention is HISTEQ_TILES and self.tiles == (1, 1)
+        if is_global and self.clip_limit is None:
+            return EqualizeRule(self.n_bins, SKIMAGE, "uniform")
+        return None
