@@ -107,8 +107,8 @@ def _between_points(plane, points):
     """Return the point at or below each pixel, and the pixel's position between it and the next.
 
     The position is a quotient of differences, where np.interp has a slope: it is the same for all
-    tiles, for an image in 8 bits and in 16 (times 257), and lets no value exceed 1. A pixel beyond the outer
-    points stays at the outer one.
+    tiles, for an image in 8 bits and in 16 (times 257), and lets no value exceed 1. A pixel beyond
+    the outer points stays at the outer one.
     """
     points, plane = points.astype(np.float64), plane.astype(np.float64)
     below = np.maximum(np.searchsorted(points, plane, side="right") - 1, 0)

@@ -45,9 +45,9 @@ def match(planes, mask, out, targets, map_parts=map):
 def transfer_function(pixels, target):
     """Return the transfer function that matches counted pixels to a target.
 
-    That is skimage.exposure.match_histograms of one plane: the exact empirical CDF of the distinct values, q = cum / m in double precision, taken through
-    the target's quantile function by np.interp. An intensity between two values takes the lower
-    one's.
+    That is skimage.exposure.match_histograms of one plane: the exact empirical CDF of the distinct
+    values, q = cum / m in double precision, taken through the target's quantile function by
+    np.interp. An intensity between two values takes the lower one's.
     """
     values, ranks = np.unique(pixels, return_inverse=True)
     cdf, _ = exposure.cumulative_distribution(ranks)
