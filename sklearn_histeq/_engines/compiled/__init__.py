@@ -1,15 +1,9 @@
 """The compiled engine: the functions of the reference engine, by kernels, with the same bits."""
 
+from ._kernels import instruction_set, use_simd
 from .adapt import adapt
-from .equalize import (
-    apply,
-    count_bins,
-    count_lattice,
-    count_levels,
-    equalize,
-    instruction_set,
-    use_simd,
-)
+from .equalize import equalize
+from .learn import apply, count_bins, count_lattice, count_levels, invert
 from .match import match, quantiles
 
 __all__ = [
@@ -20,6 +14,7 @@ __all__ = [
     "count_levels",
     "equalize",
     "instruction_set",
+    "invert",
     "match",
     "quantiles",
     "use_simd",
