@@ -1,4 +1,4 @@
-"""AdaptiveHistogramEqualizer: a transfer function a tile (CLAHE)."""
+"""AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
 
 import sys
 import warnings
@@ -6,8 +6,7 @@ import warnings
 import numpy as np
 
 from . import _engines, _validation
-from ._arithmetic import tiles as _tiles
-from ._arithmetic import transfer as _transfer
+from ._arithmetic import conventions, tiles
 from ._base import ImageTransformer
 
 DEFAULT_CLIP_LIMIT = 3.0
@@ -180,125 +179,88 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     # Hooks ---------------------------------------------------------------------------------------
 
-    @property
-    def _refuses_nan(self):
-        return self.convention != "histeq"
+    _conventions = conventions.ADAPT
+
+    def _select_engine(self):
+        return _engines.select()
 
     def _check_params(self):
-        _validation.check_choice("convention", self.convention, _validation.ADAPTIVE_CONVENTIONS)
+        _validation.check_choice("convention", self.convention, self._conventions)
         _validation.check_tiles("n_tiles", self.n_tiles)
         if self.tile_shape is not None:
             _validation.check_tiles("tile_shape", self.tile_shape)
-        _validation.check_clip_limit(self.clip_limit, self.convention)
+        _validation.check_tile_shape_of_convention(self.tile_shape, self._convention)
+        _validation.check_clip_limit(self.clip_limit, self._convention)
         _validation.check_n_bins(self.n_bins, auto=False)
-        if self.convention == "opencv":
-            _validation.check_opencv_tiles(self.tile_shape, self.n_bins)
-
-    def _check_dtype_in(self, dtype):
-        _validation.check_adaptive_dtype(dtype, self.convention)
-
-    def _check_input(self, X, mask):
-        images = super()._check_input(X, mask)
-        _validation.check_no_mask(images.mask, self.convention)
-        return images
-
-    def _check_status(self, status, **words):
-        if self.convention != "histeq":
-            _validation.check_peer_status(status, self.convention, words["numbering"])
-        super()._check_status(status, **words)
-
-    def _own_dtype(self, dtype):
-        if self.convention == "opencv":
-            return dtype.newbyteorder("=")
-        return _transfer.own_dtype("skimage", dtype)
+        n_bins = _validation.N_BINS_ADAPTIVE
+        _validation.check_bins_of_convention(self.n_bins, n_bins, self._convention)
 
     def _preserved_dtypes(self):
-        if self.convention == "opencv" and (self.dtype is None or str(self.dtype) == "input"):
-            return ["uint8", "uint16"]  # what it takes, and gives back
+        is_kept = self.dtype is None or str(self.dtype) == "input"
+        if is_kept and self._convention is not None and self._convention.accepts is not None:
+            return [dtype.name for dtype in self._convention.accepts]
         return super()._preserved_dtypes()
 
-    def _top(self, dtype):
-        return _transfer.largest(dtype) if self.convention == "opencv" else 1
+    def _make_transform(self, images):
+        shape = images.planes.shape[2:]
+        found = self._tiles(shape)
+        self._warn(images, found)
+        rule = conventions.AdaptRule(found, self.clip_limit, self.n_bins, self._convention)
 
-    def _mapping(self, images):
-        tiles = self._tiles(images.planes.shape[2:])
-        self._warn(images, tiles)
-        rule = tiles, self.clip_limit, self.n_bins, self.convention
+        def adapt(engine, planes, mask, out, map_parts):
+            return engine.adapt(planes, mask, out, rule, map_parts)
 
-        def map_planes(planes, mask, out, map_parts):
-            return _engines.adapt(planes, mask, out, rule, map_parts)
-
-        return map_planes
+        return adapt
 
     # Tiles ---------------------------------------------------------------------------------------
 
     def _tiles(self, shape):
-        """Return the tiles for planes of a shape: how many, or of what shape with "skimage"."""
-        n_tiles = _tiles.pair(self.n_tiles)
-        if self.convention == "opencv":
-            return n_tiles
-        tile_shape = None if self.tile_shape is None else _tiles.pair(self.tile_shape)
-        if self.convention == "skimage":
-            return tile_shape or _tiles.skimage_tile_shape(shape, n_tiles)
-        if tile_shape is not None:
-            return _tiles.n_tiles_of_shape(shape, tile_shape)
-        return _tiles.n_tiles_within(shape, n_tiles)
-
-    def _smallest_tile(self, shape, tiles):
-        """Return the number of pixels of the smallest tile."""
-        if self.convention == "opencv":
-            tiles = _tiles.opencv_tile_shape(shape, tiles)
-        elif self.convention == "histeq":
-            tiles = np.floor_divide(shape, tiles)
-        return int(np.prod(tiles))
+        """Return the tiles of planes of a shape: how many, or of what shape with "skimage"."""
+        tile_shape = None if self.tile_shape is None else tiles.pair(self.tile_shape)
+        return self._convention.tiling.tiles(shape, tiles.pair(self.n_tiles), tile_shape)
 
     def _tile_edges(self, shape):
         """Return where tiles begin along rows and columns of planes of a shape; last, their end."""
-        tiles = self._tiles(shape)
-        if self.convention == "histeq":
-            return tuple(map(_tiles.edges, shape, tiles))
-        sides = _tiles.opencv_tile_shape(shape, tiles) if self.convention == "opencv" else tiles
-        # the last tiles of the peers reach beyond the image
-        return tuple(np.append(np.arange(0, n, s), n) for n, s in zip(shape, sides, strict=True))
+        return self._convention.tiling.edges(shape, self._tiles(shape))
 
-    def _warn(self, images, tiles):
+    def _warn(self, images, used):
         """Warn, at most once, of tiles that are not what the parameters seem to ask for."""
-        shape = images.planes.shape[2:]
+        height, width = shape = images.planes.shape[2:]
         found = []
         if images.X.ndim == 2 and self.image_shape is None:
             found.append(
-                f"image_shape=None with rows of {shape[1]} pixels: each is taken for an image of "
-                f"1×{shape[1]} pixels, whose tiles are pieces of the row. Set image_shape=(h, w)."
+                f"image_shape=None with rows of {width} pixels: each row is taken for an image of "
+                f"1×{width} pixels, whose tiles are pieces of the row. Set image_shape=(h, w)."
             )
-        if self._takes_fewer(shape, tiles):
+        if self._uses_fewer(shape, used):
             found.append(
-                f"n_tiles={self.n_tiles!r} on images of {shape[0]}×{shape[1]} pixels: using "
-                f"{tiles[0]}×{tiles[1]} tiles, of at least two pixels along an axis. Set n_tiles "
+                f"n_tiles={self.n_tiles!r} on images of {height}×{width} pixels: using "
+                f"{used[0]}×{used[1]} tiles, of at least two pixels along an axis. Set n_tiles "
                 "to no more than half the pixels."
             )
-        elif self._smallest_tile(shape, tiles) == 1 < shape[0] * shape[1]:
+        elif np.prod(self._convention.tiling.tile_shape(shape, used)) == 1 < height * width:
             found.append(
-                f"n_tiles={self.n_tiles!r}, tile_shape={self.tile_shape!r} on images of {shape[0]}×"
-                f"{shape[1]} pixels: a tile is one pixel, whose CDF says nothing. Set fewer tiles, "
-                "or larger ones."
+                f"n_tiles={self.n_tiles!r}, tile_shape={self.tile_shape!r} on images of "
+                f"{height}×{width} pixels: a tile is one pixel, whose CDF says nothing. Set fewer "
+                "tiles, or larger ones."
             )
         if found:
             warnings.warn(" ".join(found), UserWarning, stacklevel=_levels_to_the_caller())
 
-    def _takes_fewer(self, shape, tiles):
-        """Tell whether n_tiles is more than convention "histeq" takes, on a side longer than 1."""
-        if self.convention != "histeq" or self.tile_shape is not None:
+    def _uses_fewer(self, shape, used):
+        """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""
+        if self._convention.tiling is not tiles.EVEN or self.tile_shape is not None:
             return False
-        asked = _tiles.pair(self.n_tiles)
+        asked = tiles.pair(self.n_tiles)
         return any(
-            n < wanted and side > 1 for side, n, wanted in zip(shape, tiles, asked, strict=True)
+            n < wanted and side > 1 for side, n, wanted in zip(shape, used, asked, strict=True)
         )
 
 
 def _levels_to_the_caller():
-    """Return the stacklevel of the line that called: this package's and scikit-learn's are passed.
+    """Return the stacklevel of the first caller outside of this package and of scikit-learn.
 
-    How many these are depends on whether it was transform, fit_transform or a Pipeline.
+    It depends on whether the call was of transform, of fit_transform or of a Pipeline.
     """
     frame, level = sys._getframe(1), 1
     while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):

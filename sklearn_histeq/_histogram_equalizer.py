@@ -1,18 +1,18 @@
-"""HistogramEqualizer: one transfer function a plane, or one a channel for all images."""
+"""HistogramEqualizer: one transfer function per plane, or one per channel for a whole data set."""
 
 from functools import partial
 
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from . import _dask, _dataset_scope, _engines, _validation
-from ._arithmetic import counts as _counts
-from ._arithmetic import transfer as _transfer
+from . import _dataset_scope, _engines, _validation
+from ._arithmetic import conventions, transfer
+from ._arithmetic import counts as counting
 from ._base import ImageTransformer
 
 
 def _has_partial_fit(self):
-    """Tell whether anything is learned; the error says what would be."""
+    """Return True if partial_fit is available; the AttributeError says why not."""
     if self.scope != "dataset":
         raise AttributeError(
             f"partial_fit needs scope='dataset': with scope={self.scope!r} each plane is equalized "
@@ -22,13 +22,14 @@ def _has_partial_fit(self):
 
 
 def _has_inverse(self):
-    """Tell whether there is one invertible transfer function a channel; the error says why not."""
+    """Return True if inverse_transform is available; the AttributeError says why not."""
     if self.scope != "dataset":
         raise AttributeError(
             f"inverse_transform needs scope='dataset': with scope={self.scope!r} each plane has a "
             "transfer function of its own, which is not kept."
         )
-    if self.convention not in ("skimage", "numpy") or self.color != "channels":
+    is_invertible = getattr(self._convention, "is_invertible", False)
+    if not is_invertible or self.color != "channels":
         raise AttributeError(
             "inverse_transform needs convention='skimage' or 'numpy' and color='channels', not "
             f"convention={self.convention!r} and color={self.color!r}."
@@ -166,7 +167,9 @@ class HistogramEqualizer(ImageTransformer):
     array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
     """
 
-    _learned_attribute = "cdf_"
+    _conventions = conventions.EQUALIZE
+    _fitted_attribute = "cdf_"
+    _state_params = ("n_bins", "convention", "output_distribution", "color")
 
     def __init__(
         self,
@@ -223,7 +226,7 @@ class HistogramEqualizer(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        return self._fit_more(X, mask)
+        return self._partial_fit(X, mask)
 
     @available_if(_has_inverse)
     def inverse_transform(self, X):
@@ -250,117 +253,102 @@ class HistogramEqualizer(ImageTransformer):
         ValueError
             If X is not laid out as the output.
         """
-        check_is_fitted(self, self._learned_attribute)
-        images = self._check_output(X)
-        dtype = _transfer.own_dtype("skimage", images.X.dtype)
-        worker = self._worker(images)
-        return worker._write_blocks(worker._invert_planes, images, dtype)
+        check_is_fitted(self, self._fitted_attribute)
+        self._check_all_params()
+        images = self._lay_out(X, None, row_shape=self._shape_in)
+        _validation.check_state_params(self, self._state_params)
+        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        dtype = conventions.single_or_double(images.X.dtype)
+        return self._write(images.estimator._invert_planes, images, dtype)
 
     # Hooks ---------------------------------------------------------------------------------------
 
     @property
-    def _learns(self):
+    def _is_stateful(self):
         return self.scope == "dataset"
 
-    @property
-    def _refuses_nan(self):
-        return self.convention in _transfer.TABLES
+    def _select_engine(self):
+        return _engines.select()
 
     def _check_params(self):
-        _validation.check_choice("convention", self.convention, _validation.CONVENTIONS)
+        _validation.check_choice("convention", self.convention, self._conventions)
         _validation.check_choice("scope", self.scope, _validation.SCOPES)
-        _validation.check_choice(
-            "output_distribution", self.output_distribution, _validation.OUTPUT_DISTRIBUTIONS
-        )
+        _validation.check_output_distribution(self.output_distribution, self._convention)
         _validation.check_n_bins(self.n_bins)
-        _validation.check_bins_of_convention(self.n_bins, self.convention)
-        _validation.check_normal(self.output_distribution, self.convention)
+        _validation.check_bins_of_convention(self.n_bins, "auto", self._convention)
 
-    def _check_dtype_in(self, dtype):
-        _validation.check_dtype_of_convention(dtype, self.convention)
-        _validation.check_normal_dtype(self.output_distribution, self._dtype_out(dtype))
+    def _check_images(self, images):
+        dtype = self._output_dtype(images.X.dtype)
+        _validation.check_normal_dtype(self.output_distribution, dtype)
 
-    def _own_dtype(self, dtype):
-        return _transfer.own_dtype(self.convention, dtype)
+    def _make_transform(self, images):
+        return self._apply_learned if self._is_stateful else self._equalize
 
-    def _top(self, dtype):
-        return _transfer.top(self.convention)
+    def _equalize(self, engine, planes, mask, out, map_parts):
+        """Equalize each plane by its own CDF; return the planes' status."""
+        return engine.equalize(planes, mask, out, self._rule(), map_parts)
 
-    def _mapping(self, images):
-        return self._map_planes
+    def _apply_learned(self, engine, planes, mask, out, map_parts):
+        """Map planes by the learned transfer functions; return their status."""
+        planes, beyond = _dataset_scope.cast(planes, self._learned_dtype)
+        return beyond | engine.apply(planes, mask, out, self._transfers, self._convention)
 
-    def _map_planes(self, planes, mask, out, map_parts):
-        if self._learns:
-            planes, beyond = _dataset_scope.cast(planes, self._dtype_in)
-            return beyond | _engines.apply(planes, mask, out, self._curves, self.convention)
-        rule = self.n_bins, self.convention, self.output_distribution
-        return _engines.equalize(planes, mask, out, rule, map_parts)
-
-    def _check_as_fitted(self, X, images):
-        super()._check_as_fitted(X, images)
-        if self._learns and self._dtype_in is not None:
-            _validation.check_same_kind(images.X.dtype, self._dtype_in)
-
-    def _learn(self, images):
-        if self._learns:
-            dtype = _dataset_scope.dtype_of(images.X.dtype)
-            count = self._counter(images, dtype)
-            state = _dataset_scope.count_all(count, dtype)
-            _validation.check_channels_counted(map(_counts.n_counted, state))
-            curves = _dataset_scope.fit_curves(count, state, self._rule(), dtype)
-            self._keep(state, curves, dtype, images.n_images)
-
-    # Learning ------------------------------------------------------------------------------------
-
-    def _learn_more(self, images, first):
-        """Add a batch's counts to the state and read curves out of it; all of it or nothing."""
-        dtype, n_seen = _dataset_scope.dtype_of(images.X.dtype), 0
-        if not first:
-            dtype, n_seen = _dataset_scope.joint_dtype(dtype, self._dtype_in), self.n_samples_seen_
-        state = _dataset_scope.count_all(self._counter(images, dtype), dtype)
-        if not first:
-            state = _dataset_scope.add_channels(self._state, state)
-        _validation.check_channels_counted(map(_counts.n_counted, state))
-        curves = _dataset_scope.read_out(state, self._rule(), dtype)
-        self._keep(state, curves, dtype, n_seen + images.n_images)
-
-    def _counter(self, images, dtype):
-        """Return a function that sums an engine's counting over blocks in the learned dtype."""
-
-        def count(function, add):
-            counting = partial(_dataset_scope.count_as, dtype, function)
-            return self._count_blocks(counting, images, add, fitted=dtype)
-
-        return count
+    def _invert_planes(self, engine, planes, mask, out, map_parts):
+        """Map equalized planes back to intensities; return their status."""
+        transfers = _dataset_scope.inverses(self._transfers, self._state)
+        return _dataset_scope.invert(planes, out, transfers, self._output_max(planes.dtype))
 
     def _rule(self):
         """Return how counts become a transfer function."""
-        return _dataset_scope.Rule(self.n_bins, self.convention, self.output_distribution)
+        return conventions.EqualizeRule(self.n_bins, self._convention, self.output_distribution)
 
-    def _keep(self, state, curves, dtype, n_samples_seen):
-        """Set all that is learned, at once."""
-        cdf_dtype = _transfer.own_dtype("skimage", dtype)
-        self.cdf_ = [_transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in curves]
-        self.bin_centers_ = [histogram.points for histogram, _ in curves]
-        self.n_samples_seen_ = n_samples_seen
-        self._curves = [curve for _, curve in curves]
-        self._state = state
-        self._dtype_name_in = dtype.name
+    # Learning ------------------------------------------------------------------------------------
 
-    def _check_output(self, X):
-        """Return checked images that are laid out as the output of `transform`."""
-        self._check_common_params()
-        self._check_params()
-        X, _, chunks = _dask.stand_in(X, None)
-        X = _validation.check_images(X, self)
-        if X.ndim == 2:
-            self._check_n_features(X, X, reset=False)
-            X = X.reshape(len(X), *self._shape_in)
-        images = self._lay_out(X, None)
-        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
-        return images._replace(chunks=chunks)
+    def _check_as_fitted(self, X, images):
+        super()._check_as_fitted(X, images)
+        if self._is_stateful and self._learned_dtype is not None:
+            _validation.check_same_kind(images.X.dtype, self._learned_dtype)
 
-    def _invert_planes(self, planes, mask, out, map_parts):
-        """Map a block of equalized planes back into out; return their status."""
-        curves = _dataset_scope.inverses(self._curves, self._state)
-        return _dataset_scope.invert(planes, out, curves, self._top(planes.dtype))
+    def _fit_state(self, images):
+        if not self._is_stateful:
+            return {}
+        dtype = _dataset_scope.learned_dtype(images.X.dtype)
+        count = self._counter(images, dtype)
+        state = _dataset_scope.count_all(count, dtype)
+        _validation.check_channels_counted(map(counting.n_counted, state))
+        found = _dataset_scope.fit_transfers(count, state, self._rule(), dtype)
+        return self._learned(state, found, dtype, images.n_images)
+
+    def _update_state(self, images):
+        dtype, n_seen = _dataset_scope.learned_dtype(images.X.dtype), 0
+        before = getattr(self, "_state", None)
+        if before is not None:
+            dtype = _dataset_scope.joint_dtype(dtype, self._learned_dtype)
+            n_seen = self.n_samples_seen_
+        state = _dataset_scope.count_all(self._counter(images, dtype), dtype)
+        if before is not None:
+            state = _dataset_scope.add_channels(before, state)
+        _validation.check_channels_counted(map(counting.n_counted, state))
+        found = _dataset_scope.read_out(state, self._rule(), dtype)
+        return self._learned(state, found, dtype, n_seen + images.n_images)
+
+    def _counter(self, images, dtype):
+        """Return the `count` of `_dataset_scope` for images learned from in a dtype."""
+
+        def count(function, add):
+            counting_as = partial(_dataset_scope.count_as, dtype, function)
+            return self._count(counting_as, images, add, learned_dtype=dtype)
+
+        return count
+
+    def _learned(self, state, found, dtype, n_samples_seen):
+        """Return the attributes that are learned."""
+        cdf_dtype = conventions.single_or_double(dtype)
+        return {
+            "cdf_": [transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in found],
+            "bin_centers_": [histogram.points for histogram, _ in found],
+            "n_samples_seen_": n_samples_seen,
+            "_transfers": [transfer for _, transfer in found],
+            "_state": state,
+            "_learned_dtype_name": dtype.name,
+        }

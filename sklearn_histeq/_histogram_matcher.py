@@ -4,13 +4,13 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from . import _color, _dataset_scope, _engines, _validation
-from ._arithmetic import quantiles as _quantiles
-from ._arithmetic import transfer as _transfer
+from ._arithmetic import output, quantiles
+from ._arithmetic.conventions import single_or_double
 from ._base import ImageTransformer
 
 
 def _has_partial_fit(self):
-    """Tell whether anything is learned; the error says what would be."""
+    """Return True if partial_fit is available; the AttributeError says why not."""
     if self.reference is not None:
         raise AttributeError(
             "partial_fit needs reference=None: with a given reference nothing is learned."
@@ -18,10 +18,10 @@ def _has_partial_fit(self):
     return True
 
 
-def _sum_quantiles(planes, mask):
+def _sum_quantiles(engine, planes, mask):
     """Return the sums of the quantiles of a block of planes, and their status."""
-    quantiles, status = _engines.quantiles(planes, mask, _quantiles.N_QUANTILES)
-    return _quantiles.total(quantiles), status
+    found, status = engine.quantiles(planes, mask, quantiles.N_QUANTILES)
+    return quantiles.total(found), status
 
 
 class HistogramMatcher(ImageTransformer):
@@ -130,7 +130,8 @@ class HistogramMatcher(ImageTransformer):
     True
     """
 
-    _learned_attribute = "quantiles_"
+    _fitted_attribute = "quantiles_"
+    _state_params = ("color",)
 
     def __init__(
         self,
@@ -179,70 +180,78 @@ class HistogramMatcher(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        return self._fit_more(X, mask)
+        return self._partial_fit(X, mask)
 
     # Hooks ---------------------------------------------------------------------------------------
 
     @property
-    def _learns(self):
+    def _is_stateful(self):
         return self.reference is None
+
+    def _select_engine(self):
+        return _engines.select()
 
     def _check_params(self):
         if self.reference is not None:
             reference = _validation.check_reference(self.reference)
             _validation.check_reference_geometry(reference, self.image_shape)
 
-    def _own_dtype(self, dtype):
-        return _transfer.own_dtype("skimage", dtype)
+    def _default_output_dtype(self, dtype):
+        return single_or_double(dtype)
 
-    def _top(self, dtype):
-        dtype = self._dtype_in if self._learns else np.asarray(self.reference).dtype
-        return _color.brightest(dtype)
+    def _output_max(self, dtype):
+        learned = self._learned_dtype if self._is_stateful else np.asarray(self.reference).dtype
+        return _color.full_intensity(learned)
 
-    def _store(self, values, out, top):
-        _transfer.saturate(values, out)
+    def _store(self, values, out, output_max):
+        output.saturate(values, out)
 
-    def _mapping(self, images):
+    def _make_transform(self, images):
         targets = self._targets(images)
 
-        def map_planes(planes, mask, out, map_parts):
-            return _engines.match(planes, mask, out, targets, map_parts)
+        def match(engine, planes, mask, out, map_parts):
+            return engine.match(planes, mask, out, targets, map_parts)
 
-        return map_planes
+        return match
 
-    def _learn(self, images):
-        if self._learns:
-            self._learn_more(images, True)
-        else:
-            self._targets(images)  # so that a reference that does not fit is an error of fit
+    # Learning ------------------------------------------------------------------------------------
 
-    def _learn_more(self, images, first):
-        dtype, n_seen = _dataset_scope.dtype_of(images.X.dtype), 0
-        if not first:
-            dtype, n_seen = self._dtype_in, self.n_samples_seen_
-            _validation.check_same_kind(images.X.dtype, dtype)
-        sums = self._count_blocks(_sum_quantiles, images, _quantiles.add)
-        if not first:
-            sums = _quantiles.add(_quantiles.Sums(*self._sums), sums)
+    def _fit_state(self, images):
+        if not self._is_stateful:
+            self._targets(images)  # so that fit refuses a reference that does not fit
+            return {}
+        dtype = _dataset_scope.learned_dtype(images.X.dtype)
+        return self._learned(self._count_quantiles(images), dtype, images.n_images)
+
+    def _update_state(self, images):
+        if not hasattr(self, "_sums"):
+            return self._fit_state(images)
+        _validation.check_same_kind(images.X.dtype, self._learned_dtype)
+        sums = quantiles.add(quantiles.Sums(*self._sums), self._count_quantiles(images))
+        return self._learned(sums, self._learned_dtype, self.n_samples_seen_ + images.n_images)
+
+    def _count_quantiles(self, images):
+        """Return the sums of the quantiles of all counted planes."""
+        return self._count(_sum_quantiles, images, quantiles.add)
+
+    def _learned(self, sums, dtype, n_samples_seen):
+        """Return the attributes that are learned."""
         _validation.check_channels_counted(sums.n_planes)
-        self._keep(sums, dtype, n_seen + images.n_images)
-
-    def _keep(self, sums, dtype, n_samples_seen):
-        """Set all that is learned, at once."""
-        self.quantiles_ = _quantiles.mean(sums)
-        self.n_samples_seen_ = n_samples_seen
-        self._sums = tuple(sums)  # plain arrays
-        self._dtype_name_in = dtype.name
-
-    # Targets -------------------------------------------------------------------------------------
+        return {
+            "quantiles_": quantiles.mean(sums),
+            "n_samples_seen_": n_samples_seen,
+            "_sums": tuple(sums),  # plain arrays
+            "_learned_dtype_name": dtype.name,
+        }
 
     def _targets(self, images):
         """Return the quantile function that each channel is to get."""
-        if self._learns:
-            return _quantiles.targets_of_mean(self.quantiles_)
-        reference = self._lay_out_one(_validation.check_reference(self.reference))
-        _validation.check_reference_channels(reference.shape[1], images.planes.shape[1])
-        planes, status = self._counted_planes(reference)
-        levels, found = _engines.count_levels(planes, None)
+        if self._is_stateful:
+            return quantiles.targets_of_mean(self.quantiles_)
+        reference = _validation.check_reference(self.reference)[np.newaxis]
+        planes = self._as_planes(reference)
+        _validation.check_reference_channels(planes.shape[1], images.planes.shape[1])
+        counted, status = self._counted_planes(planes)
+        levels, found = self._select_engine().count_levels(counted, None)
         _validation.check_reference_status(status | found)
-        return [_quantiles.target_of_levels(channel) for channel in levels]
+        return [quantiles.target_of_levels(channel) for channel in levels]

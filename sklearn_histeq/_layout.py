@@ -1,4 +1,4 @@
-"""Axes to planes, as views; ignorant of intensities.
+"""From axes to planes, as views.
 
 Whatever layout an array of images has, its planes are a view of shape (n, n_channels, height,
 width).

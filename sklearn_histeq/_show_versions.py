@@ -1,4 +1,4 @@
-"""What a bug report should tell: versions, and the engine that runs."""
+"""Versions and the engine that runs, for bug reports."""
 
 import platform
 import sys
@@ -14,7 +14,7 @@ def show_versions():
 
     The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine, which never changes a
     result: "auto" (compiled, with the best instructions of this processor), "portable" (compiled,
-    plain C) or "reference" (scikit-image and NumPy).
+    without special instructions) or "reference" (scikit-image and NumPy).
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""The door: every check of user input, one function a rule.
+"""Every check of user input, one function per rule.
 
-A message says what came, what was expected and what to do.
+A message names what came, what was expected and what to do.
 """
 
 import numbers
@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-from ._arithmetic import status as _status
+from ._arithmetic import status as finding
+from ._arithmetic.conventions import Convention
 
 COLORS = ("channels", "value")
-CONVENTIONS = ("skimage", "numpy", "opencv", "pillow")
-ADAPTIVE_CONVENTIONS = ("histeq", "skimage", "opencv")
 SCOPES = ("image", "dataset")
 OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
@@ -26,10 +25,23 @@ N_NAMED = 5
 
 
 class Numbering(NamedTuple):
-    """How errors number images: from which number on, and, if not in all of X, where."""
+    """How errors number images: the number of the first, and which part of X they are."""
 
     first: int = 0
     where: str = ""
+
+
+ALL_IMAGES = Numbering()
+
+
+class StatusContext(NamedTuple):
+    """What error messages about the status of images need to know."""
+
+    numbering: Numbering = ALL_IMAGES
+    has_mask: bool = False
+    dtype: np.dtype | None = None  # of the output; None where nothing is written
+    learned_dtype: np.dtype | None = None  # of the images that were learned from
+    convention: Convention | None = None
 
 
 def check_choice(name, value, choices):
@@ -100,28 +112,29 @@ def check_dtype(dtype):
         )
 
 
-def check_bins_of_convention(n_bins, convention):
+def check_bins_of_convention(n_bins, default, convention):
     """Refuse a number of bins where the convention has none to choose."""
-    if convention in ("opencv", "pillow") and not isinstance(n_bins, str):
+    if not convention.takes_n_bins and n_bins != default:
         raise ValueError(
-            f"n_bins={n_bins!r} with convention={convention!r}, but expected n_bins='auto': it has "
-            "a bin for each of its 256 levels. In a grid search, give each convention a grid of "
-            "its own (a list of grids)."
+            f"n_bins={n_bins!r} with convention={convention.name!r}, but expected the default, "
+            f"n_bins={default!r}: the convention has one bin per level. In a grid search, give "
+            "each convention a grid of its own (a list of grids)."
         )
 
 
-def check_normal(output_distribution, convention):
-    """Refuse a normal output where the convention has an output of its own."""
-    if output_distribution == "normal" and convention != "skimage":
+def check_output_distribution(output_distribution, convention):
+    """Refuse a distribution that the convention has no formula for."""
+    check_choice("output_distribution", output_distribution, OUTPUT_DISTRIBUTIONS)
+    if output_distribution not in convention.formulas:
         raise ValueError(
-            f"output_distribution='normal' with convention={convention!r}, but expected "
-            "convention='skimage'. In a grid search, give each convention a grid of its own (a "
-            "list of grids)."
+            f"output_distribution={output_distribution!r} with convention={convention.name!r}, but "
+            "expected convention='skimage'. In a grid search, give each convention a grid of its "
+            "own (a list of grids)."
         )
 
 
 def check_normal_dtype(output_distribution, dtype):
-    """Refuse to store normal quantiles, which have no top, in integers."""
+    """Refuse to store normal quantiles, which have no largest value, in integers."""
     if output_distribution == "normal" and dtype.kind != "f":
         raise ValueError(
             f"output_distribution='normal' with an output of dtype {dtype}, but expected a float: "
@@ -130,12 +143,22 @@ def check_normal_dtype(output_distribution, dtype):
         )
 
 
-def check_dtype_of_convention(dtype, convention):
-    """Refuse images of a type that the convention does not take."""
-    if convention in ("opencv", "pillow") and dtype != np.uint8:
+def check_images_of_convention(images, convention, conventions):
+    """Refuse a dtype or a mask that the convention does not take; None takes all."""
+    if convention is None:
+        return
+    default = next(iter(conventions))
+    dtype, accepted = images.X.dtype, convention.accepts
+    if accepted is not None and dtype.newbyteorder("=") not in accepted:
         raise ValueError(
-            f"X has dtype {dtype}, but convention={convention!r} expected uint8. Convert the "
-            "images (skimage.util.img_as_ubyte), or use convention='skimage', for any dtype."
+            f"X has dtype {dtype}, but convention={convention.name!r} expected "
+            f"{' or '.join(map(str, accepted))}. Convert the images (skimage.util.img_as_ubyte), "
+            f"or use convention={default!r}, for any dtype."
+        )
+    if images.mask is not None and not convention.takes_mask:
+        raise ValueError(
+            f"mask is given, but convention={convention.name!r} expected None: it counts every "
+            f"pixel. Use convention={default!r}, which counts those of a mask."
         )
 
 
@@ -154,45 +177,22 @@ def check_clip_limit(clip_limit, convention):
     if clip_limit is None:
         return
     is_real = isinstance(clip_limit, numbers.Real) and not isinstance(clip_limit, (bool, np.bool_))
-    is_within = is_real and (clip_limit >= 1 if convention == "histeq" else clip_limit > 0)
+    least = convention.least_clip_limit
+    is_within = is_real and (clip_limit >= least if least else clip_limit > 0)
     if not (is_within and clip_limit <= sys.float_info.max):
-        expected = ">= 1 (1 is the uniform histogram)" if convention == "histeq" else "> 0"
+        expected = f">= {least:g} (1 is the uniform histogram)" if least else "> 0"
         raise ValueError(
-            f"clip_limit={clip_limit!r} with convention={convention!r}, but expected a finite "
+            f"clip_limit={clip_limit!r} with convention={convention.name!r}, but expected a finite "
             f"number {expected}, or None, which clips nothing (the peers' 0)."
         )
 
 
-def check_opencv_tiles(tile_shape, n_bins):
-    """Refuse what cv2.createCLAHE has no parameter for."""
-    if tile_shape is not None:
+def check_tile_shape_of_convention(tile_shape, convention):
+    """Refuse a shape of tiles where the convention cuts images by the number of tiles."""
+    if tile_shape is not None and not convention.takes_tile_shape:
         raise ValueError(
-            f"tile_shape={tile_shape!r} with convention='opencv', but expected None: OpenCV cuts "
-            "by number. Use n_tiles, or convention='histeq' or 'skimage'."
-        )
-    if n_bins != N_BINS_ADAPTIVE:
-        raise ValueError(
-            f"n_bins={n_bins!r} with convention='opencv', but expected the default, "
-            f"{N_BINS_ADAPTIVE}: it has a bin for each level. In a grid search, give each "
-            "convention a grid of its own (a list of grids)."
-        )
-
-
-def check_adaptive_dtype(dtype, convention):
-    """Refuse images of a type that cv2.createCLAHE does not take."""
-    if convention == "opencv" and dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        raise ValueError(
-            f"X has dtype {dtype}, but convention='opencv' expected uint8 or uint16. Convert the "
-            "images (skimage.util.img_as_ubyte), or use convention='histeq', for any dtype."
-        )
-
-
-def check_no_mask(mask, convention):
-    """Refuse a mask where the convention has none."""
-    if mask is not None and convention != "histeq":
-        raise ValueError(
-            f"mask is given, but convention={convention!r} expected None: it counts every pixel. "
-            "Use convention='histeq', which counts those of a mask."
+            f"tile_shape={tile_shape!r} with convention={convention.name!r}, but expected None: "
+            "this convention cuts by number. Use n_tiles, or convention='histeq' or 'skimage'."
         )
 
 
@@ -240,9 +240,9 @@ def check_reference_channels(n_channels, expected):
 def check_reference_status(status):
     """Raise what was found in the planes of the reference: status of shape (1, c)."""
     for bit, found in (
-        (_status.INF, "contains infinity (inf), but expected finite values, or NaN for missing"),
-        (_status.NEGATIVE, "contains negative values, but color='value' expected colours >= 0"),
-        (_status.EMPTY, "has a channel without a pixel that is not NaN, but expected at least one"),
+        (finding.INF, "contains infinity (inf), but expected finite values, or NaN for missing"),
+        (finding.NEGATIVE, "contains negative values, but color='value' expected colours >= 0"),
+        (finding.EMPTY, "has a channel without a pixel that is not NaN, but expected at least one"),
     ):
         if (status & bit).any():
             raise ValueError(f"reference {found}. Choose another image, or mend this one.")
@@ -305,7 +305,7 @@ def _check_n_dimensions(X):
 def _check_not_empty(X):
     """Refuse images without pixels; check_array has seen to rows, and to images at all."""
     if X.size == 0:
-        raise ValueError(f"X has shape {X.shape}: 0 pixels an image, but expected at least 1.")
+        raise ValueError(f"X has shape {X.shape}: 0 pixels per image, but expected at least 1.")
 
 
 def _check_real(X):
@@ -370,6 +370,29 @@ def check_n_channels(n_channels, expected, estimator):
         )
 
 
+def check_state_params(estimator, names):
+    """Refuse parameters other than those with which a distribution was learned."""
+    learned = getattr(estimator, "_params_of_state", {})
+    for name in names:
+        value = getattr(estimator, name)
+        if name in learned and value != learned[name]:
+            raise ValueError(
+                f"{name}={value!r}, but the distribution was learned with {name}="
+                f"{learned[name]!r}, and expected the same. Call fit again after set_params."
+            )
+
+
+def check_two_dimensional(shape, estimator):
+    """Refuse images of a shape where only rows have columns."""
+    if len(shape) > 1 and not estimator.flatten:
+        raise ValueError(
+            f"The output of {type(estimator).__name__} for images of shape {shape} is not "
+            "two-dimensional: it has no feature names and fits no data frame. Set flatten=True to "
+            'get one row per image, or call set_output(transform="default") to get the images as '
+            "an array."
+        )
+
+
 def check_same_kind(dtype, fitted):
     """Refuse floats where integers (or bool) were learned, and the reverse."""
     if (dtype.kind == "f") != (fitted.kind == "f"):
@@ -380,68 +403,62 @@ def check_same_kind(dtype, fitted):
         )
 
 
-def check_status(status, *, dtype, mask, numbering, fitted=None):
-    """Raise what the engines found in the planes of images: status of shape (n, c).
-
-    dtype is the output's (None where nothing is written), mask whether there is one, fitted the
-    dtype that was learned from.
-    """
+def check_status(status, context):
+    """Raise what the engines found in the planes of images: status of shape (n, c)."""
+    if context.convention is not None and not context.convention.takes_nan:
+        _check_status_of_peer(status, context)
     _raise_for(
-        status & _status.INF,
-        numbering,
+        status & finding.INF,
+        context,
         "X contains infinity (inf) in image(s) {images}, but expected finite values, or NaN for "
         "missing pixels. Replace them: X[np.isinf(X)] = np.nan.",
     )
     _raise_for(
-        status & _status.NEGATIVE,
-        numbering,
+        status & finding.NEGATIVE,
+        context,
         "X contains negative values in image(s) {images}, but color='value' expected colours >= 0. "
         "Shift or clip them, or use color='channels'.",
     )
     _raise_for(
-        status & _status.BEYOND,
-        numbering,
-        "X contains levels beyond the range of {fitted}, which the distribution was learned from, "
-        "in image(s) {images}. Convert X to that range, or fit again.",
-        fitted=fitted,
+        status & finding.BEYOND,
+        context,
+        f"X contains levels beyond the range of {context.learned_dtype}, which the distribution "
+        "was learned from, in image(s) {images}. Convert X to that range, or fit again.",
     )
-    if mask:
+    if context.has_mask:
         _raise_for(
-            status & _status.EMPTY,
-            numbering,
+            status & finding.EMPTY,
+            context,
             "mask leaves no pixel to count in image(s) {images}: it is False everywhere there, or "
             "True only where X is NaN, but expected at least one True. Leave these images out.",
         )
-    if dtype is not None and dtype.kind != "f":
+    if context.dtype is not None and context.dtype.kind != "f":
         _raise_for(
-            status & _status.NAN,
-            numbering,
-            "X contains NaN in image(s) {images}, but the output has dtype {dtype}, which has no "
-            "NaN. Fill the missing pixels, or use a float dtype.",
-            dtype=dtype,
+            status & finding.NAN,
+            context,
+            f"X contains NaN in image(s) {{images}}, but the output has dtype {context.dtype}, "
+            "which has no NaN. Fill the missing pixels, or use a float dtype.",
         )
 
 
-def check_peer_status(status, convention, numbering):
-    """Raise what a convention other than "histeq" does not take: status of shape (n, c)."""
+def _check_status_of_peer(status, context):
+    """Raise what a convention that takes no missing pixels does not take."""
     for bit, what in (
-        (_status.NAN, "NaN"),
-        (_status.NEGATIVE, "negative values"),
-        (_status.ABOVE_ONE, "floats above 1"),
+        (finding.NAN, "NaN"),
+        (finding.NEGATIVE, "negative values"),
+        (finding.ABOVE_ONE, "floats above 1"),
     ):
         _raise_for(
             status & bit,
-            numbering,
-            "X contains {what} in image(s) {images}, but convention={convention!r} expected "
-            "floats in [0, 1] or non-negative integers, none missing. Use convention='histeq', "
-            "which takes any range and NaN, or scale the images.",
-            what=what,
-            convention=convention,
+            context,
+            f"X contains {what} in image(s) {{images}}, but convention="
+            f"{context.convention.name!r} expected floats in [0, 1] or non-negative integers, none "
+            "missing. Use convention='histeq', which takes any range and NaN, or scale the images.",
         )
 
 
 def check_channels_counted(n_counted):
-    """Refuse to learn a channel's distribution from no pixel: n_counted is one number a channel."""
+    """Refuse to learn a channel's distribution from no pixel: one number per channel."""
     empty = [str(channel) for channel, n in enumerate(n_counted) if n == 0]
     if empty:
         raise ValueError(
@@ -508,23 +525,25 @@ def check_chunk(X, dtype, shape):
     return X.astype(dtype, copy=False)
 
 
-def refuse_container_of_dask(container):
+def check_container(container, is_lazy):
     """Refuse to put a dask array into a data frame."""
-    raise ValueError(
-        f"set_output(transform={container!r}) with a dask array would compute all of it, into one "
-        'data frame. Call set_output(transform="default") to get a dask array, or compute X first.'
-    )
+    if is_lazy:
+        raise ValueError(
+            f"set_output(transform={container!r}) with a dask array would compute all of it, into "
+            'one data frame. Call set_output(transform="default") to get a dask array, or compute '
+            "X first."
+        )
 
 
 def is_integer(value):
-    """Tell whether a value is an integer, of Python or NumPy, and no bool."""
+    """Return whether a value is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
 
 
-def _raise_for(found, numbering, message, **words):
-    """Raise a message about the images in which something was found, if there are any."""
-    images = np.flatnonzero(found.any(axis=1)) + numbering.first
+def _raise_for(found, context, message):
+    """Raise a message about the {images} in which something was found, if there are any."""
+    images = np.flatnonzero(found.any(axis=1)) + context.numbering.first
     if images.size:
         named = ", ".join(map(str, images[:N_NAMED]))
         rest = f" and {images.size - N_NAMED} more" if images.size > N_NAMED else ""
-        raise ValueError(message.format(images=named + rest + numbering.where, **words))
+        raise ValueError(message.format(images=named + rest + context.numbering.where))
