@@ -8,11 +8,13 @@ the first case whose bits differ.
 """
 
 import argparse
+import importlib
 import time
 import warnings
 
 import numpy as np
 
+from sklearn_histeq._arithmetic.conventions import EQUALIZE, EqualizeRule
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._engines import compiled as _compiled
 from sklearn_histeq._engines import reference as _reference
@@ -213,15 +215,16 @@ def check(planes, mask, n_bins, convention, out_dtype, tally):
         out = np.empty((*planes.shape[:1], *planes.shape[2:], planes.shape[1]), out_dtype)
         out = np.moveaxis(out, -1, 1)
     before = planes.copy()
-    status = _compiled.equalize(planes, mask, out, n_bins, convention, "uniform")
-    wanted = _reference.equalize(planes, mask, expected, n_bins, convention, "uniform")
+    rule = EqualizeRule(n_bins, EQUALIZE[convention], "uniform")
+    status = _compiled.equalize(planes, mask, out, rule)
+    wanted = _reference.equalize(planes, mask, expected, rule)
     assert same(before, planes), "the input was modified"
     assert (status == wanted).all(), f"status {status} != {wanted}"
     for i, channel in np.argwhere((status & (INF | EMPTY)) == 0):
         plane = planes[i, channel].astype(planes.dtype.newbyteorder("="))
         assert same(out[i, channel], expected[i, channel]), "the reference differs"
         counted = plane if mask is None else plane[mask[i]]
-        own = _compiled._transfer.own_dtype(convention, plane.dtype)
+        own = EQUALIZE[convention].default_output_dtype(plane.dtype)
         if np.dtype(out_dtype) != own or deviates(plane, counted, n_bins, convention):
             continue
         theirs = peer(plane, None if mask is None else mask[i], n_bins, convention)
@@ -238,7 +241,7 @@ def run_pair(convention, dtype, n_cases, seed):
         _compiled.use_simd(number % 3 != 0)
         state = rng.bit_generator.state
         planes, mask, n_bins, convention = random_case(rng, convention, np.dtype(dtype))
-        own = _compiled._transfer.own_dtype(convention, planes.dtype)
+        own = EQUALIZE[convention].default_output_dtype(planes.dtype)
         out_dtype = own.name if rng.random() < 0.5 else str(rng.choice(OUTPUTS))
         try:
             check(planes, mask, n_bins, convention, out_dtype, tally)
@@ -266,8 +269,9 @@ def main():
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     referred = []
-    original = _compiled._refer
-    _compiled._refer = lambda *arguments: (referred.append(1), original(*arguments))[1]
+    module = importlib.import_module("sklearn_histeq._engines.compiled.equalize")
+    original = module._refer
+    module._refer = lambda *arguments: (referred.append(1), original(*arguments))[1]
     for convention, dtype in PAIRS:
         if options.only not in f"{convention} {dtype}":
             continue

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..._arithmetic import output as _output
 from ..._arithmetic import tiles as _tiles
-from ..._arithmetic import transfer as _transfer
+from ..._arithmetic.conventions import HISTEQ_TILES, OPENCV_TILES, SKIMAGE_TILES, single_or_double
 from ..._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
 from . import _kernels
 from .equalize import (
@@ -27,17 +28,17 @@ NO_LIMIT = 2**31 - 1
 MOST_COUNTS = 2**23  # of the bins of a row of tiles: for more the scratch would be large
 
 
-def adapt(planes, mask, out, tiles, clip_limit, n_bins, convention, map_parts=map):
-    """Equalize each plane by the CDFs of its tiles into out; see `_reference_adapt.adapt`."""
-    rule = tiles, clip_limit, n_bins, convention
-    if convention == "histeq" and tiles == (1, 1) and clip_limit is None:
-        return equalize(planes, mask, out, n_bins, "skimage", "uniform", map_parts)
+def adapt(planes, mask, out, rule, map_parts=map):
+    """Equalize each plane by the CDFs of its tiles into out; see `reference.adapt`."""
+    if rule.of_whole_planes:
+        return equalize(planes, mask, out, rule.of_whole_planes, map_parts)
+    tiles, _, n_bins, convention = rule
     pixel = _pixel_dtype(planes.dtype, convention)
     n_counts = n_bins * _kernels.tile_lanes(_n_tiles_of_row(planes.shape[3], tiles, convention))
     if pixel is None or planes[0, 0].size > MOST_PIXELS or n_counts > MOST_COUNTS:
-        return _reference().adapt(planes, mask, out, *rule)
+        return _reference().adapt(planes, mask, out, rule)
     status = np.empty(planes.shape[:2], np.uint8)
-    is_read = is_plain(planes, pixel) and not (convention == "skimage" and pixel.kind == "f")
+    is_read = is_plain(planes, pixel) and not (convention is SKIMAGE_TILES and pixel.kind == "f")
     is_written = is_plain(out, out.dtype) and _is_written(out.dtype, pixel, convention)
     for part in pieces(planes, not (is_read and is_written)):
         counted = None if mask is None else mask[part]
@@ -45,7 +46,7 @@ def adapt(planes, mask, out, tiles, clip_limit, n_bins, convention, map_parts=ma
     for i, channel in np.argwhere(status & REFER):
         one = slice(i, i + 1), slice(channel, channel + 1)
         counted = None if mask is None else mask[one[0]]
-        status[one] = _reference().adapt(planes[one], counted, out[one], *rule)
+        status[one] = _reference().adapt(planes[one], counted, out[one], rule)
     return status
 
 
@@ -63,37 +64,37 @@ def _pixel_dtype(dtype, convention):
         return np.dtype(np.float64 if itemsize == 8 else np.float32) if itemsize <= 8 else None
     if kind == "b" or (kind == "u" and itemsize <= 2):
         return np.dtype(np.uint8 if itemsize == 1 else np.uint16)
-    return np.dtype(np.float64) if convention == "histeq" else None
+    return np.dtype(np.float64) if convention is HISTEQ_TILES else None
 
 
 def _n_tiles_of_row(width, tiles, convention):
     """Return the number of tiles along the rows of a plane."""
-    return _tiles.n_skimage_tiles(width, tiles[1]) if convention == "skimage" else tiles[1]
+    return _tiles.n_skimage_tiles(width, tiles[1]) if convention is SKIMAGE_TILES else tiles[1]
 
 
 def _is_written(dtype, pixel, convention):
     """Tell whether the kernels write an output type themselves."""
-    return dtype == pixel if convention == "opencv" else dtype in N_LEVELS
+    return dtype == pixel if convention is OPENCV_TILES else dtype in N_LEVELS
 
 
 def _adapt_piece(planes, mask, out, pixel, rule):
     """Equalize some planes; return their status."""
     tiles, clip_limit, n_bins, convention = rule
-    own = pixel if convention == "opencv" else _transfer.own_dtype("skimage", planes.dtype)
+    own = pixel if convention is OPENCV_TILES else single_or_double(planes.dtype)
     written = out
     if not _is_written(out.dtype, pixel, convention):
         written = np.empty(out.shape, own)
     elif not is_plain(out, out.dtype):
         written = np.empty(out.shape, out.dtype)
     pixels = as_pixels(planes, pixel)
-    if convention == "histeq":
+    if convention is HISTEQ_TILES:
         status = _histeq(pixels, mask, written, tiles, clip_limit, n_bins)
-    elif convention == "opencv":
+    elif convention is OPENCV_TILES:
         status = _opencv(pixels, written, tiles, clip_limit)
     else:
         status = _skimage(pixels, written, tiles, clip_limit, n_bins, planes.dtype)
     if written is not out:
-        _write(written, out, _transfer.largest(pixel) if convention == "opencv" else 1)
+        _write(written, out, _output.largest_level(pixel) if convention is OPENCV_TILES else 1)
     return status
 
 
@@ -102,7 +103,7 @@ def _write(written, out, top):
     if written.dtype == out.dtype:
         out[...] = written
     else:
-        _transfer.store(written, out, top)
+        _output.store(written, out, top)
 
 
 def _rows(planes):

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._arithmetic import counts as _counts
+from ..._arithmetic import output as _output
 from ..._arithmetic import transfer as _transfer
+from ..._arithmetic.conventions import NUMPY, SKIMAGE, EqualizeConvention, EqualizeRule
 from ..._arithmetic.status import EMPTY, INF
 from . import _kernels
 
 # Set by the kernels for a plane that they leave to the reference.
 REFER = 128
-CODES = {"skimage": 0, "numpy": 1, "opencv": 2, "pillow": 3}
+LEVELS = EqualizeRule("auto", SKIMAGE, "uniform")
 # The types that kernels read and write, with the number of levels of the integers.
 N_LEVELS = {np.dtype(t): n for t, n in (("u1", 256), ("u2", 65536), ("f4", 0), ("f8", 0))}
 # Planes that must be copied are copied so many pixels at a time; larger ones go in parts.
@@ -32,10 +34,10 @@ class Plan(NamedTuple):
 
     pixel: np.dtype  # that the kernels read
     n_bins: int  # 0: a bin a level
-    convention: str
-    code: int  # the convention's, in the kernels
-    own: np.dtype  # the convention's own output type
-    wide: bool  # levels of four or eight bytes, which the kernels read less their minimum
+    convention: EqualizeConvention
+    convention_code: int  # the formula's number in the kernels
+    own_dtype: np.dtype  # the convention's own output type
+    is_wide: bool  # levels of four or eight bytes, which the kernels read less their minimum
     n_scratch: int  # bytes
 
     def scratch(self):
@@ -43,15 +45,15 @@ class Plan(NamedTuple):
         return np.empty(self.n_scratch, np.uint8)
 
 
-def equalize(planes, mask, out, n_bins, convention, output_distribution, map_parts=None):
-    """Equalize each plane by its own CDF into out; see `_reference.equalize`.
+def equalize(planes, mask, out, rule, map_parts=map):
+    """Equalize each plane by its own CDF into out; see `reference.equalize`.
 
     map_parts(function, parts), like the builtin map but perhaps in threads, shares the work on a
     plane of many pixels.
     """
-    plan = _plan(planes.dtype, n_bins, convention, output_distribution)
+    plan = _plan(planes.dtype, rule)
     if plan is None or planes.shape[2] * planes.shape[3] > MOST_PIXELS:
-        return _refer(planes, mask, out, n_bins, convention, output_distribution)
+        return _refer(planes, mask, out, rule)
     if planes.dtype.kind == "b":
         planes = planes.view(np.uint8)
     if planes.strides[2] < planes.strides[3]:
@@ -63,15 +65,14 @@ def equalize(planes, mask, out, n_bins, convention, output_distribution, map_par
         for i, channel in np.argwhere(status & REFER):
             image, plane = slice(i, i + 1), slice(channel, channel + 1)
             counted = None if mask is None else mask[image]
-            rest = out[image, plane], n_bins, convention, output_distribution
-            status[image, plane] = _refer(planes[image, plane], counted, *rest)
+            status[image, plane] = _refer(planes[image, plane], counted, out[image, plane], rule)
     return status
 
 
-def apply(planes, mask, out, curves, convention):
-    """Map each plane by the learned curve of its channel into out; see `_reference.apply`."""
+def apply(planes, mask, out, transfers, convention):
+    """Map each plane by the learned transfer function of its channel; see `reference.apply`."""
     status = _status(planes, mask)
-    for channel, curve in enumerate(curves):
+    for channel, curve in enumerate(transfers):
         maps = _mapping(planes.dtype, out.dtype, curve, convention)
         if maps is None:
             part = slice(channel, channel + 1)
@@ -89,7 +90,7 @@ def count_levels(planes, mask):
     if planes.dtype.kind == "f" or planes.dtype.itemsize > 2:
         return _reference().count_levels(planes, mask)
     levels = _all_levels(planes.dtype)
-    plan = _plan(planes.dtype, "auto", "skimage", "uniform")
+    plan = _plan(planes.dtype, LEVELS)
     states = []
     for channel in range(planes.shape[1]):
         counts = np.zeros(len(levels), np.int64)
@@ -138,14 +139,14 @@ def _refer(*arguments):
 
 
 @lru_cache(maxsize=128)
-def _plan(dtype, n_bins, convention, output_distribution):
+def _plan(dtype, rule):
     """Return how the kernels take planes of a dtype, or None where they do not."""
     kind, itemsize = dtype.kind, dtype.itemsize
-    may_be_ranked = n_bins == "auto" and convention == "numpy" and kind in "iu" and itemsize == 8
-    if n_bins == "auto":
-        n_bins = 0 if kind in "biu" and convention != "numpy" else 256
+    n_bins = rule.bins_of(dtype)
+    may_be_ranked = rule.n_bins == "auto" and n_bins is not None and kind in "iu" and itemsize == 8
+    n_bins = n_bins or 0
     if (
-        output_distribution != "uniform"
+        rule.formula.kernel is None
         or kind not in "biuf"
         or itemsize > 8
         or may_be_ranked
@@ -153,10 +154,11 @@ def _plan(dtype, n_bins, convention, output_distribution):
     ):
         return None
     pixel = _pixel_dtype(kind, itemsize, n_bins)
-    wide = n_bins == 0 and kind in "iu" and itemsize > 2
-    own = _transfer.own_dtype(convention, dtype)
+    is_wide = n_bins == 0 and kind in "iu" and itemsize > 2
+    own_dtype = rule.convention.default_output_dtype(dtype)
     n_scratch = _kernels.scratch_size(n_bins, N_LEVELS[pixel])
-    return Plan(pixel, n_bins, convention, CODES[convention], own, wide, n_scratch)
+    code = rule.formula.kernel
+    return Plan(pixel, n_bins, rule.convention, code, own_dtype, is_wide, n_scratch)
 
 
 def _pixel_dtype(kind, itemsize, n_bins):
@@ -176,7 +178,7 @@ def _equalize(planes, mask, out, plan, map_parts):
     if is_plain(planes, plan.pixel) and out.dtype in N_LEVELS and is_plain(out, out.dtype):
         if map_parts is None or n_pixels <= N_PART:
             return _equalize_block(planes, mask, out, plan)
-    elif n_pixels <= N_COPIED and not plan.wide:
+    elif n_pixels <= N_COPIED and not plan.is_wide:
         return _equalize_copies(planes, mask, out, plan)
     return _each_plane(planes, mask, out, plan, map_parts or map)
 
@@ -206,7 +208,7 @@ def _equalize_block(planes, mask, out, plan):
         out.reshape(rows),
         status,
         plan.n_bins,
-        plan.code,
+        plan.convention_code,
         plan.scratch(),
     )
     return status.reshape(n, c), found
@@ -244,18 +246,18 @@ def pieces(planes, is_copied):
 def _writable(out, plan):
     """Return out, or else an array that a kernel can write, of out's or the convention's type."""
     if out.dtype not in N_LEVELS:
-        return np.empty(out.shape, plan.own)
+        return np.empty(out.shape, plan.own_dtype)
     return out if is_plain(out, out.dtype) else np.empty(out.shape, out.dtype)
 
 
-def _write(written, out, plan, top=None):
+def _write(written, out, plan):
     """Bring what a kernel has written into out, if it was written elsewhere."""
     if written is out:
         return
     if written.dtype == out.dtype:
         out[...] = written
     else:
-        _transfer.store(written, out, top or _transfer.top(plan.convention))
+        _output.store(written, out, plan.convention.output_max)
 
 
 # One plane at a time, in parts --------------------------------------------------------------------
@@ -297,9 +299,9 @@ class _InParts:
         if status & (INF | EMPTY):
             self.out[...] = np.nan if self.out.dtype.kind == "f" else 0
             return status
-        if self.plan.wide and self.high - self.low >= N_LEVELS[np.dtype(np.uint16)]:
+        if self.plan.is_wide and self.high - self.low >= N_LEVELS[np.dtype(np.uint16)]:
             return status | REFER
-        if self.low == self.high and self.plan.convention in ("skimage", "numpy"):
+        if self.low == self.high and not self.plan.convention.has_all_levels:
             self._each(self._fill)
             return status
         if not self._add_counts():
@@ -321,7 +323,7 @@ class _InParts:
 
     def _pixels(self, part):
         """Return a part of the plane as the kernels read it."""
-        if self.plan.wide:
+        if self.plan.is_wide:
             clipped = self.plane[part].clip(self.low, self.high)
             return (clipped - clipped.dtype.type(self.low)).astype(np.uint16).ravel()
         return as_pixels(self.plane[part], self.plan.pixel).ravel()
@@ -344,7 +346,7 @@ class _InParts:
 
     def _range_of_part(self, part):
         """Return (status, low, high) of a part."""
-        if not self.plan.wide:
+        if not self.plan.is_wide:
             return kernel_for("plane_range", self.plan.pixel)(
                 self._pixels(part), self._counted(part)
             )
@@ -354,7 +356,7 @@ class _InParts:
 
     def _first(self):
         """Return the first and the last level that is counted, as the kernels read it."""
-        return (0, self.high - self.low) if self.plan.wide else (self.low, self.high)
+        return (0, self.high - self.low) if self.plan.is_wide else (self.low, self.high)
 
     def _count(self, part):
         """Return the counts of a part, or None where they are not certain to be exact."""
@@ -365,7 +367,7 @@ class _InParts:
         n = int(high - low) + 1 if N_LEVELS[pixel] else 2 * self.plan.n_bins + 1
         counts = np.zeros(n, np.int64)
         pixels, counted = self._pixels(part), self._counted(part)
-        rest = self.plan.n_bins, self.plan.code, counts, self._scratch(n)
+        rest = self.plan.n_bins, self.plan.convention_code, counts, self._scratch(n)
         certain = kernel_for("add_counts", pixel)(pixels, counted, low, high, *rest)
         return counts if certain else None
 
@@ -377,7 +379,16 @@ class _InParts:
         kernel = kernel_for("apply_counts", plan.pixel, written.dtype)
         pixels = self._pixels(part)
         scratch = self._scratch(len(self.counts))
-        kernel(pixels, low, high, plan.n_bins, plan.code, self.counts, written.reshape(-1), scratch)
+        kernel(
+            pixels,
+            low,
+            high,
+            plan.n_bins,
+            plan.convention_code,
+            self.counts,
+            written.reshape(-1),
+            scratch,
+        )
         _write(written, out, plan)
 
     def _scratch(self, n_counts):
@@ -387,11 +398,11 @@ class _InParts:
 
     def _fill(self, part):
         """Write the brightest value to all pixels of a part but NaN."""
-        top = float(_transfer.top(self.plan.convention))
-        values = np.full(self.plane[part].shape, top, self.plan.own)
+        top = self.plan.convention.output_max
+        values = np.full(self.plane[part].shape, top, self.plan.own_dtype)
         if self.plane.dtype.kind == "f":
             values[np.isnan(self.plane[part])] = np.nan
-        _transfer.store(values, self.out[part], top)
+        _output.store(values, self.out[part], top)
 
 
 def _parts(shape, n_pixels):
@@ -425,7 +436,7 @@ def _status(planes, mask):
         if mask is not None:
             status[~mask.any(axis=(1, 2))] = EMPTY
         return status
-    plan = _plan(planes.dtype, "auto", "skimage", "uniform")
+    plan = _plan(planes.dtype, LEVELS)
     for i, channel in np.ndindex(status.shape):
         counted = None if mask is None else mask[i]
         status[i, channel] = _InParts(planes[i, channel], counted, None, plan, map).find_range()
@@ -447,7 +458,9 @@ def _add_counts(planes, mask, channel, low, high, plan, counts):
     for piece in _pieces(planes.shape, channel):
         pixels = as_pixels(planes[piece], plan.pixel).ravel()
         counted = None if mask is None else _as_bytes(mask[(piece[0], *piece[2:])])
-        if not kernel(pixels, counted, low, high, plan.n_bins, plan.code, counts, scratch):
+        if not kernel(
+            pixels, counted, low, high, plan.n_bins, plan.convention_code, counts, scratch
+        ):
             return False
     return True
 
@@ -461,7 +474,7 @@ def _bin_counts(planes, mask, channel, edges):
     """Return a channel's counts over edges that bound its pixels; None: ask the reference."""
     if edges is None:
         return 0
-    plan = _plan(planes.dtype, len(edges) - 1, "numpy", "uniform")
+    plan = _plan(planes.dtype, EqualizeRule(len(edges) - 1, NUMPY, "uniform"))
     if plan is None or plan.pixel != edges.dtype:
         return None
     counts = np.zeros(len(edges), np.int64)
@@ -484,12 +497,11 @@ def _table_mapping(dtype, out_dtype, curve, convention):
     """Return the mapping of integers of one or two bytes: a look-up table of all levels."""
     levels = _all_levels(dtype)
     levels = levels.view(np.uint8) if levels.dtype == np.bool_ else levels
-    values = _transfer.apply(curve, levels).astype(
-        _transfer.own_dtype(convention, dtype), copy=False
-    )
+    values = _transfer.apply(curve, levels)
+    values = values.astype(convention.default_output_dtype(dtype), copy=False)
     table = np.empty(256 if dtype == np.bool_ else len(levels), out_dtype)
-    _transfer.store(values, table[: len(levels)], _transfer.top(convention))
-    plan = _plan(dtype, "auto", "skimage", "uniform")
+    _output.store(values, table[: len(levels)], convention.output_max)
+    plan = _plan(dtype, LEVELS)
     kernel = kernel_for("look_up_table", plan.pixel, out_dtype)
 
     def maps(planes, out):
@@ -505,15 +517,16 @@ def _line_mapping(dtype, out_dtype, curve, convention):
     """Return the mapping of floats: lines between points as equally spaced as bin centers."""
     if curve.is_step or curve.points.dtype.kind != "f" or len(curve.points) > MOST_BINS:
         return None
-    own = _transfer.own_dtype(convention, dtype)
+    own = convention.default_output_dtype(dtype)
     is_double = dtype.itemsize > 4 or curve.points.dtype.itemsize > 4
     pixel = np.dtype(np.float64 if is_double else np.float32)
     points = curve.points.astype(pixel)
     tol = _unevenness(points)
     if tol is None:
         return None
-    plan = _plan(pixel, len(points), "numpy", "uniform")._replace(own=own)
-    values, top = curve.values.astype(np.float64), float(_transfer.top(convention))
+    plan = _plan(pixel, EqualizeRule(len(points), NUMPY, "uniform"))
+    plan = plan._replace(own_dtype=own, convention=convention)
+    values, top = curve.values.astype(np.float64), convention.output_max
 
     def maps(planes, out):
         written = _writable(out, plan)
@@ -522,7 +535,7 @@ def _line_mapping(dtype, out_dtype, curve, convention):
         kernel(
             pixels, points, values, tol, own == np.float32, top, written.reshape(-1), plan.scratch()
         )
-        _write(written, out, plan, top)
+        _write(written, out, plan)
 
     return maps
 

@@ -6,14 +6,15 @@ not hold, and targets whose slopes overflow go to the reference engine, with the
 
 import numpy as np
 
-from ..._arithmetic import transfer as _transfer
+from ..._arithmetic import output as _output
+from ..._arithmetic.conventions import single_or_double
 from .equalize import MOST_PIXELS, N_LEVELS, as_pixels, is_plain, kernel_for, pieces
 
 __all__ = ["match", "quantiles"]
 
 
 def match(planes, mask, out, targets, map_parts=map):
-    """Map each plane to its channel's target distribution; see `_reference_match.match`."""
+    """Map each plane to its channel's target distribution; see `reference.match`."""
     pixel = _pixel_dtype(planes.dtype)
     if pixel is None or planes[0, 0].size > MOST_PIXELS:
         return _reference().match(planes, mask, out, targets)
@@ -29,7 +30,7 @@ def match(planes, mask, out, targets, map_parts=map):
 
 
 def quantiles(planes, mask, n_quantiles):
-    """Return the order statistics of each plane; see `_reference_match.quantiles`."""
+    """Return the order statistics of each plane; see `reference.quantiles`."""
     return _reference().quantiles(planes, mask, n_quantiles)
 
 
@@ -62,7 +63,7 @@ def _match_piece(planes, mask, out, status, targets, pixel):
     written = out
     if not _is_written(out):
         is_known = out.dtype in N_LEVELS
-        own = out.dtype if is_known else _transfer.own_dtype("skimage", planes.dtype)
+        own = out.dtype if is_known else single_or_double(planes.dtype)
         written = np.empty(out.shape, own)
     pixels = as_pixels(planes, pixel).reshape(rows)
     if mask is not None:
@@ -73,4 +74,4 @@ def _match_piece(planes, mask, out, status, targets, pixel):
             curve = target.shares, target.values.astype(np.float64)
             run(pixels, mask, written.reshape(rows), status.reshape(-1), channel, c, *curve)
     if written is not out:
-        _transfer.saturate(written, out)
+        _output.saturate(written, out)
