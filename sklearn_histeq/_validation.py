@@ -47,8 +47,8 @@ class StatusContext(NamedTuple):
 def check_choice(name, value, choices):
     """Refuse a value that is none of the choices."""
     if not (isinstance(value, str) and value in choices):
-        expected = ", ".join(repr(choice) for choice in choices[:-1])
-        raise ValueError(f"{name}={value!r}, but expected {expected} or {choices[-1]!r}.")
+        *others, last = map(repr, choices)
+        raise ValueError(f"{name}={value!r}, but expected {', '.join(others)} or {last}.")
 
 
 def check_flag(name, value):
