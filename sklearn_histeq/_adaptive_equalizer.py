@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 
@@ -205,12 +206,12 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         shape = images.planes.shape[2:]
         found = self._tiles(shape)
         self._warn(images, found)
+        return partial(self._adapt, found)
+
+    def _adapt(self, found, engine, planes, mask, out, map_parts):
+        """Equalize planes by the CDFs of their tiles; return their status."""
         rule = conventions.AdaptRule(found, self.clip_limit, self.n_bins, self._convention)
-
-        def adapt(engine, planes, mask, out, map_parts):
-            return engine.adapt(planes, mask, out, rule, map_parts)
-
-        return adapt
+        return engine.adapt(planes, mask, out, rule, map_parts)
 
     # Tiles ---------------------------------------------------------------------------------------
 
