@@ -20,13 +20,10 @@ from PIL import Image
 
 import sklearn_histeq
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
-from sklearn_histeq._cli import atomic_write as _whole
-from sklearn_histeq._cli import files, main
+from sklearn_histeq._cli import atomic_write, files, main
 from sklearn_histeq._cli.errors import PictureError
-from sklearn_histeq._cli.files import deep_png as _deep_png
-from sklearn_histeq._cli.files import npy as _npy
-from sklearn_histeq._cli.files import pictures as _pictures
-from sklearn_histeq._cli.files import progress as _progress
+from sklearn_histeq._cli.files import deep_png, npy, pictures
+from sklearn_histeq._cli.progress import ProgressBar
 
 PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
 COMMANDS = ("equalize", "clahe", "match")
@@ -98,7 +95,7 @@ class TestArrays:
     def test_the_bytes_are_those_of_saving_by_hand(self, monkeypatch, dtype, order):
         X = faces(11, 2, dtype=np.dtype(dtype).newbyteorder("=")).astype(dtype)
         np.save("in.npy", np.asarray(X, order=order))
-        monkeypatch.setattr(_npy, "BLOCK_BYTES", 3 * X[0].size * 8)  # several blocks
+        monkeypatch.setattr(npy, "BLOCK_BYTES", 3 * X[0].size * 8)  # several blocks
         ok("equalize", "in.npy", "out.npy")
         assert Path("out.npy").read_bytes() == saved(HistogramEqualizer().transform(X))
         assert nothing_unfinished()
@@ -135,7 +132,7 @@ class TestArrays:
         X, train = faces(9, dtype=dtype), faces(13, dtype=dtype, seed=1)
         np.save("in.npy", X)
         np.save("train.npy", train)
-        monkeypatch.setattr(_npy, "BLOCK_BYTES", 2 * X[0].size * 8)
+        monkeypatch.setattr(npy, "BLOCK_BYTES", 2 * X[0].size * 8)
         name, *options = command
         ok(name, "in.npy", "own.npy", *options)
         ok(name, "in.npy", "out.npy", *options, "--fit", "train.npy")
@@ -162,7 +159,7 @@ class TestArrays:
         X = faces(9, dtype="f4")
         X[[5, 6], 0, 0, 0] = np.inf  # in two blocks, of which the second is not reached
         np.save("in.npy", X)
-        monkeypatch.setattr(_npy, "BLOCK_BYTES", 2 * X[0].size * 8)
+        monkeypatch.setattr(npy, "BLOCK_BYTES", 2 * X[0].size * 8)
         (said,) = fails(capsys, "equalize", "in.npy", "out.npy")
         assert "in.npy: X contains infinity (inf) in image(s) 5, but" in said
         assert os.listdir() == ["in.npy"]
@@ -382,29 +379,29 @@ class TestPictures:
             nearest = min((a, b, c), key=lambda v: abs(a + b - c - v))
             predicted = (0, a, b, (a + b) // 2, nearest)[kinds[y]]
             filtered[y, x, i] = (int(pixels[y, x, i]) - predicted) % 256
-        _deep_png._unfilter(np.array(kinds, "u1"), filtered)
+        deep_png._unfilter(np.array(kinds, "u1"), filtered)
         np.testing.assert_array_equal(filtered, pixels)
 
     def test_deep_png_keeps_what_is_said(self):
         extras = {"icc_profile": b"profile", "dpi": (300, 300)}
         pixels = np.dstack([gray(0, "u2"), gray(1, "u2")])  # gray with alpha
         os.mkdir("in")
-        Path("in/a.png").write_bytes(_deep_png.encode(pixels, extras))
+        Path("in/a.png").write_bytes(deep_png.encode(pixels, extras))
         ok("equalize", "in", "out")
         with Image.open("out/a.png") as image:
             assert image.info["icc_profile"] == b"profile"
             assert np.round(image.info["dpi"]).tolist() == [300, 300]
-        written = _deep_png.decode(Path("out/a.png").read_bytes())
+        written = deep_png.decode(Path("out/a.png").read_bytes())
         np.testing.assert_array_equal(written[..., 0], equalized(pixels[..., 0]))
         np.testing.assert_array_equal(written[..., 1], pixels[..., 1])
 
     def test_deep_png_that_is_damaged(self, capsys):
-        whole = _deep_png.encode(rgb(dtype="u2"), {})
+        whole = deep_png.encode(rgb(dtype="u2"), {})
         for end, bit in ((-20, 0), (len(whole), 1)):
             data = bytearray(whole[:end])
             data[-20] ^= bit
             with pytest.raises(PictureError, match="damaged"):
-                _deep_png.decode(bytes(data))
+                deep_png.decode(bytes(data))
             Path("a.png").write_bytes(data)
             assert len(fails(capsys, "equalize", "a.png", "b.png")) == 1
 
@@ -470,7 +467,7 @@ class TestWholeOrNotAtAll:
         put("out/a.png", gray())
         Path("out/thesis.txt").write_text("years of work")
         (said,) = fails(capsys, "equalize", "in", "out", "--overwrite")
-        assert "out holds what would not be written anew (thesis.txt)" in said
+        assert "out contains other files (thesis.txt), which --overwrite would lose" in said
         assert sorted(os.listdir("out")) == ["a.png", "thesis.txt"]
 
     @pytest.mark.parametrize("out", ["in", "in/out", "."])
@@ -499,11 +496,10 @@ class TestWholeOrNotAtAll:
         if source == "in":
             monkeypatch.setattr(Path, "write_bytes", full)
         else:
-            genuine = Path.open
+            device = Path("/dev/full")
             monkeypatch.setattr(
-                Path, "open", lambda path, mode="r": genuine(Path("/dev/full"), "wb")
-                if mode == "xb" else genuine(path, mode)
-            )  # fmt: skip
+                atomic_write, "open", lambda *_, **__: device.open("wb"), raising=False
+            )
         out = {"in": "out", "in.npy": "out.npy"}[source]
         (said,) = fails(capsys, "equalize", source, out, "--overwrite")
         assert said in ("out.npy: No space left on device", "out/a.png: No space left on device")
@@ -515,7 +511,7 @@ class TestWholeOrNotAtAll:
         np.save("in.npy", faces(9))
         for i in range(9):
             put(f"in/{i}.png", gray())
-        monkeypatch.setattr(_npy, "BLOCK_BYTES", 2 * 64 * 8)
+        monkeypatch.setattr(npy, "BLOCK_BYTES", 2 * 64 * 8)
         calls = []
 
         def interrupted(self, X):
@@ -562,14 +558,16 @@ class TestWholeOrNotAtAll:
     def test_a_swap_that_fails_puts_the_old_folder_back(self, capsys, monkeypatch):
         put("in/a.png", gray())
         put("out/a.png", gray(1))
-        genuine = os.rename
+        genuine, targets = os.rename, []
 
         def rename(source, target):
-            if str(source).endswith(".part"):
+            targets.append(target.name)
+            if targets == [targets[0], "out"]:  # the old folder is away, the new one comes
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             genuine(source, target)
 
-        monkeypatch.setattr(_whole.os, "rename", rename)
+        monkeypatch.setattr(atomic_write, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(atomic_write.os, "rename", rename)
         assert fails(capsys, "equalize", "in", "out", "--overwrite") == ["out: Input/output error"]
         np.testing.assert_array_equal(pixels("out/a.png"), gray(1))
         assert nothing_unfinished()
@@ -580,7 +578,11 @@ class TestErrors:
         ("argv", "status", "words"),
         [
             ("equalize none.npy out.npy", 1, "none.npy: No such file or directory"),
-            ("equalize in.npy no/out.npy", 1, "there is no folder no to write it into"),
+            (
+                "equalize in.npy no/out.npy",
+                1,
+                "the folder no does not exist; create it first",
+            ),
             ("equalize in.npy folder", 2, "IN is an .npy file, but OUT is folder"),
             ("equalize a.png out.npy", 2, "expected a name that ends in one of .bmp"),
             ("equalize a.png folder", 1, "folder is a folder, but expected the name of a file"),
@@ -661,9 +663,9 @@ class TestProgress:
         assert quiet or terminal.getvalue().endswith("\r\033[K")  # and nothing stays of it
 
     def test_the_line(self):
-        progress = _progress.Progress("equalize", 200, "images", quiet=True)
+        progress = ProgressBar("equalize", 200, "images", quiet=True)
         progress.add(50, 30_000_000)
-        assert progress.line(2.0) == (
+        assert progress.text(2.0) == (
             "equalize [####............]  25%  50/200 images  15 MB/s  6 s left"
         )
 
@@ -726,5 +728,5 @@ def test_the_options_bear_the_parameters_names(capsys, monkeypatch, command, est
 
 def test_every_format_is_one_of_pillows():
     Image.init()
-    assert set(_pictures.FORMATS.values()) <= set(Image.SAVE)
-    assert files.FORMATS is _pictures.FORMATS
+    assert set(pictures.FORMATS.values()) <= set(Image.SAVE)
+    assert files.FORMATS is pictures.FORMATS

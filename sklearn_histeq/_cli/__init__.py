@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from sklearn_histeq._cli.atomic_write import ending_on_signals
 from sklearn_histeq._cli.errors import FileError, UsageError
 from sklearn_histeq._cli.files.options import Commands, add_clahe, add_equalize, add_match
 
@@ -73,8 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args([_hyphenated(argument) for argument in arguments])
     try:
-        status: int = options.run(options)
-        sys.stdout.flush()
+        with ending_on_signals():
+            status: int = options.run(options)
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return _fail("interrupted", status=130)
@@ -166,20 +168,16 @@ def _add_demo(commands: Commands) -> None:
 def _run_demo(options: argparse.Namespace) -> int:
     """Run the command ``demo``."""
     from sklearn_histeq._cli.demo import run
-    from sklearn_histeq._cli.demo.data import DataError
 
     if options.n_jobs == 0:
         return _fail("error: --n-jobs 0, but expected a number other than 0", status=2)
-    try:
-        run(
-            data=options.data,
-            output=options.output,
-            repeats=options.repeats,
-            seed=options.seed,
-            n_jobs=options.n_jobs,
-        )
-    except DataError as error:
-        return _fail(f"error: {error}")
+    run(
+        data=options.data,
+        output=options.output,
+        repeats=options.repeats,
+        seed=options.seed,
+        n_jobs=options.n_jobs,
+    )
     return 0
 
 

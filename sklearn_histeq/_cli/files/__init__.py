@@ -1,20 +1,15 @@
 """The commands for files: pictures or arrays in, equalized, out.
 
-They use the package as anybody would, through its public names. The rooms: `_options` has the
-options and their help, `_task` says what is asked for and makes the estimators, `_npy` and
-`_folder` read, transform and write, `_pictures` knows the formats of pictures and `_deep_png` the
-one that Pillow does not, `_whole` lets files and folders appear whole or not at all, and
-`_progress` draws the bar.
+They use the package through its public names. `options` has the options and their help, `job`
+describes a run and makes the estimators, `npy` and `folder` read, transform and write, `pictures`
+reads and writes the formats of pictures, and `deep_png` the one that Pillow does not.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,18 +19,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_histeq._cli.atomic_write import check_free
+from sklearn_histeq import EqualizationDisplay
+from sklearn_histeq._cli.atomic_write import check_file_target, save_figure
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
 from sklearn_histeq._cli.files.folder import N_EXAMPLES, Example, Pictures
+from sklearn_histeq._cli.files.job import FileJob
 from sklearn_histeq._cli.files.npy import NpyFile, run_array
 from sklearn_histeq._cli.files.pictures import FORMATS, read_picture
-from sklearn_histeq._cli.files.task import Task
-from sklearn_histeq._display import save_png
 
 _SIGNATURE = "sklearn-histeq"  # kept in a figure's file
 
 
-def run(task: Task) -> int:
+def run(job: FileJob) -> int:
     """Run a command on files, and return its exit status.
 
     Raises
@@ -45,17 +40,17 @@ def run(task: Task) -> int:
     FileError
         If a file cannot be read, used or written. OUT is then what it was.
     """
-    with _warnings_in_lines(task.quiet), _ending_on_sigterm():
-        _check_task(task)
-        reference = None if task.reference is None else _read_reference(task)
-        if _is_array(task.source):
+    with _warnings_in_lines(job.quiet):
+        _check_job(job)
+        reference = None if job.reference is None else _read_reference(job)
+        if _is_array(job.source):
             status = 0
-            before, after = run_array(task, reference, N_EXAMPLES if task.plot else 0)
+            before, after = run_array(job, reference, N_EXAMPLES if job.plot else 0)
         else:
-            status, examples = Pictures(task, reference, say_error).run()
+            status, examples = Pictures(job, reference, say_error).run()
             before, after = _stack(examples)
-        if task.plot is not None:
-            _plot(task, before, after)
+        if job.plot is not None:
+            _plot(job, before, after)
         return status
 
 
@@ -72,49 +67,49 @@ def _is_array(path: Path) -> bool:
 # Checks before any work ---------------------------------------------------------------------------
 
 
-def _check_task(task: Task) -> None:
+def _check_job(job: FileJob) -> None:
     """Check what can be known before anything is read."""
-    task.source.stat()  # or the system says why not
-    _check_kinds(task)
-    _check_parameters(task)
-    if task.plot is not None:
-        _check_plot(task)
+    job.source.stat()  # or the system says why not
+    _check_kinds(job)
+    _check_parameters(job)
+    if job.plot is not None:
+        _check_plot(job)
 
 
-def _check_kinds(task: Task) -> None:
+def _check_kinds(job: FileJob) -> None:
     """Check that OUT, and TRAIN, are of the kind that IN is of."""
-    is_array = _is_array(task.source)
-    if is_array and not _is_array(task.target):
-        raise UsageError(f"IN is an .npy file, but OUT is {task.target}: expected another .npy")
-    is_picture = not is_array and not task.source.is_dir()
-    if is_picture and task.target.suffix.lower() not in FORMATS and not task.target.is_dir():
+    is_array = _is_array(job.source)
+    if is_array and not _is_array(job.target):
+        raise UsageError(f"IN is an .npy file, but OUT is {job.target}: expected another .npy")
+    is_picture = not is_array and not job.source.is_dir()
+    if is_picture and job.target.suffix.lower() not in FORMATS and not job.target.is_dir():
         raise UsageError(
-            f"IN is no .npy file and no folder, and so a picture, but OUT is {task.target}:"
+            f"IN is no .npy file and no folder, and so a picture, but OUT is {job.target}:"
             f" expected a name that ends in one of {', '.join(FORMATS)}"
         )
-    if task.train is not None and _is_array(task.train) != is_array:
+    if job.train is not None and _is_array(job.train) != is_array:
         raise UsageError(
-            f"IN is {task.source}, but --fit is {task.train}: expected both .npy, or both pictures"
+            f"IN is {job.source}, but --fit is {job.train}: expected both .npy, or both pictures"
         )
 
 
-def _check_parameters(task: Task) -> None:
+def _check_parameters(job: FileJob) -> None:
     """Check parameters that have no meaning here; the estimators check the others."""
-    if task.train is not None and not task.learns:
-        raise UsageError(f"--fit {task.train} without --scope dataset: nothing would be learned")
-    if not _is_array(task.source):
+    if job.train is not None and not job.learns:
+        raise UsageError(f"--fit {job.train} without --scope dataset: nothing would be learned")
+    if not _is_array(job.source):
         for name in ("channel_axis", "image_shape"):
-            if name in task.params:
+            if name in job.params:
                 option = name.replace("_", "-")
                 raise UsageError(f"--{option} with pictures, but expected it with an .npy only")
 
 
-def _check_plot(task: Task) -> None:
+def _check_plot(job: FileJob) -> None:
     """Check that a figure can be drawn and put there."""
-    assert task.plot is not None
-    if task.plot.suffix.lower() != ".png":
-        raise UsageError(f"--plot {task.plot}, but expected a name that ends in .png")
-    check_free(task.plot, task.overwrite)
+    assert job.plot is not None
+    if job.plot.suffix.lower() != ".png":
+        raise UsageError(f"--plot {job.plot}, but expected a name that ends in .png")
+    check_file_target(job.plot, job.overwrite)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('--plot takes matplotlib: pip install "sklearn-histeq[plot]"')
 
@@ -122,17 +117,17 @@ def _check_plot(task: Task) -> None:
 # The reference ------------------------------------------------------------------------------------
 
 
-def _read_reference(task: Task) -> NDArray[Any]:
+def _read_reference(job: FileJob) -> NDArray[Any]:
     """Return the reference, laid out as one image of IN."""
-    assert task.reference is not None
-    if _is_array(task.reference):
-        with NpyFile(task.reference, n_dimensions=1) as file:
+    assert job.reference is not None
+    if _is_array(job.reference):
+        with NpyFile(job.reference, n_dimensions=1) as file:
             return np.array(file.whole())
     try:
-        colours = read_picture(task.reference).pages[0].colours
+        colours = read_picture(job.reference).pages[0].colours
     except PictureError as error:
-        raise FileError(f"{task.reference}: {error}") from error
-    first = _is_array(task.source) and task.params.get("channel_axis", 1) == 1
+        raise FileError(f"{job.reference}: {error}") from error
+    first = _is_array(job.source) and job.params.get("channel_axis", 1) == 1
     return np.moveaxis(colours, -1, 0) if colours.ndim == 3 and first else colours
 
 
@@ -149,23 +144,19 @@ def _stack(examples: list[Example]) -> Example:
     return np.stack(before), np.stack(after)
 
 
-def _plot(task: Task, before: NDArray[Any], after: NDArray[Any]) -> None:
+def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
     """Draw images before and after."""
-    assert task.plot is not None
+    assert job.plot is not None
     names = ("image_shape", "color")
-    layout: dict[str, Any] = {name: task.params[name] for name in names if name in task.params}
-    layout["channel_axis"] = task.params.get("channel_axis", 1 if _is_array(task.source) else -1)
+    layout: dict[str, Any] = {name: job.params[name] for name in names if name in job.params}
+    layout["channel_axis"] = job.params.get("channel_axis", 1 if _is_array(job.source) else -1)
     if before.ndim == 3:
         layout.pop("color", None)  # gray has no other value than itself
-    display = importlib.import_module("sklearn_histeq").EqualizationDisplay
     try:
-        figure = display.from_images(before, after, **layout).figure_
+        figure = EqualizationDisplay.from_images(before, after, **layout).figure_
     except ValueError as error:
-        raise FileError(f"{task.plot} cannot be drawn, {task.target} is done: {error}") from error
-    try:
-        save_png(figure, task.plot, _SIGNATURE)
-    except OSError as error:
-        raise FileError(f"{task.plot}: {error.strerror or error}") from error
+        raise FileError(f"{job.plot} cannot be drawn, {job.target} is done: {error}") from error
+    save_figure(figure, job.plot, job.overwrite, _SIGNATURE)
 
 
 # The surroundings ---------------------------------------------------------------------------------
@@ -187,20 +178,3 @@ def _warnings_in_lines(quiet: bool) -> Iterator[None]:
         warnings.showwarning = show
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what matters, it raises
         yield
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: nothing half written stays."""
-
-    def end(*_: Any) -> None:
-        raise SystemExit(143)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -13,8 +13,9 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
-from sklearn_histeq._cli.atomic_write import WholeFile, whole_folder, write_file
+from sklearn_histeq._cli.atomic_write import AtomicFile, atomic_folder, write_file
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
+from sklearn_histeq._cli.files.job import FileJob, check
 from sklearn_histeq._cli.files.pictures import (
     FORMATS,
     Picture,
@@ -23,8 +24,7 @@ from sklearn_histeq._cli.files.pictures import (
     read_picture,
     rescale,
 )
-from sklearn_histeq._cli.files.progress import Progress
-from sklearn_histeq._cli.files.task import Task, check
+from sklearn_histeq._cli.progress import ProgressBar
 
 N_EXAMPLES = 4
 
@@ -42,22 +42,22 @@ class Done:
 
 
 class Changer:
-    """Changes the colours of pictures as a task asks for; learns first where it says so.
+    """Changes the colours of pictures as a job asks for; learns first where it says so.
 
     Gray has one channel and its own value, so that `color="value"` is meant for the coloured ones
     of a folder. A reference is brought to the depth of a picture.
     """
 
-    def __init__(self, task: Task, reference: NDArray[Any] | None, n_jobs: Any) -> None:
-        self._task, self._reference = task, reference
+    def __init__(self, job: FileJob, reference: NDArray[Any] | None, n_jobs: Any) -> None:
+        self._job, self._reference = job, reference
         self._params: dict[str, Any] = {"channel_axis": -1, "n_jobs": n_jobs}
-        self._params["dtype"] = task.params.get("dtype", "input")
+        self._params["dtype"] = job.params.get("dtype", "input")
         self._learned: Any = None
         self._dtype: np.dtype[Any] | None = None
 
     def check(self) -> None:
         """Check the parameters, before a picture is read."""
-        check(self._new(3, n_jobs=self._task.params.get("n_jobs")), (1, 2, 2, 3), np.dtype("u1"))
+        check(self._new(3, n_jobs=self._job.params.get("n_jobs")), (1, 2, 2, 3), np.dtype("u1"))
 
     def learn(self, colours: NDArray[Any]) -> None:
         """Learn from one more picture."""
@@ -80,9 +80,9 @@ class Changer:
 
     def _new(self, n_dimensions: int, **params: Any) -> Any:
         """Return an estimator for gray pictures or coloured ones."""
-        if n_dimensions == 2 and self._task.params.get("color") == "value":
+        if n_dimensions == 2 and self._job.params.get("color") == "value":
             params["color"] = "channels"
-        return self._task.estimator(**(self._params | params))
+        return self._job.estimator(**(self._params | params))
 
     def _check_learned(self, colours: NDArray[Any]) -> None:
         """Refuse another depth than was learned from: its levels mean something else."""
@@ -99,47 +99,47 @@ class Changer:
 
 
 class Pictures:
-    """A run over the pictures of a task."""
+    """A run over the pictures of a job."""
 
-    def __init__(self, task: Task, reference: NDArray[Any] | None, say: Callable[..., None]):
-        self._task, self._say = task, say
-        self._is_folder = task.source.is_dir()
+    def __init__(self, job: FileJob, reference: NDArray[Any] | None, say: Callable[..., None]):
+        self._job, self._say = job, say
+        self._is_folder = job.source.is_dir()
         self._problems: list[str] = []
-        self._paths = self._find(task.source)
-        n_jobs = task.params.get("n_jobs")
-        self._changer = Changer(task, reference, None if self._is_folder else n_jobs)
+        self._paths = self._find(job.source)
+        n_jobs = job.params.get("n_jobs")
+        self._changer = Changer(job, reference, None if self._is_folder else n_jobs)
         self._changer.check()
         self._n_threads = min(effective_n_jobs(n_jobs), len(self._paths)) if self._is_folder else 1
 
     def run(self) -> tuple[int, list[Example]]:
         """Do all pictures; return the exit status and some examples."""
-        task = self._task
+        job = self._job
         if not self._is_folder:
             return self._run_one()
-        names = {path.relative_to(task.source) for path in self._paths}
-        _check_apart(task.source, task.target)
-        with whole_folder(task.target, task.overwrite, names) as part:
+        names = {path.relative_to(job.source) for path in self._paths}
+        _check_apart(job.source, job.target)
+        with atomic_folder(job.target, job.overwrite, names) as part:
             self._learn()
 
             def put(path: Path, data: bytes) -> None:
-                name = path.relative_to(task.source)
-                write_file(part / name, data, task.target / name)
+                name = path.relative_to(job.source)
+                write_file(part / name, data, job.target / name)
 
             examples = self._change_all(put)
             if not examples:
-                raise FileError(f"{task.source}: no picture could be done, so nothing is written")
+                raise FileError(f"{job.source}: no picture could be done, so nothing is written")
         return int(bool(self._problems)), [pair for pair in examples if pair is not None]
 
     def _run_one(self) -> tuple[int, list[Example]]:
         """Do the one picture; what is wrong with it is wrong with the run."""
-        task = self._task
-        with WholeFile(task.target, task.overwrite) as out:
+        job = self._job
+        with AtomicFile(job.target, job.overwrite) as out:
             self._learn()
             try:
-                format_ = FORMATS[task.target.suffix.lower()]
-                before, after, data = self._change(task.source, lambda picture: format_)
+                format_ = FORMATS[job.target.suffix.lower()]
+                before, after, data = self._change(job.source, lambda picture: format_)
             except PictureError as error:
-                raise FileError(f"{task.source}: {error}") from error
+                raise FileError(f"{job.source}: {error}") from error
             out.write(data)
         return 0, [(before, after)]
 
@@ -166,7 +166,7 @@ class Pictures:
         """Note a folder that cannot be read."""
         self._note(f"{error.filename}: {error.strerror}")
 
-    def _note(self, problem: str, progress: Progress | None = None) -> None:
+    def _note(self, problem: str, progress: ProgressBar | None = None) -> None:
         """Tell a problem that does not end the run."""
         self._problems.append(problem)
         if progress is not None:
@@ -177,11 +177,11 @@ class Pictures:
 
     def _learn(self) -> None:
         """Learn from all pictures that are to be learned from."""
-        if not self._task.learns:
+        if not self._job.learns:
             return
-        own = self._task.train is None
-        paths = self._paths if self._task.train is None else self._find(self._task.train)
-        progress = Progress("learn", len(paths), "pictures", self._task.quiet)
+        own = self._job.train is None
+        paths = self._paths if self._job.train is None else self._find(self._job.train)
+        progress = ProgressBar("learn", len(paths), "pictures", self._job.quiet)
         failed = set()
         for path in paths:
             try:
@@ -202,7 +202,7 @@ class Pictures:
 
     def _change_all(self, put: Callable[[Path, bytes], None]) -> list[Example | None]:
         """Change all pictures, in threads; return an entry for each that was done."""
-        progress = Progress(self._task.command, len(self._paths), "pictures", self._task.quiet)
+        progress = ProgressBar(self._job.command, len(self._paths), "pictures", self._job.quiet)
         examples: list[Example | None] = []
 
         def change(path: Path) -> Done:
@@ -211,7 +211,7 @@ class Pictures:
             except PictureError as error:
                 return Done(path, error=f"{path}: {error}")
             put(path, data)
-            kept = self._task.plot is not None and path in some
+            kept = self._job.plot is not None and path in some
             return Done(path, before.nbytes, (before, after) if kept else None)
 
         some = set(self._paths[: 4 * N_EXAMPLES])  # not all have the first one's shape

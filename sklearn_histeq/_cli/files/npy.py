@@ -17,10 +17,10 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from sklearn_histeq._cli.atomic_write import WholeFile
+from sklearn_histeq._cli.atomic_write import AtomicFile
 from sklearn_histeq._cli.errors import FileError
-from sklearn_histeq._cli.files.progress import Progress
-from sklearn_histeq._cli.files.task import Task, check
+from sklearn_histeq._cli.files.job import FileJob, check
+from sklearn_histeq._cli.progress import ProgressBar
 
 # Of images read, or written if that is more. Larger blocks gain nothing, and memory of this size is
 # used again by the next block instead of being returned to the system.
@@ -107,44 +107,44 @@ class NpyFile:
 
 
 def run_array(
-    task: Task, reference: NDArray[Any] | None, n_examples: int
+    job: FileJob, reference: NDArray[Any] | None, n_examples: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read an .npy file, transform its images, and write another.
 
     Returns the first images before and after.
     """
     params = {} if reference is None else {"reference": reference}
-    with NpyFile(task.source) as source:
-        check(task.estimator(**params), source.shape, source.dtype)
-        with WholeFile(task.target, task.overwrite) as out:
-            estimator = task.estimator(**params)
-            if task.learns:
-                _learn(estimator, source, task)
-            _transform(estimator, source, out, task)
+    with NpyFile(job.source) as source:
+        check(job.estimator(**params), source.shape, source.dtype)
+        with AtomicFile(job.target, job.overwrite) as out:
+            estimator = job.estimator(**params)
+            if job.learns:
+                _learn(estimator, source, job)
+            _transform(estimator, source, out, job)
         before = np.array(source.block(0, min(n_examples, len(source))) if n_examples else [])
-    with NpyFile(task.target) as written:
+    with NpyFile(job.target) as written:
         after = np.array(written.block(0, len(before)) if n_examples else [])
     return before, after
 
 
-def _learn(estimator: Any, source: NpyFile, task: Task) -> None:
+def _learn(estimator: Any, source: NpyFile, job: FileJob) -> None:
     """Learn from the images of TRAIN, or from those that are to be changed."""
-    if task.train is None:
-        _fit(estimator, source, task)
+    if job.train is None:
+        _fit(estimator, source, job)
         return
-    with NpyFile(task.train) as train:
-        check(task.estimator(), train.shape, train.dtype)
-        _fit(estimator, train, task)
+    with NpyFile(job.train) as train:
+        check(job.estimator(), train.shape, train.dtype)
+        _fit(estimator, train, job)
 
 
-def _fit(estimator: Any, source: NpyFile, task: Task) -> None:
+def _fit(estimator: Any, source: NpyFile, job: FileJob) -> None:
     """Learn from all images of a file, block by block where that is exact."""
     if source.dtype.kind == "f":
         # batches of floats would be counted in bins of their own; `fit` goes over the map twice
         with _errors_of(source.path, 0):
             estimator.fit(source.whole())
         return
-    progress = Progress("learn", len(source), "images", task.quiet)
+    progress = ProgressBar("learn", len(source), "images", job.quiet)
     for start, stop in _parts(source):
         with _errors_of(source.path, start):
             estimator.partial_fit(source.block(start, stop))
@@ -152,9 +152,9 @@ def _fit(estimator: Any, source: NpyFile, task: Task) -> None:
     progress.clear()
 
 
-def _transform(estimator: Any, source: NpyFile, out: WholeFile, task: Task) -> None:
+def _transform(estimator: Any, source: NpyFile, out: AtomicFile, job: FileJob) -> None:
     """Write the transformed images after a header that the first block decides."""
-    progress = Progress(task.command, len(source), "images", task.quiet)
+    progress = ProgressBar(job.command, len(source), "images", job.quiet)
     for start, stop in _parts(source):
         with _errors_of(source.path, start):
             block = estimator.transform(source.block(start, stop))

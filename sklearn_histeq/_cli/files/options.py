@@ -212,11 +212,11 @@ def _add(commands: Commands, name: str, summary: str, description: str) -> argpa
 def _run(options: argparse.Namespace) -> int:
     """Run one of the commands."""
     from sklearn_histeq._cli.files import run
-    from sklearn_histeq._cli.files.task import Task
+    from sklearn_histeq._cli.files.job import FileJob
 
     names = [option[2:].replace("-", "_") for option, _, _ in _PARAMETERS[options.command]]
     given = vars(options)
-    task = Task(
+    job = FileJob(
         command=options.command,
         source=options.source,
         target=options.target,
@@ -227,7 +227,7 @@ def _run(options: argparse.Namespace) -> int:
         quiet=options.quiet,
         plot=options.plot,
     )
-    return run(task)
+    return run(job)
 
 
 def _value(text: str) -> Any:

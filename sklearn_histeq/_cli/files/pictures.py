@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_histeq._cli.errors import PictureError
-from sklearn_histeq._cli.files import deep_png as _deep_png
+from sklearn_histeq._cli.files import deep_png
 
 FORMATS = {
     ".bmp": "BMP",
@@ -64,9 +64,9 @@ def read_picture(path: Path) -> Picture:
             start = file.read(32)
         if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return _read_tiff(path)
-        picture = _read_pillow(path, only_extras=_deep_png.is_deep(start))
+        picture = _read_pillow(path, only_extras=deep_png.is_deep(start))
         if not picture.pages:
-            pixels = _deep_png.decode(path.read_bytes())
+            pixels = deep_png.decode(path.read_bytes())
             picture.pages.append(_split(pixels, pixels.shape[-1] != 3))
         return picture
     except (PictureError, MemoryError):
@@ -229,7 +229,7 @@ def _write_pillow(picture: Picture, file: io.BytesIO, format_: str) -> None:
         options["quality"] = JPEG_QUALITY
     pixels = _join(picture.pages[0])
     if format_ == "PNG" and pixels.dtype == np.uint16 and pixels.ndim == 3:
-        file.write(_deep_png.encode(pixels, options))
+        file.write(deep_png.encode(pixels, options))
     else:
         Image.fromarray(pixels).save(file, format_, **options)
 

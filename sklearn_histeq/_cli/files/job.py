@@ -19,7 +19,7 @@ _ESTIMATORS = {
 
 
 @dataclass(frozen=True)
-class Task:
+class FileJob:
     """One run of a command: what to read, how to change it, and where to write it."""
 
     command: str
