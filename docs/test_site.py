@@ -114,7 +114,7 @@ def look(browser, root, page):
 
 
 def test_the_site_is_built():
-    assert {"index.html", "user_guide.html", "coming_from.html", "search.html"} <= set(PAGES)
+    assert {"index.html", "user_guide.html", "migration.html", "search.html"} <= set(PAGES)
     assert len([page for page in PAGES if page.startswith("auto_examples/plot_")]) >= 4
 
 
