@@ -58,7 +58,8 @@ def _n_slices(n_images, pixels_per_image):
 
 def _n_threads(n_jobs, n_pixels):
     """Return the number of threads that pay for so many pixels."""
-    return max(1, min(effective_n_jobs(n_jobs), n_pixels // PIXELS_PER_THREAD))
+    most = n_pixels // PIXELS_PER_THREAD
+    return 1 if most < 2 else min(effective_n_jobs(n_jobs), most)  # joblib takes 5 us to answer
 
 
 def _slices(n, n_slices):

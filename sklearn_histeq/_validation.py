@@ -253,6 +253,8 @@ def check_images(X, estimator):
 
     Infinities are found later, with the pixels.
     """
+    if _is_plain(X):
+        return X
     _refuse_masked_arrays(X)
     _check_equal_shapes(X)
     if getattr(getattr(X, "dtype", None), "kind", "") == "c":
@@ -268,6 +270,12 @@ def check_images(X, estimator):
     _check_n_dimensions(X)
     _check_not_empty(X)
     return _check_real(X)
+
+
+def _is_plain(X):
+    """Return whether X is an array to which check_array has nothing to say: it takes 30 us."""
+    is_real = type(X) is np.ndarray and X.dtype.kind in "biuf" and X.dtype.itemsize <= 8
+    return is_real and 2 <= X.ndim <= 4 and X.size > 0
 
 
 def _refuse_masked_arrays(X):
@@ -405,6 +413,8 @@ def check_same_kind(dtype, fitted):
 
 def check_status(status, context):
     """Raise what the engines found in the planes of images: status of shape (n, c)."""
+    if not status.any():
+        return
     if context.convention is not None and not context.convention.takes_nan:
         _check_status_of_peer(status, context)
     _raise_for(
