@@ -1,7 +1,5 @@
 """AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
 
-import sys
-import warnings
 from functools import partial
 
 import numpy as np
@@ -9,8 +7,6 @@ import numpy as np
 from . import _engines, _validation
 from ._arithmetic import conventions, tiles
 from ._base import ImageTransformer
-
-DEFAULT_CLIP_LIMIT = 3.0
 
 
 class AdaptiveHistogramEqualizer(ImageTransformer):
@@ -31,11 +27,13 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     tile_shape : int, tuple of two ints or None, default=None
         Pixels a tile along each axis, or (rows, columns), instead of `n_tiles`. Not with
         convention "opencv".
-    clip_limit : float or None, default=3.0
+    clip_limit : "auto", float or None, default="auto"
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
         bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
-        "histeq", above 0 with the others. None clips nothing. The measurements behind the
-        default are on the page "Which of the three"; what it is in MATLAB is in the user guide.
+        "histeq", above 0 with the others. None clips nothing. "auto" is the default of the
+        convention: 3 with "histeq", by the measurements on the page "Choosing an estimator", 0.01 *
+        `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values of
+        MATLAB.
     n_bins : int, default=256
         Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
         number than the default.
@@ -156,7 +154,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         *,
         n_tiles=8,
         tile_shape=None,
-        clip_limit=DEFAULT_CLIP_LIMIT,
+        clip_limit="auto",
         n_bins=_validation.N_BINS_ADAPTIVE,
         convention="histeq",
         color="channels",
@@ -210,7 +208,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     def _adapt(self, found, engine, planes, mask, out, map_parts):
         """Equalize planes by the CDFs of their tiles; return their status."""
-        rule = conventions.AdaptRule(found, self.clip_limit, self.n_bins, self._convention)
+        limit = self._convention.engine_clip_limit(self.clip_limit, self.n_bins)
+        rule = conventions.AdaptRule(found, limit, self.n_bins, self._convention)
         return engine.adapt(planes, mask, out, rule, map_parts)
 
     # Tiles ---------------------------------------------------------------------------------------
@@ -246,7 +245,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
                 "tiles, or larger ones."
             )
         if found:
-            warnings.warn(" ".join(found), UserWarning, stacklevel=_levels_to_the_caller())
+            _validation.warn_the_caller(" ".join(found))
 
     def _uses_fewer(self, shape, used):
         """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""
@@ -256,14 +255,3 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         return any(
             n < wanted and side > 1 for side, n, wanted in zip(shape, used, asked, strict=True)
         )
-
-
-def _levels_to_the_caller():
-    """Return the stacklevel of the first caller outside of this package and of scikit-learn.
-
-    It depends on whether the call was of transform, of fit_transform or of a Pipeline.
-    """
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
-        frame, level = frame.f_back, level + 1
-    return level

@@ -22,6 +22,9 @@ from ._arithmetic import output
 from ._arithmetic import status as finding
 from ._validation import Numbering, StatusContext
 
+# The address of the published documentation; None while it is not published.
+SITE: str | None = None
+
 
 class Images(NamedTuple):
     """Checked images in memory: an array, its planes and its mask, all views of the user's.
@@ -59,9 +62,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     gives `_is_stateful`, `_fit_state` and `_update_state`. It sees planes only.
     """
 
-    # The HTML repr links a class to its page, as the pages of the documentation lie to each other.
-    _doc_link_module = "sklearn_histeq"
-    _doc_link_template = "../api/sklearn_histeq.{estimator_name}.html"
+    if SITE:  # the HTML repr links a class to its page
+        _doc_link_module = "sklearn_histeq"
+        _doc_link_template = f"{SITE}/api/sklearn_histeq.{{estimator_name}}.html"
 
     # mask is routed as metadata without a request by the user
     __metadata_request__fit = {"mask": True}
@@ -192,6 +195,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has_nan = any("float" in name for name in tags.transformer_tags.preserves_dtype)
         takes_nan = self._convention is None or self._convention.takes_nan
         tags.input_tags.allow_nan = has_nan and takes_nan
+        takes_negative = self._convention is None or self._convention.takes_negative
+        tags.input_tags.positive_only = not takes_negative or self.color == "value"
         return tags
 
     # Hooks -------------------------------------------------------------------------------------
@@ -331,11 +336,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Check images against those of fit, if any, and parameters against what was learned."""
         if self._is_stateful:
             _validation.check_state_params(self, self._state_params)
-        if not hasattr(self, "n_features_in_"):
-            return
-        if images.X.ndim == 2 or self.flatten:
-            self._check_n_features(X, images.X, reset=False)
-        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        if hasattr(self, "n_features_in_"):
+            if images.X.ndim == 2 or self.flatten:
+                self._check_n_features(X, images.X, reset=False)
+            _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        if getattr(self, "_shape_in", None) != images.X.shape[1:]:  # else fit has warned
+            _validation.warn_of_layout(images, self.channel_axis)
 
     def _check_n_features(self, X, checked, reset):
         """Set, or compare, the number and names of features."""
@@ -388,6 +394,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _set_input_attributes(self, X, images):
         """Set the attributes that say what images fit has seen."""
+        _validation.warn_of_layout(images, self.channel_axis)
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
         self._shape_in = images.X.shape[1:]
