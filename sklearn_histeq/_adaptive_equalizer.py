@@ -1,12 +1,15 @@
 """AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _engines, _validation
 from ._arithmetic import conventions, tiles
-from ._base import ImageTransformer
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 class AdaptiveHistogramEqualizer(ImageTransformer):
@@ -152,18 +155,18 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     def __init__(
         self,
         *,
-        n_tiles=8,
-        tile_shape=None,
-        clip_limit="auto",
-        n_bins=_validation.N_BINS_ADAPTIVE,
-        convention="histeq",
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        n_tiles: int | Sequence[int] = 8,
+        tile_shape: int | Sequence[int] | None = None,
+        clip_limit: float | Literal["auto"] | None = "auto",
+        n_bins: int = _validation.N_BINS_ADAPTIVE,
+        convention: Literal["histeq", "skimage", "opencv"] = "histeq",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_tiles = n_tiles
         self.tile_shape = tile_shape
         self.clip_limit = clip_limit

@@ -252,6 +252,17 @@ def check_reference_channels(n_channels, expected):
         )
 
 
+def check_reference_range(targets, dtype):
+    """Refuse a reference whose values are infinite in the dtype of the output."""
+    largest = max(float(np.abs(target.values.astype(np.float64)).max()) for target in targets)
+    if dtype.kind == "f" and largest > np.finfo(dtype).max:
+        raise ValueError(
+            f"reference has values of up to {largest:g}, but the output has dtype {dtype}: "
+            f"expected values of at most {np.finfo(dtype).max:g}. Use dtype='float64', or scale "
+            "the reference (the training images, where it is learned)."
+        )
+
+
 def check_reference_status(status):
     """Raise what was found in the planes of the reference: status of shape (1, c)."""
     for bit, found in (

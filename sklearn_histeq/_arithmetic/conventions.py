@@ -5,7 +5,7 @@ the record and does not compare names. To add a convention, add its record to `E
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -124,16 +124,6 @@ class AdaptiveConvention(Convention):
         return float(clip_limit) / n_bins if self.clip_limit_is_share else float(clip_limit)
 
 
-_TABLE = {
-    "default_output_dtype": uint8,
-    "output_max": 255.0,
-    "accepts": (UINT8,),
-    "takes_nan": False,
-    "takes_n_bins": False,
-    "has_all_levels": True,
-    "is_invertible": False,
-}
-
 SKIMAGE = EqualizeConvention(
     "skimage",
     formulas={
@@ -149,10 +139,18 @@ NUMPY = EqualizeConvention(
     n_integer_bins=256,
 )
 OPENCV = EqualizeConvention(
-    "opencv", formulas={"uniform": Formula(transfer.opencv_table, kernel=2)}, **_TABLE
+    "opencv",
+    default_output_dtype=uint8,
+    output_max=255.0,
+    accepts=(UINT8,),
+    takes_nan=False,
+    takes_n_bins=False,
+    formulas={"uniform": Formula(transfer.opencv_table, kernel=2)},
+    has_all_levels=True,
+    is_invertible=False,
 )
-PILLOW = EqualizeConvention(
-    "pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}, **_TABLE
+PILLOW = replace(
+    OPENCV, name="pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}
 )
 
 HISTEQ_TILES = AdaptiveConvention(
