@@ -3,8 +3,8 @@ Choosing an estimator by grid search
 ====================================
 
 GridSearchCV can choose the equalizing step itself: any of the three estimators, or "passthrough".
-The training pictures have several kinds of light here. Each fold of the search has one of them, so
-that the search validates every candidate in light that it was not trained in.
+Here the training pictures have four kinds of light. Each fold of the search has one of them, so that
+every candidate is validated in light that it was not trained in.
 """
 
 import matplotlib.pyplot as plt
@@ -85,7 +85,7 @@ ax.invert_yaxis()
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The chosen estimator in the test, where all test pictures are in each light:
+# The accuracy of the choice on the test pictures, in each of the lights:
 
 print(search.best_params_)
 for name, relight in lights.items():
