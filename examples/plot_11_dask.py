@@ -42,6 +42,4 @@ pca = IncrementalPCA(n_components=10)
 for chunk in rows.blocks:
     pca.partial_fit(chunk.compute())
 share = pca.explained_variance_ratio_.sum()
-print(
-    f"{len(rows)} images; 10 components have {share:.0%} of the variance"
-)
+print(f"{len(rows)} images; 10 components have {share:.0%} of the variance")
