@@ -252,14 +252,15 @@ def check_reference_channels(n_channels, expected):
         )
 
 
-def check_reference_range(targets, dtype):
-    """Refuse a reference whose values are infinite in the dtype of the output."""
+def check_reference_range(targets, *dtypes):
+    """Refuse a reference whose values are infinite in a float dtype on the way to the output."""
     largest = max(float(np.abs(target.values.astype(np.float64)).max()) for target in targets)
-    if dtype.kind == "f" and largest > float(np.finfo(dtype).max):
+    narrowest = min(dtypes, key=lambda dtype: np.finfo(dtype).max)
+    if largest > float(np.finfo(narrowest).max):
         raise ValueError(
-            f"reference has values of up to {largest:g}, but the output has dtype {dtype}: "
-            f"expected values of at most {np.finfo(dtype).max:g}. Use dtype='float64', or scale "
-            "the reference (the training images, where it is learned)."
+            f"reference has values of up to {largest:g}, but the output is computed in "
+            f"{narrowest}: expected values of at most {np.finfo(narrowest).max:g}. Convert X to float64 and use "
+            "dtype=None, or scale the reference (the training images, where it is learned)."
         )
 
 

@@ -1,10 +1,10 @@
-"""Quantile functions: of a reference, and the mean of those of many images.
+"""Quantile functions: that of a reference, and the mean of those of many images.
 
-Arrays only. A mean is kept as an exact sum, so that it does not depend on the order and the blocks
-in which images come. Doubles are written in digits of DIGIT bits on a fixed lattice, the k-th worth
-2**(DIGIT * k), and each digit is summed as an integer: the state is a function of the planes alone.
-It has as many digits as the doubles need: one for levels of 16 bits, three or four for floats of
-one range, never more than 82.
+A mean is kept as an exact sum, so that it does not depend on the order and the blocks in which
+images come. Doubles are written in digits of DIGIT bits on a fixed lattice, the k-th digit worth
+2**(DIGIT * k), and each digit is summed as an integer. So the sum depends on the planes alone. It
+has as many digits as the doubles need: one for levels of 16 bits, three or four for floats of one
+range, never more than 82.
 """
 
 from functools import reduce
