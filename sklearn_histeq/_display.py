@@ -239,8 +239,8 @@ class EqualizationDisplay:
             return _divide(ax, n, np.array(ratios) / sum(ratios))
         if np.shape(ax) not in ((n, 4), (4 * n,)):
             raise ValueError(
-                f"ax has shape {np.shape(ax)}, but expected one Axes or ({n}, 4): one row per image, "
-                "and in it image and curves, before and after."
+                f"ax has shape {np.shape(ax)}, but expected one Axes or ({n}, 4): one row per "
+                "image, with the image and its curves, before and after."
             )
         axes = np.asarray(ax).reshape(n, 4)
         for one in axes.flat:

@@ -149,8 +149,8 @@ class HistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    Two images of the same scene in different light become equal here, since one is an exact multiple
-    of the other:
+    Two images of the same scene in different light become equal here, since the light has changed
+    all intensities by one increasing function:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramEqualizer
