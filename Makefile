@@ -19,7 +19,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -31,6 +31,9 @@ demo: .venv/installed-plot  ## recognise faces with and without equalization
 
 test: .venv/installed-tests  ## run all tests
 	SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
+
+test-all: .venv/installed-tests  ## run all tests, and scikit-learn's checks over all parameters
+	HISTEQ_TEST_ALL=1 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \

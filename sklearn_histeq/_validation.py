@@ -259,8 +259,8 @@ def check_reference_range(targets, *dtypes):
     if largest > float(np.finfo(narrowest).max):
         raise ValueError(
             f"reference has values of up to {largest:g}, but the output is computed in "
-            f"{narrowest}: expected values of at most {np.finfo(narrowest).max:g}. Convert X to "
-            "float64 and use dtype=None, or scale the reference (the training images, where it is learned)."
+            f"{narrowest}: expected at most {np.finfo(narrowest).max:g}. Convert X to float64 and "
+            "use dtype=None, or scale the reference (or the images that it is learned from)."
         )
 
 
