@@ -184,7 +184,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     # Hooks ---------------------------------------------------------------------------------------
 
     _conventions = conventions.ADAPT
-    _ns_per_pixel = 3
+    _ns_per_pixel = 3, 5
 
     def _select_engine(self):
         return _engines.select()

@@ -214,9 +214,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # Hooks -------------------------------------------------------------------------------------
 
-    # how long the work takes, roughly, which decides from how many pixels on threads are used
-    _ns_per_pixel = 1
-    _ns_per_counted_pixel = 2
+    # how long the work takes, roughly: on bytes, and on other pixels; threads are shared out by it
+    _ns_per_pixel = 1, 2
+    _ns_per_counted_pixel = 1, 5
     _conventions: Mapping[str, Any] = {}  # the records to choose from
     _fitted_attribute: str = "n_features_in_"  # one that only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
@@ -467,7 +467,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return total, np.concatenate(status)
 
         context = self._status_context(images, learned_dtype=learned_dtype)
-        ns = self._ns_per_counted_pixel
+        ns = self._ns_per_counted_pixel[images.X.dtype.itemsize > 1]
         return reduce(add, self._map_blocks(count, images, context, ns, has_temporaries=False))
 
     def _write(self, function, images, dtype, flatten=False):
@@ -490,7 +490,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         context = self._status_context(images, result.dtype, self._learned_dtype)
         # the engines need no memory but that of one plane; colours are computed as doubles
         is_value = self.color == "value"
-        ns = self._ns_per_pixel + 10 * is_value
+        ns = self._ns_per_pixel[images.X.dtype.itemsize > 1] + 10 * is_value
         self._map_blocks(write, images, context, ns, has_temporaries=is_value)
         return result.reshape(len(result), -1) if flatten else result
 
