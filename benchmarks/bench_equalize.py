@@ -37,8 +37,8 @@ from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     HistogramMatcher,
-    _engine,
 )
+from sklearn_histeq._engines import describe
 
 try:
     import torch
@@ -342,7 +342,7 @@ def machine():
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, {_engine.describe()}, NumPy {np.__version__}"
+    return f"{cpu}, {os.cpu_count()} cores, {describe()}, NumPy {np.__version__}"
 
 
 def main():

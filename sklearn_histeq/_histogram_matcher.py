@@ -58,8 +58,8 @@ class HistogramMatcher(ImageTransformer):
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
         Type of the output, which has the intensities of the reference in every type. None: float64
-        (float32 for images in float32 and float16). Floats: a cast. Integers: rounded and kept in
-        range, not scaled. "input": the type of X, by the same rules.
+        (float32 for images in float32 and float16). Floats: a cast, kept finite. Integers: rounded
+        and kept in range, not scaled. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
         Number of threads that share the images, as in scikit-learn: None means 1 unless in a
         :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
@@ -217,10 +217,8 @@ class HistogramMatcher(ImageTransformer):
         output.saturate(values, out)
 
     def _make_transform(self, images):
-        targets = self._targets(images)
         dtypes = self._default_output_dtype(images.X.dtype), self._output_dtype(images.X.dtype)
-        if dtypes[1].kind == "f":  # integers saturate
-            _validation.check_reference_range(targets, *dtypes)
+        targets = [target.within(*dtypes) for target in self._targets(images)]
 
         def match(engine, planes, mask, out, map_parts):
             return engine.match(planes, mask, out, targets, map_parts)

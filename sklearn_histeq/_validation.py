@@ -252,18 +252,6 @@ def check_reference_channels(n_channels, expected):
         )
 
 
-def check_reference_range(targets, *dtypes):
-    """Refuse a reference whose values are infinite in a float dtype on the way to the output."""
-    largest = max(float(np.abs(target.values.astype(np.float64)).max()) for target in targets)
-    narrowest = min(dtypes, key=lambda dtype: np.finfo(dtype).max)
-    if largest > float(np.finfo(narrowest).max):
-        raise ValueError(
-            f"reference has values of up to {largest:g}, but the output is computed in "
-            f"{narrowest}: expected at most {np.finfo(narrowest).max:g}. Convert X to float64 and "
-            "use dtype=None, or scale the reference (or the images that it is learned from)."
-        )
-
-
 def check_reference_status(status):
     """Raise what was found in the planes of the reference: status of shape (1, c)."""
     for bit, found in (

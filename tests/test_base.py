@@ -116,13 +116,82 @@ def test_huge_colours_stay_finite():
 
 
 @pytest.mark.parametrize("is_learned", [True, False])
-def test_a_reference_beyond_the_output_dtype_is_refused(is_learned):
+@pytest.mark.parametrize("dtype", [None, "float32", "float64", "uint8"])
+def test_a_reference_beyond_the_output_dtype_stays_finite(is_learned, dtype):
     x, huge = faces(2, dtype="f4"), faces(2, dtype="f8") * 1e300
-    matcher = HistogramMatcher(reference=None if is_learned else huge[0])
+    matcher = HistogramMatcher(reference=None if is_learned else huge[0], dtype=dtype)
     matcher.fit(huge if is_learned else x)
-    with pytest.raises(ValueError, match=r"reference has values .*float32.*Convert X to float64"):
-        matcher.transform(x)
-    with pytest.raises(ValueError, match="reference has values"):
-        matcher.set_params(dtype="float64").transform(x)
-    assert np.isfinite(matcher.transform(x.astype(np.float64))).all()
-    assert (matcher.set_params(dtype="uint8").transform(x) > 0).any()
+    out = matcher.transform(x)
+    assert np.isfinite(out).all()
+    assert out.max() == (255 if dtype == "uint8" else np.finfo(np.float32).max)
+    if dtype is None:
+        assert matcher.transform(x.astype(np.float64)).max() > 1e299
+
+
+# --- no memory is returned that was not written ---------------------------------------------------
+
+
+def estimator_grid():
+    """Estimators whose parameters lead through all paths of the engines."""
+    common = [{}, {"dtype": "uint8"}, {"dtype": "float32", "flatten": True}, {"dtype": "uint16"}]
+    for params in common:
+        for scope in ("image", "dataset"):
+            yield HistogramEqualizer(scope=scope, **params)
+            yield HistogramEqualizer(scope=scope, n_bins=16, **params)
+            yield HistogramEqualizer(scope=scope, convention="numpy", **params)
+            yield HistogramEqualizer(scope=scope, convention="opencv", **params)
+            yield HistogramEqualizer(scope=scope, convention="pillow", **params)
+            yield HistogramEqualizer(scope=scope, color="value", **params)
+        yield AdaptiveHistogramEqualizer(n_tiles=(3, 2), **params)
+        yield AdaptiveHistogramEqualizer(n_tiles=(3, 2), clip_limit=None, color="value", **params)
+        yield AdaptiveHistogramEqualizer(n_tiles=2, convention="skimage", **params)
+        yield AdaptiveHistogramEqualizer(n_tiles=2, convention="opencv", **params)
+        yield HistogramMatcher(**params)
+        yield HistogramMatcher(reference=faces(1, 3)[0], **params)
+        yield HistogramMatcher(color="value", **params)
+    yield HistogramEqualizer(output_distribution="normal")
+    yield HistogramEqualizer(output_distribution="normal", scope="dataset")
+
+
+def images_to_fill(dtype):
+    """Images with a constant plane, and a mask that leaves one pixel of one image."""
+    x = faces(4, 3, dtype=dtype)
+    x[1] = x[1, 0, 0, 0]
+    if x.dtype.kind == "f":
+        x[2, :, 1, 1] = np.nan
+    mask = np.ones((4, 8, 8), bool)
+    mask[3], mask[3, 2, 2] = False, True
+    return x, mask
+
+
+def filling(original, byte):
+    """numpy.empty, but every byte is set."""
+
+    def empty(*args, **kwargs):
+        array = original(*args, **kwargs)
+        if array.dtype != object:
+            array.reshape(-1).view(np.uint8).fill(byte)
+        return array
+
+    return empty
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "i2", "u2", "i8", "f2", "f4", "f8", ">f4"])
+@pytest.mark.parametrize("has_mask", [False, True])
+def test_all_memory_of_the_output_is_written(monkeypatch, dtype, has_mask):
+    x, mask = images_to_fill(dtype)
+    original, n_compared = np.empty, 0
+    for estimator in estimator_grid():
+        outs = []
+        for byte in (0x5A, 0xC3):
+            monkeypatch.setattr(np, "empty", filling(original, byte))
+            try:
+                out = estimator.fit_transform(x, mask=mask if has_mask else None)
+            except ValueError:  # a dtype, NaN or a mask that the convention refuses
+                out = None
+            monkeypatch.setattr(np, "empty", original)
+            outs.append(out)
+        if outs[0] is not None:
+            assert_same(*outs)
+            n_compared += 1
+    assert n_compared > 20

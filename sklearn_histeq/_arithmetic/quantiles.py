@@ -33,6 +33,13 @@ class Target(NamedTuple):
         values = self.values.astype(np.float64)
         return transfer.is_finite(TransferFunction(self.shares, values, False))
 
+    def within(self, *dtypes):
+        """Return the function with its values kept finite in all dtypes that are floats."""
+        largest = min(float(np.finfo(dtype).max) for dtype in dtypes if dtype.kind == "f")
+        if np.abs(self.values.astype(np.float64)).max() <= largest:
+            return self
+        return self._replace(values=self.values.clip(-largest, largest))
+
     def values_at(self, shares):
         """Return the values at shares, by np.interp."""
         values = self.values.astype(np.float64)
