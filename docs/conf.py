@@ -33,7 +33,6 @@ templates_path = ["_templates"]
 default_role = "code"  # `X` in a docstring is code, as in Markdown
 suppress_warnings = [
     "config.cache",  # sphinx-gallery's settings hold functions
-    "myst.header",  # docs/performance.md, as `make bench` writes it, skips a level
 ]
 
 # Pages in Markdown are read on their own, too: their links are those of files and of headings.
