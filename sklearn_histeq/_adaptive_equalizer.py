@@ -1,16 +1,15 @@
-"""AdaptiveHistogramEqualizer: a transfer function a tile (CLAHE)."""
+"""AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
 
-import sys
-import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _engines, _validation
-from ._arithmetic import tiles as _tiles
-from ._arithmetic import transfer as _transfer
-from ._base import ImageTransformer
-
-DEFAULT_CLIP_LIMIT = 3.0
+from ._arithmetic import conventions, tiles
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 class AdaptiveHistogramEqualizer(ImageTransformer):
@@ -26,21 +25,23 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     Parameters
     ----------
     n_tiles : int or tuple of two ints, default=8
-        Tiles along each axis, or (rows, columns). Convention "histeq" takes at most half as many as
-        there are pixels, with a warning where that bites.
+        Tiles along each axis, or (rows, columns). The convention "histeq" uses at most half as many
+        tiles as there are pixels along an axis, and warns where this is less than `n_tiles`.
     tile_shape : int, tuple of two ints or None, default=None
-        Pixels a tile along each axis, or (rows, columns), instead of `n_tiles`. Not with
+        Pixels per tile along each axis, or (rows, columns), instead of `n_tiles`. Not with the
         convention "opencv".
-    clip_limit : float or None, default=3.0
+    clip_limit : "auto", float or None, default="auto"
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
         bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
-        "histeq", above 0 with the others. None clips nothing. The measurements behind the
-        default are on the page "Which of the three"; what it is in MATLAB is in the user guide.
+        "histeq", above 0 with the others. None clips nothing. "auto" is the default of the
+        convention: 3 with "histeq", by the measurements on the page "Choosing an estimator", 0.01 *
+        `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values of
+        MATLAB.
     n_bins : int, default=256
-        Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
+        Number of histogram bins. The convention "opencv" has one bin per level and takes no other
         number than the default.
     convention : {"histeq", "skimage", "opencv"}, default="histeq"
-        Whose arithmetic it is:
+        The definition, or the library whose arithmetic is used:
 
         - "histeq": this package's own, below; floats in [0, 1], from images of any dtype and range.
         - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
@@ -50,32 +51,32 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
         The last two refuse negative values, floats above 1, NaN and masks.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
-        v', and each colour c becomes c * v' / v, so that hue and saturation stay; alpha is only
-        brought to the output's range.
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay.
+        Alpha is only brought to the range of the output.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane of 1×n_pixels, which is seldom
-        meant: there is a warning. Ignored for
-        images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
+        this is rarely meant. Ignored for images.
     flatten : bool, default=False
-        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
         Type of the output. None: the convention's own, float64 (float32 for images in float32 and
-        float16), or that of the images with "opencv". Floats: a cast, no scaling. Integers:
-        `rint(double(value) / top * max)`, where top is 1, or the largest level of the images' type
-        with "opencv", and max is that of the output's. "input": the type of X by the same rule.
+        float16), or that of the images with "opencv". Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is 1, or the largest level of the type of the
+        images with "opencv", and max is the largest level of the type of the output. "input": the
+        type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of values an image: the product of X.shape[1:].
+        Number of values per image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -83,12 +84,13 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     See Also
     --------
-    HistogramEqualizer : One transfer function an image.
+    HistogramEqualizer : One transfer function per image.
     skimage.exposure.equalize_adapthist : Convention "skimage", one image at a time.
 
     Notes
     -----
-    Convention "histeq" is this, for a plane with T tiles along an axis of L pixels:
+    The convention "histeq" is defined as follows, for a plane with T tiles along an axis of L
+    pixels:
 
     1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`: of equal width over the plane's
        own range. A constant plane is 1.0.
@@ -109,18 +111,19 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
        where a, b, c and d are its values in the CDFs of the tiles to the upper left, upper right,
        lower left and lower right. Beyond the outer centers, the outer tiles alone count.
 
-    So `n_tiles=1, clip_limit=None` is `HistogramEqualizer(n_bins=256)`. A picture in 8 bits gives
-    the same as one in 16 (times 257), to the last bit with 256 bins and a limit or more than one
-    tile, else but for rounding. A limit that is no whole number of pixels acts, too, while OpenCV's
-    is the same for all clip limits below 8 on tiles of 8×8 pixels.
+    So `n_tiles=1, clip_limit=None` equals `HistogramEqualizer(n_bins=256)`. An image in 8 bits and
+    the same image in 16 bits (times 257) give the same result: to the last bit with 256 bins and
+    either a limit or more than one tile, and up to rounding otherwise. A limit that is not a whole
+    number of pixels has an effect, too, while OpenCV's result is the same for all clip limits below
+    8 on tiles of 8×8 pixels.
 
-    A flat tile without a limit has no defined gray: noise is stretched over the whole range. One
-    hot pixel in a picture of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles
-    cost accuracy where light is even already: see the page "Which of the three" for measurements.
+    Without a limit, the noise in a flat tile is stretched over the whole range. One very bright
+    pixel in an image of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles cost
+    accuracy where the light is even: the page "Choosing an estimator" has measurements.
 
-    NaN is a missing pixel: not counted, kept in the output. `mask` (of `transform` and
-    `fit_transform`) says which pixels count; all are mapped. An infinity is an error. `fit` reads
-    no pixel.
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `transform` and `fit_transform` says which pixels count; all pixels are mapped. An infinity
+    is an error. `fit` reads no pixel.
 
     References
     ----------
@@ -129,8 +132,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    A scene under light that falls from the left. One transfer function cannot take the light away,
-    tiles can: both halves come out alike.
+    A scene under light that falls from the left. A single transfer function cannot correct such
+    light. Tiles can: both halves become equally bright.
 
     >>> import numpy as np
     >>> from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
@@ -144,7 +147,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     >>> left_and_right(AdaptiveHistogramEqualizer().fit_transform(X))
     [0.5, 0.5]
 
-    The pictures of a user of OpenCV, in one call:
+    The result of OpenCV, for all images in one call:
 
     >>> clahe = AdaptiveHistogramEqualizer(convention="opencv", clip_limit=2.0, n_tiles=(4, 6))
     >>> clahe.fit_transform(X).dtype
@@ -154,18 +157,18 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     def __init__(
         self,
         *,
-        n_tiles=8,
-        tile_shape=None,
-        clip_limit=DEFAULT_CLIP_LIMIT,
-        n_bins=_validation.N_BINS_ADAPTIVE,
-        convention="histeq",
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        n_tiles: int | Sequence[int] = 8,
+        tile_shape: int | Sequence[int] | None = None,
+        clip_limit: float | Literal["auto"] | None = "auto",
+        n_bins: int = _validation.N_BINS_ADAPTIVE,
+        convention: Literal["histeq", "skimage", "opencv"] = "histeq",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_tiles = n_tiles
         self.tile_shape = tile_shape
         self.clip_limit = clip_limit
@@ -180,127 +183,81 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     # Hooks ---------------------------------------------------------------------------------------
 
-    @property
-    def _refuses_nan(self):
-        return self.convention != "histeq"
+    _conventions = conventions.ADAPT
+    _ns_per_pixel = 3, 5
+
+    def _select_engine(self):
+        return _engines.select()
 
     def _check_params(self):
-        _validation.check_choice("convention", self.convention, _validation.ADAPTIVE_CONVENTIONS)
+        _validation.check_choice("convention", self.convention, self._conventions)
         _validation.check_tiles("n_tiles", self.n_tiles)
         if self.tile_shape is not None:
             _validation.check_tiles("tile_shape", self.tile_shape)
-        _validation.check_clip_limit(self.clip_limit, self.convention)
+        _validation.check_tile_shape_of_convention(self.tile_shape, self._convention)
+        _validation.check_clip_limit(self.clip_limit, self._convention)
         _validation.check_n_bins(self.n_bins, auto=False)
-        if self.convention == "opencv":
-            _validation.check_opencv_tiles(self.tile_shape, self.n_bins)
-
-    def _check_dtype_in(self, dtype):
-        _validation.check_adaptive_dtype(dtype, self.convention)
-
-    def _check_input(self, X, mask):
-        images = super()._check_input(X, mask)
-        _validation.check_no_mask(images.mask, self.convention)
-        return images
-
-    def _check_status(self, status, **words):
-        if self.convention != "histeq":
-            _validation.check_peer_status(status, self.convention, words["numbering"])
-        super()._check_status(status, **words)
-
-    def _own_dtype(self, dtype):
-        if self.convention == "opencv":
-            return dtype.newbyteorder("=")
-        return _transfer.own_dtype("skimage", dtype)
+        n_bins = _validation.N_BINS_ADAPTIVE
+        _validation.check_bins_of_convention(self.n_bins, n_bins, self._convention)
 
     def _preserved_dtypes(self):
-        if self.convention == "opencv" and (self.dtype is None or str(self.dtype) == "input"):
-            return ["uint8", "uint16"]  # what it takes, and gives back
+        is_kept = self.dtype is None or str(self.dtype) == "input"
+        if is_kept and self._convention is not None and self._convention.accepts is not None:
+            return [dtype.name for dtype in self._convention.accepts]
         return super()._preserved_dtypes()
 
-    def _top(self, dtype):
-        return _transfer.largest(dtype) if self.convention == "opencv" else 1
+    def _make_transform(self, images):
+        shape = images.planes.shape[2:]
+        found = self._tiles(shape)
+        self._warn(images, found)
+        return partial(self._adapt, found)
 
-    def _mapping(self, images):
-        tiles = self._tiles(images.planes.shape[2:])
-        self._warn(images, tiles)
-        rule = tiles, self.clip_limit, self.n_bins, self.convention
-
-        def map_planes(planes, mask, out, map_parts):
-            return _engines.adapt(planes, mask, out, rule, map_parts)
-
-        return map_planes
+    def _adapt(self, found, engine, planes, mask, out, map_parts):
+        """Equalize planes by the CDFs of their tiles; return their status."""
+        limit = self._convention.engine_clip_limit(self.clip_limit, self.n_bins)
+        rule = conventions.AdaptRule(found, limit, self.n_bins, self._convention)
+        return engine.adapt(planes, mask, out, rule, map_parts)
 
     # Tiles ---------------------------------------------------------------------------------------
 
     def _tiles(self, shape):
-        """Return the tiles for planes of a shape: how many, or of what shape with "skimage"."""
-        n_tiles = _tiles.pair(self.n_tiles)
-        if self.convention == "opencv":
-            return n_tiles
-        tile_shape = None if self.tile_shape is None else _tiles.pair(self.tile_shape)
-        if self.convention == "skimage":
-            return tile_shape or _tiles.skimage_tile_shape(shape, n_tiles)
-        if tile_shape is not None:
-            return _tiles.n_tiles_of_shape(shape, tile_shape)
-        return _tiles.n_tiles_within(shape, n_tiles)
-
-    def _smallest_tile(self, shape, tiles):
-        """Return the number of pixels of the smallest tile."""
-        if self.convention == "opencv":
-            tiles = _tiles.opencv_tile_shape(shape, tiles)
-        elif self.convention == "histeq":
-            tiles = np.floor_divide(shape, tiles)
-        return int(np.prod(tiles))
+        """Return the tiles of planes of a shape: how many, or of what shape with "skimage"."""
+        tile_shape = None if self.tile_shape is None else tiles.pair(self.tile_shape)
+        return self._convention.tiling.tiles(shape, tiles.pair(self.n_tiles), tile_shape)
 
     def _tile_edges(self, shape):
         """Return where tiles begin along rows and columns of planes of a shape; last, their end."""
-        tiles = self._tiles(shape)
-        if self.convention == "histeq":
-            return tuple(map(_tiles.edges, shape, tiles))
-        sides = _tiles.opencv_tile_shape(shape, tiles) if self.convention == "opencv" else tiles
-        # the last tiles of the peers reach beyond the image
-        return tuple(np.append(np.arange(0, n, s), n) for n, s in zip(shape, sides, strict=True))
+        return self._convention.tiling.edges(shape, self._tiles(shape))
 
-    def _warn(self, images, tiles):
+    def _warn(self, images, used):
         """Warn, at most once, of tiles that are not what the parameters seem to ask for."""
-        shape = images.planes.shape[2:]
+        height, width = shape = images.planes.shape[2:]
         found = []
         if images.X.ndim == 2 and self.image_shape is None:
             found.append(
-                f"image_shape=None with rows of {shape[1]} pixels: each is taken for an image of "
-                f"1×{shape[1]} pixels, whose tiles are pieces of the row. Set image_shape=(h, w)."
+                f"image_shape=None with rows of {width} pixels: each row is taken for an image of "
+                f"1×{width} pixels, whose tiles are pieces of the row. Set image_shape=(h, w)."
             )
-        if self._takes_fewer(shape, tiles):
+        if self._uses_fewer(shape, used):
             found.append(
-                f"n_tiles={self.n_tiles!r} on images of {shape[0]}×{shape[1]} pixels: using "
-                f"{tiles[0]}×{tiles[1]} tiles, of at least two pixels along an axis. Set n_tiles "
+                f"n_tiles={self.n_tiles!r} on images of {height}×{width} pixels: using "
+                f"{used[0]}×{used[1]} tiles, of at least two pixels along an axis. Set n_tiles "
                 "to no more than half the pixels."
             )
-        elif self._smallest_tile(shape, tiles) == 1 < shape[0] * shape[1]:
+        elif np.prod(self._convention.tiling.tile_shape(shape, used)) == 1 < height * width:
             found.append(
-                f"n_tiles={self.n_tiles!r}, tile_shape={self.tile_shape!r} on images of {shape[0]}×"
-                f"{shape[1]} pixels: a tile is one pixel, whose CDF says nothing. Set fewer tiles, "
-                "or larger ones."
+                f"n_tiles={self.n_tiles!r}, tile_shape={self.tile_shape!r} on images of "
+                f"{height}×{width} pixels: a tile is one pixel, whose CDF says nothing. Set fewer "
+                "tiles, or larger ones."
             )
         if found:
-            warnings.warn(" ".join(found), UserWarning, stacklevel=_levels_to_the_caller())
+            _validation.warn_the_caller(" ".join(found))
 
-    def _takes_fewer(self, shape, tiles):
-        """Tell whether n_tiles is more than convention "histeq" takes, on a side longer than 1."""
-        if self.convention != "histeq" or self.tile_shape is not None:
+    def _uses_fewer(self, shape, used):
+        """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""
+        if self._convention.tiling is not tiles.EVEN or self.tile_shape is not None:
             return False
-        asked = _tiles.pair(self.n_tiles)
+        asked = tiles.pair(self.n_tiles)
         return any(
-            n < wanted and side > 1 for side, n, wanted in zip(shape, tiles, asked, strict=True)
+            n < wanted and side > 1 for side, n, wanted in zip(shape, used, asked, strict=True)
         )
-
-
-def _levels_to_the_caller():
-    """Return the stacklevel of the line that called: this package's and scikit-learn's are passed.
-
-    How many these are depends on whether it was transform, fit_transform or a Pipeline.
-    """
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
-        frame, level = frame.f_back, level + 1
-    return level

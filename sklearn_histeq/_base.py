@@ -1,80 +1,101 @@
-"""The corridor that all estimators share: check, planes, blocks, restore.
+"""What all estimators share: check the input, cut it into planes, run an engine, shape the output.
 
-    X -> _validation -> _layout -> _blocks( engine ) -> _layout -> output
+    X -> _validation -> _layout -> blocks of planes, in threads or dask's chunks -> output
 
-It declares no parameter of its own and reads only the six that all estimators have: color,
-channel_axis, image_shape, flatten, dtype and n_jobs. A dask array goes the same way: it is checked
-by a stand-in, and its chunks go through where dask computes them.
+The base class declares no parameter and reads only the six that all estimators have: color,
+channel_axis, image_shape, flatten, dtype and n_jobs.
 """
 
 import copy
+from collections.abc import Mapping
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import sklearn
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _color, _dask, _layout, _threads, _validation
-from ._arithmetic import status as _status
-from ._arithmetic import transfer as _transfer
+from ._arithmetic import output
+from ._arithmetic import status as finding
+from ._validation import Numbering, StatusContext
 
-TWO_WAYS_OUT = (
-    'Set flatten=True to get one row an image, or call set_output(transform="default") to get the '
-    "images as an array."
-)
+Color = Literal["channels", "value"]
+ChannelAxis = Literal[1, -1]
+
+# The address of the published documentation; None while it is not published.
+SITE: str | None = None
 
 
 class Images(NamedTuple):
-    """Checked input: an array of images, its planes and its mask, all views.
+    """Checked images in memory: an array, its planes and its mask, all views of the user's.
 
-    Of a dask array these are stand-ins: zeros of its shape, or of one image of it, without memory.
+    `_dask.LazyImages` has the same attributes and methods.
     """
 
     X: np.ndarray  # as the user laid it out
     planes: np.ndarray  # (n, c, h, w)
     mask: np.ndarray | None  # (n, h, w)
-    numbering: _validation.Numbering = _validation.Numbering()
-    chunks: _dask.Chunks | None = None  # of a dask array
+    estimator: Any  # which works on them
+    numbering: Numbering = _validation.ALL_IMAGES
+
+    @property
+    def is_lazy(self):
+        """Whether the pixels are still to be computed."""
+        return False
 
     @property
     def n_images(self):
-        """The number of images; that of a dask array may be known only after counting."""
-        return len(self.X) if self.chunks is None else self.chunks.n_images
+        """The number of images."""
+        return len(self.X)
+
+    def map(self, function, shape, dtype):
+        """Return function(images), an array (n, *shape)."""
+        return function(self)
+
+    def sum(self, function, add):
+        """Return function(images)."""
+        return function(self)
 
 
 class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators: layouts, masks, colour, blocks, output and tags.
 
-    A subclass gives the hooks `_check_params`, `_own_dtype`, `_top` and `_mapping`, and, where it
-    learns, `_learns`, `_learn` and `_learn_more`; it sees planes alone.
+    A subclass gives the hooks `_select_engine`, `_check_params` and `_make_transform`, and
+    `_convention` or `_default_output_dtype` and `_output_max`. Where it learns from pixels, it also
+    gives `_is_stateful`, `_fit_state` and `_update_state`. It sees planes only.
     """
 
-    # The HTML repr links a class to its page, as the pages of the documentation lie to each other.
-    _doc_link_module = "sklearn_histeq"
-    _doc_link_template = "../api/sklearn_histeq.{estimator_name}.html"
+    n_features_in_: int
+    n_channels_in_: int
+    feature_names_in_: NDArray[np.object_]
 
-    # mask travels by metadata routing without the user's asking for it
+    if SITE:  # the HTML repr links a class to its page
+        _doc_link_module = "sklearn_histeq"
+        _doc_link_template = f"{SITE}/api/sklearn_histeq.{{estimator_name}}.html"
+
+    # mask is routed as metadata without a request by the user
     __metadata_request__fit = {"mask": True}
     __metadata_request__partial_fit = {"mask": True}
     __metadata_request__transform = {"mask": True}
 
-    def fit(self, X, y=None, mask=None):
-        """Check the parameters, remember the images' shape, and learn what is to be learned.
+    def fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
+        """Check the parameters, store the shape of the images, and learn from them where needed.
 
-        Where each plane is equalized by itself there is nothing to learn, and no pixel is read, but
-        for the one thing that an integer `dtype` cannot hold: NaN in floats.
+        Where each plane is equalized by itself there is nothing to learn, and no pixel is read. The
+        one exception are floats with an integer `dtype`, which are searched for NaN.
 
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images: any real dtype; NaN marks missing pixels.
         y : None
-            Ignored; here for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
 
         Returns
         -------
@@ -90,11 +111,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         images = self._check_input(X, mask)
         self._check_values(images)
-        self._learn(images)
-        self._remember(X, images)
+        self._set_state(self._fit_state(images))
+        self._set_input_attributes(X, images)
         return self
 
-    def fit_transform(self, X, y=None, mask=None):
+    def fit_transform(
+        self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Fit to X, then transform X.
 
         Parameters
@@ -102,9 +125,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images, as for `fit`.
         y : None
-            Ignored; here for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
 
         Returns
         -------
@@ -113,7 +136,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self.fit(X, y, mask=mask).transform(X, mask=mask)
 
-    def transform(self, X, mask=None):
+    def transform(self, X: ArrayLike, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Transform images.
 
         One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
@@ -122,8 +145,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images: any real dtype; NaN marks missing pixels. Not modified.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts; all pixels are mapped. None: all count.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts; all pixels are mapped. None: all pixels count.
 
         Returns
         -------
@@ -138,17 +161,17 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         TypeError
             If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
         """
-        if self._learns:
-            check_is_fitted(self, self._learned_attribute)
+        if self._is_stateful:
+            check_is_fitted(self, self._fitted_attribute)
         images = self._check_input(X, mask)
         self._check_as_fitted(X, images)
         self._check_container(images)
-        worker = self._worker(images)
-        transform_block = partial(worker._transform_block, worker._mapping(images))
-        dtype = self._dtype_out(images.X.dtype)
-        return worker._write_blocks(transform_block, images, dtype, self.flatten)
+        worker = images.estimator
+        transform_block = partial(worker._transform_block, worker._make_transform(images))
+        dtype = self._output_dtype(images.X.dtype)
+        return self._write(transform_block, images, dtype, self.flatten)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the output's columns, where the output has columns.
 
         Parameters
@@ -159,7 +182,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
-            One name a pixel and channel.
+            One name per pixel and channel.
 
         Raises
         ------
@@ -167,175 +190,175 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If the output is not two-dimensional.
         """
         if not hasattr(self, "n_features_in_"):
-            # a transform that needs no fit has names for a data frame only after it; these words
-            # let set_output number the columns instead
+            # A transform that needs no fit has names for a data frame only after fit; with this
+            # wording set_output numbers the columns instead.
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet, so it does not provide "
                 "get_feature_names_out: call fit first."
             )
-        self._check_two_dimensional(self._shape_in)
+        _validation.check_two_dimensional(self._shape_in, self)
         return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.requires_fit = self._learns
+        tags.requires_fit = self._is_stateful
         tags.transformer_tags.preserves_dtype = self._preserved_dtypes()
         # integers have no NaN
         has_nan = any("float" in name for name in tags.transformer_tags.preserves_dtype)
-        tags.input_tags.allow_nan = has_nan and not self._refuses_nan
+        takes_nan = self._convention is None or self._convention.takes_nan
+        tags.input_tags.allow_nan = has_nan and takes_nan
+        takes_negative = self._convention is None or self._convention.takes_negative
+        tags.input_tags.positive_only = not takes_negative or self.color == "value"
         return tags
 
     # Hooks -------------------------------------------------------------------------------------
 
-    _learned_attribute: str | None = None  # what a fit that learns leaves
-    _dtype_name_in: str | None = None  # a name, since skops does not trust dtypes
+    # how long the work takes, roughly: on bytes, and on other pixels; threads are shared out by it
+    _ns_per_pixel = 1, 2
+    _ns_per_counted_pixel = 1, 5
+    _conventions: Mapping[str, Any] = {}  # the records to choose from
+    _fitted_attribute: str = "n_features_in_"  # one that only a fit that learns sets
+    _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
+    _learned_dtype_name: str | None = None  # a name, since skops does not trust dtypes
 
     @property
-    def _dtype_in(self):
-        """The dtype that was learned from, or None."""
-        return None if self._dtype_name_in is None else np.dtype(self._dtype_name_in)
+    def _convention(self):
+        """The record of the convention; None where there is none of that name."""
+        name = getattr(self, "convention", None)
+        return self._conventions.get(name) if isinstance(name, str) else None
 
     @property
-    def _learns(self):
+    def _is_stateful(self):
         """Whether fit learns from pixels."""
         return False
 
-    @property
-    def _refuses_nan(self):
-        """Whether the convention takes no NaN."""
-        return False
-
-    def _learn(self, images):
-        """Learn from the counted pixels of checked images, whatever was learned before."""
-
-    def _learn_more(self, images, first):
-        """Learn from one more batch of checked images; first: whatever was learned before."""
+    def _select_engine(self):
+        """Return the engine that loops over the pixels."""
+        raise NotImplementedError
 
     def _check_params(self):
         """Check the subclass's own parameters."""
         raise NotImplementedError
 
-    def _check_dtype_in(self, dtype):
-        """Check that the images' dtype is one that the convention takes."""
+    def _check_images(self, images):
+        """Check what the subclass demands of images."""
 
-    def _mapping(self, images):
-        """Return a function(planes, mask, out, map_parts) that maps planes (n, c, h, w) into out.
+    def _make_transform(self, images):
+        """Return a function(engine, planes, mask, out, map_parts) that maps planes into out.
 
-        It returns their status (n, c); map_parts is like the builtin map, in threads where one
-        plane may use several. Asked for once a transform, before the first block.
+        It returns the planes' status (n, c). `map_parts` is like the builtin map, in threads where
+        one plane may use several. Called once per transform, before the first block.
         """
         raise NotImplementedError
 
-    def _own_dtype(self, dtype):
-        """Return the output type of dtype=None for images of a dtype."""
+    def _fit_state(self, images):
+        """Return the attributes that are learned from the counted pixels of images, as a dict."""
+        return {}
+
+    def _update_state(self, images):
+        """Return the attributes that are learned from these images and all those before."""
         raise NotImplementedError
 
-    def _top(self, dtype):
-        """Return the value of the brightest output of dtype=None for images of a dtype."""
-        raise NotImplementedError
+    def _default_output_dtype(self, dtype):
+        """Return the output dtype of dtype=None for images of a dtype."""
+        return self._convention.default_output_dtype(dtype)
 
-    def _store(self, values, out, top):
-        """Write values of the output type of dtype=None into out."""
-        _transfer.store(values, out, top)
+    def _output_max(self, dtype):
+        """Return the largest value of the default output dtype for images of a dtype."""
+        output_max = self._convention.output_max
+        return output.largest_level(dtype) if output_max is None else output_max
 
-    def _check_status(self, status, **words):
-        """Raise what the engines found in the planes of images."""
-        _validation.check_status(status, **words)
+    def _store(self, values, out, output_max):
+        """Write values of the default output dtype into out."""
+        output.store(values, out, output_max)
 
-    # The way in --------------------------------------------------------------------------------
+    # Input -------------------------------------------------------------------------------------
 
     def _check_input(self, X, mask):
         """Return checked images; reads no pixel."""
-        self._check_common_params()
-        self._check_params()
-        X, mask, chunks = _dask.stand_in(X, mask)
-        X = _validation.check_images(X, self)
-        self._check_dtype_in(X.dtype)
+        self._check_all_params()
         images = self._lay_out(X, mask)
-        return images if chunks is None else images._replace(chunks=chunks)
+        _validation.check_images_of_convention(images, self._convention, self._conventions)
+        self._check_images(images)
+        return images
 
-    def _lay_out(self, X, mask):
-        """Return the planes of a checked array, and its mask."""
-        _validation.check_geometry(X, self.image_shape, self.channel_axis)
-        planes = _layout.to_planes(X, self.channel_axis, self.image_shape)
-        _validation.check_color(self.color, X, planes)
-        mask = _validation.check_mask(mask, _layout.mask_shape(X, planes))
-        if mask is not None:
-            mask = mask.reshape(len(planes), *planes.shape[2:])
-        return Images(X, planes, mask)
-
-    def _check_values(self, images):
-        """Refuse floats in fit that the integer output of transform would refuse.
-
-        Those of a dask array are left to transform: to look for them is a pass over all of it.
-        """
-        dtype = self._dtype_out(images.X.dtype)
-        if dtype.kind != "f" and images.X.dtype.kind == "f" and images.chunks is None:
-
-            def find(part, planes, mask, map_parts):
-                return None, _status.of_values(planes)
-
-            self._map_blocks(find, images._replace(mask=None), dtype=dtype)
-
-    def _lay_out_one(self, image):
-        """Return the planes (1, c, h, w) of one image that is laid out as those of X."""
-        return _layout.to_planes(image[np.newaxis], self.channel_axis, self.image_shape)
-
-    def _check_common_params(self):
-        """Check the six parameters that all estimators have."""
+    def _check_all_params(self):
+        """Check the six parameters that all estimators have, and the subclass's own."""
         _validation.check_choice("color", self.color, _validation.COLORS)
         _validation.check_channel_axis(self.channel_axis)
         _validation.check_image_shape(self.image_shape)
         _validation.check_flag("flatten", self.flatten)
         _validation.check_dtype(self.dtype)
         _validation.check_n_jobs(self.n_jobs)
+        self._check_params()
 
-    def _fit_more(self, X, mask):
-        """Learn from one more batch of images, and return self: a subclass's partial_fit."""
-        images = self._check_input(X, mask)
-        first = self._learned_attribute not in vars(self)
-        if not first:
-            self._check_as_fitted(X, images)
-        self._learn_more(images, first)
-        if first:
-            self._remember(X, images)
-        return self
+    def _lay_out(self, X, mask, row_shape=None):
+        """Return images with their planes; row_shape: the shape of the images that rows are."""
+        X, mask, chunks = _dask.stand_in(X, mask)
+        X = _validation.check_images(X, self)
+        if row_shape is not None and X.ndim == 2:
+            self._check_n_features(X, X, reset=False)
+            X = X.reshape(len(X), *row_shape)
+        images = self._as_images(X, mask)
+        if chunks is None:
+            return images
+        return _dask.LazyImages(images, chunks, self._frozen_copy())
 
-    def _remember(self, X, images):
-        """Set the attributes that say what fit has seen."""
-        self._check_n_features(X, images.X, reset=True)
-        self.n_channels_in_ = images.planes.shape[1]
-        self._shape_in = images.X.shape[1:]
+    def _as_images(self, X, mask, numbering=_validation.ALL_IMAGES):
+        """Return a checked array with its planes and its mask."""
+        _validation.check_geometry(X, self.image_shape, self.channel_axis)
+        planes = self._as_planes(X)
+        _validation.check_color(self.color, X, planes)
+        mask = _validation.check_mask(mask, _layout.mask_shape(X, planes))
+        if mask is not None:
+            mask = mask.reshape(len(planes), *planes.shape[2:])
+        return Images(X, planes, mask, self, numbering)
+
+    def _as_planes(self, X):
+        """Return a view of images as planes (n, c, h, w)."""
+        return _layout.to_planes(X, self.channel_axis, self.image_shape)
+
+    def _read_chunk(self, declared, block, mask, numbering):
+        """Return the images of one chunk of a dask array that has declared what they are."""
+        X = _validation.check_images(block, self)
+        X = _validation.check_chunk(X, declared.dtype, declared.shape)
+        X = X.reshape(len(X), *declared.image_shape)
+        return self._as_images(X, mask, numbering)
+
+    def _frozen_copy(self):
+        """Return a copy for work that is done later and elsewhere, on the chunks of a dask array.
+
+        What becomes of the estimator does not change it, and it has what is set for this thread.
+        """
+        frozen = copy.copy(self)
+        frozen.n_jobs = _threads.settled_n_jobs(self.n_jobs)
+        return frozen
+
+    def _check_values(self, images):
+        """Refuse floats in fit that the integer output of transform would refuse.
+
+        Those of a dask array are left to transform: to look for them is a pass over all of it.
+        """
+        dtype = self._output_dtype(images.X.dtype)
+        if dtype.kind != "f" and images.X.dtype.kind == "f" and not images.is_lazy:
+
+            def find(engine, part, planes, mask, map_parts):
+                return None, finding.of_values(planes)
+
+            unmasked = images._replace(mask=None)
+            self._map_blocks(find, unmasked, self._status_context(unmasked, dtype), 1)
 
     def _check_as_fitted(self, X, images):
-        """Check images against those of fit, if any: rows by features, images by channels."""
-        if not hasattr(self, "n_features_in_"):
-            return
-        if images.X.ndim == 2 or self.flatten:
-            self._check_n_features(X, images.X, reset=False)
-        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
-
-    def _check_container(self, images):
-        """Refuse to put images into a data frame, with better words than the data frame has.
-
-        scikit-learn keeps the choice of set_output under a private name; where that changes, the
-        data frame still refuses.
-        """
-        config = getattr(self, "_sklearn_output_config", {})
-        container = config.get("transform") or sklearn.get_config()["transform_output"]
-        if container != "default":
-            self._check_two_dimensional(images.X.shape[1:])
-            if images.chunks is not None:
-                _validation.refuse_container_of_dask(container)
-
-    def _check_two_dimensional(self, shape):
-        """Refuse images of a shape where only rows have columns."""
-        if len(shape) > 1 and not self.flatten:
-            raise ValueError(
-                f"The output of {type(self).__name__} for images of shape {shape} is not "
-                f"two-dimensional: it has no feature names and fits no data frame. {TWO_WAYS_OUT}"
-            )
+        """Check images against those of fit, if any, and parameters against what was learned."""
+        if self._is_stateful:
+            _validation.check_state_params(self, self._state_params)
+        if hasattr(self, "n_features_in_"):
+            if images.X.ndim == 2 or self.flatten:
+                self._check_n_features(X, images.X, reset=False)
+            _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        if getattr(self, "_shape_in", None) != images.X.shape[1:]:  # else fit has warned
+            _validation.warn_of_layout(images, self.channel_axis)
 
     def _check_n_features(self, X, checked, reset):
         """Set, or compare, the number and names of features."""
@@ -346,131 +369,154 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             X = checked
         validate_data(self, X, skip_check_array=True, reset=reset)
 
-    # The way through ---------------------------------------------------------------------------
+    def _check_container(self, images):
+        """Refuse to put images into a data frame, with a clearer message than the data frame's.
 
-    def _map_blocks(self, function, images, needs_memory=True, **words):
-        """Call function(part, planes, mask, map_parts) on blocks of images; return its results.
+        scikit-learn keeps the choice of set_output under a private name. Should that change, the
+        data frame still refuses.
+        """
+        config = getattr(self, "_sklearn_output_config", {})
+        container = config.get("transform") or sklearn.get_config()["transform_output"]
+        if container != "default":
+            _validation.check_two_dimensional(images.X.shape[1:], self)
+            _validation.check_container(container, images.is_lazy)
+
+    # State ---------------------------------------------------------------------------------------
+
+    @property
+    def _learned_dtype(self):
+        """The dtype that was learned from, or None."""
+        return None if self._learned_dtype_name is None else np.dtype(self._learned_dtype_name)
+
+    def _set_state(self, learned):
+        """Replace all that was learned before, at once."""
+        for name in getattr(self, "_state_names", ()):
+            self.__dict__.pop(name, None)
+        if learned:
+            params = {name: getattr(self, name) for name in self._state_params}
+            learned = {**learned, "_params_of_state": params}
+            learned["_state_names"] = [*learned, "_state_names"]
+        self.__dict__.update(learned)
+
+    def _partial_fit(self, X, mask):
+        """Learn from one more batch of images, and return self: a subclass's partial_fit."""
+        images = self._check_input(X, mask)
+        is_first = not hasattr(self, self._fitted_attribute)
+        if not is_first:
+            self._check_as_fitted(X, images)
+        self._set_state(self._update_state(images))
+        if is_first:
+            self._set_input_attributes(X, images)
+        return self
+
+    def _set_input_attributes(self, X, images):
+        """Set the attributes that say what images fit has seen."""
+        _validation.warn_of_layout(images, self.channel_axis)
+        self._check_n_features(X, images.X, reset=True)
+        self.n_channels_in_ = images.planes.shape[1]
+        self._shape_in = images.X.shape[1:]
+
+    # Blocks --------------------------------------------------------------------------------------
+
+    def _status_context(self, images, dtype=None, learned_dtype=None):
+        """Return what error messages about the status of images need to know."""
+        has_mask = images.mask is not None
+        return StatusContext(images.numbering, has_mask, dtype, learned_dtype, self._convention)
+
+    def _map_blocks(self, function, images, context, ns_per_pixel, has_temporaries=True):
+        """Call function(engine, part, planes, mask, map_parts) on blocks; return its results.
 
         function returns a result and the status of the block's planes. What the status says is
-        raised once all blocks are through, so that an error names the same images whatever the
-        blocks.
+        raised after all blocks, so that an error names the same images whatever the blocks.
         """
+        engine = self._select_engine()
 
         def run(part, map_parts):
             mask = None if images.mask is None else images.mask[part]
-            return function(part, images.planes[part], mask, map_parts)
+            return function(engine, part, images.planes[part], mask, map_parts)
 
-        size = len(images.planes), images.X[0].size
-        pairs = _threads.map_blocks(run, *size, self.n_jobs, needs_memory)
+        size = len(images.planes), images.X[0].size, ns_per_pixel
+        pairs = _threads.map_blocks(run, *size, self.n_jobs, has_temporaries)
         results, status = zip(*pairs, strict=True)
-        words = {
-            "dtype": None,
-            "mask": images.mask is not None,
-            "numbering": images.numbering,
-        } | words
-        self._check_status(np.concatenate(status), **words)
+        _validation.check_status(np.concatenate(status), context)
         return results
 
     def _counted_planes(self, planes):
-        """Return what counts, each channel or colours' value alone, and its status."""
+        """Return the planes that count, each channel or the value of colours, and their status."""
         if self.color == "channels":
             return planes, np.zeros(planes.shape[:2], np.uint8)
         return _color.value(planes)
 
-    def _count_blocks(self, function, images, add, **words):
-        """Return the sum, by add, of function(planes, mask) of what counts in blocks of images.
+    def _count(self, function, images, add, learned_dtype=None):
+        """Return the sum, by add, of function(engine, planes, mask) over all counted planes."""
+        count = partial(images.estimator._count_images, function, add, learned_dtype)
+        return images.sum(count, add)
 
-        That is each channel, or colours' value alone.
-        """
-        if images.chunks is not None:
-            count_chunk = partial(self._worker(images)._count_blocks, function, add=add, **words)
-            return images.chunks.sum(self._reader(images), count_chunk, add)
+    def _count_images(self, function, add, learned_dtype, images):
+        """Return the sum, by add, of function(engine, planes, mask) over images in memory."""
 
-        def count_piece(planes, mask):
-            counted, status = self._counted_planes(planes)
-            result, found = function(counted, mask)
-            return result, status | found
-
-        def count(part, planes, mask, map_parts):
+        def count(engine, part, planes, mask, map_parts):
             total, status = None, []
-            for piece in _threads.pieces(len(planes), planes[0].size):
+            for piece in _threads.slices(len(planes), planes[0].size):
+                counted, found = self._counted_planes(planes[piece])
                 masked = None if mask is None else mask[piece]
-                result, found = count_piece(planes[piece], masked)
+                result, found_too = function(engine, counted, masked)
+                status.append(found | found_too)
                 # added at once: a state of floats is larger than the pixels it counts
                 total = result if total is None else add(total, result)
-                status.append(found)
             return total, np.concatenate(status)
 
-        return reduce(add, self._map_blocks(count, images, needs_memory=False, **words))
+        context = self._status_context(images, learned_dtype=learned_dtype)
+        ns = self._ns_per_counted_pixel[images.X.dtype.itemsize > 1]
+        return reduce(add, self._map_blocks(count, images, context, ns, has_temporaries=False))
 
-    def _write_blocks(self, function, images, dtype, flatten=False):
+    def _write(self, function, images, dtype, flatten=False):
         """Return a new array laid out as the images, or as rows, written by function.
 
-        It is called on blocks, as function(planes, mask, out, map_parts).
+        function(engine, planes, mask, out, map_parts) is called on blocks.
         """
-        if images.chunks is not None:
-            shape = images.X.shape[1:]
-            write_chunk = partial(self._write_blocks, function, dtype=dtype, flatten=flatten)
-            shape_out = (int(np.prod(shape)),) if flatten else shape
-            return images.chunks.map(self._reader(images), write_chunk, shape_out, dtype)
+        shape = images.X.shape[1:]
+        write = partial(images.estimator._write_images, function, dtype, flatten)
+        return images.map(write, (int(np.prod(shape)),) if flatten else shape, dtype)
+
+    def _write_images(self, function, dtype, flatten, images):
+        """Do what `_write` says for images in memory."""
         result = np.empty(images.X.shape, dtype)  # C order by shape, whatever the order of X
-        out = _layout.to_planes(result, self.channel_axis, self.image_shape)
+        out = self._as_planes(result)
 
-        def write(part, planes, mask, map_parts):
-            return None, function(planes, mask, out[part], map_parts)
+        def write(engine, part, planes, mask, map_parts):
+            return None, function(engine, planes, mask, out[part], map_parts)
 
-        # the engines need no memory but a plane's; colours are computed as doubles
-        words = {"dtype": result.dtype, "fitted": self._dtype_in}
-        self._map_blocks(write, images, needs_memory=self.color == "value", **words)
+        context = self._status_context(images, result.dtype, self._learned_dtype)
+        # the engines need no memory but that of one plane; colours are computed as doubles
+        is_value = self.color == "value"
+        ns = self._ns_per_pixel[images.X.dtype.itemsize > 1] + 10 * is_value
+        self._map_blocks(write, images, context, ns, has_temporaries=is_value)
         return result.reshape(len(result), -1) if flatten else result
 
-    def _transform_block(self, mapping, planes, mask, out, map_parts):
+    def _transform_block(self, transform, engine, planes, mask, out, map_parts):
         """Transform a block of planes into out: each channel, or the value of colours alone."""
         if self.color == "channels":
-            return mapping(planes, mask, out, map_parts)
+            return transform(engine, planes, mask, out, map_parts)
         value, status = self._counted_planes(planes)
-        equalized = np.empty(value.shape, self._own_dtype(planes.dtype))
-        status |= mapping(value, mask, equalized, map_parts)
-        _color.recolor(planes, value, equalized, out, self._top(planes.dtype), self._store)
+        equalized = np.empty(value.shape, self._default_output_dtype(planes.dtype))
+        status |= transform(engine, value, mask, equalized, map_parts)
+        _color.recolor(planes, value, equalized, out, self._output_max(planes.dtype), self._store)
         return status
 
-    # Chunks of a dask array ----------------------------------------------------------------------
+    # Output ------------------------------------------------------------------------------------
 
-    def _worker(self, images):
-        """Return what works on images: self, or a copy for the chunks of a dask array.
-
-        They are worked on later and elsewhere: what becomes of self meanwhile does not change the
-        result, and what is set for this thread holds there, too.
-        """
-        if images.chunks is None:
-            return self
-        worker = copy.copy(self)
-        worker.n_jobs = _threads.settled_n_jobs(self.n_jobs)
-        return worker
-
-    def _reader(self, images):
-        """Return read(block, mask, numbering), which checks and lays out one chunk of images."""
-        declared = images.X.dtype, images.chunks.X.shape[1:]
-        return partial(self._worker(images)._read_chunk, declared, images.X.shape[1:])
-
-    def _read_chunk(self, declared, shape, block, mask, numbering):
-        """Return a chunk's images, laid out in a shape, if they are of the declared kind."""
-        X = _validation.check_chunk(_validation.check_images(block, self), *declared)
-        return self._lay_out(X.reshape(len(X), *shape), mask)._replace(numbering=numbering)
-
-    # The way out -------------------------------------------------------------------------------
-
-    def _dtype_out(self, dtype_in):
-        """Return the dtype of the output for images of dtype_in."""
+    def _output_dtype(self, dtype):
+        """Return the dtype of the output for images of a dtype."""
         if self.dtype is None:
-            return self._own_dtype(dtype_in)
+            return self._default_output_dtype(dtype)
         is_input = isinstance(self.dtype, str) and self.dtype == "input"
-        return dtype_in if is_input else np.dtype(self.dtype)
+        return dtype if is_input else np.dtype(self.dtype)
 
     def _preserved_dtypes(self):
-        """Return the dtypes that floats come out as: their own, or the one that all become."""
+        """Return the dtypes that come out as they went in; of floats, what they all become."""
         try:
-            out = [self._dtype_out(np.dtype(name)).name for name in ("float64", "float32")]
-        except TypeError:  # not a dtype: fit will say so
+            out = [self._output_dtype(np.dtype(name)).name for name in ("float64", "float32")]
+        except (TypeError, AttributeError):  # no such dtype or convention: fit will say so
             return []
         return sorted(set(out), reverse=True)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._arithmetic import status as _status
-from ._arithmetic import transfer as _transfer
+from ._arithmetic import output
+from ._arithmetic import status as finding
 
 
 def value(planes):
@@ -12,35 +12,38 @@ def value(planes):
     The value is (n, 1, h, w) in the images' dtype, and NaN where a colour is; the status, of all
     channels together, is (n, 1).
     """
-    status = np.bitwise_or.reduce(_status.of_values(planes), axis=1, keepdims=True)
+    status = np.bitwise_or.reduce(finding.of_values(planes), axis=1, keepdims=True)
     if planes.dtype.kind in "if":
-        status[(planes < 0).any(axis=(1, 2, 3))] |= _status.NEGATIVE
+        status[(planes < 0).any(axis=(1, 2, 3))] |= finding.NEGATIVE
     return planes[:, :3].max(axis=1, keepdims=True), status
 
 
-def recolor(planes, v, equalized, out, top, store):
-    """Write c * v' / v for each colour c into out, v' where v = 0, and alpha brought to [0, top].
+def recolor(planes, v, equalized, out, output_max, store):
+    """Write c * v' / v for each colour c into out, v' where v = 0, and alpha as [0, output_max].
 
-    planes and out are (n, 3 or 4, h, w), v and v' = equalized (n, 1, h, w). equalized has the
-    convention's own type, and what is written is brought to it before store(values, out, top)
-    takes it to out's.
+    planes and out are (n, 3 or 4, h, w), v and v' = equalized (n, 1, h, w). Values are brought to
+    the dtype of equalized before store(values, out, output_max) brings them to that of out.
     """
     v = v.astype(np.float64)
     black = v == 0
-    with np.errstate(over="ignore", invalid="ignore"):  # of images that the status refuses
-        colors = planes[:, :3] * equalized.astype(np.float64) / np.where(black, 1, v)
+    divisor = np.where(black, 1, v)
+    with np.errstate(over="ignore", invalid="ignore"):  # of images that the status refuses, too
+        colors = planes[:, :3] * equalized.astype(np.float64) / divisor
+        is_lost = np.isinf(colors)
+        if is_lost.any():  # the product is beyond the largest double, the result is not
+            colors = np.where(is_lost, planes[:, :3] / divisor * equalized, colors)
     colors = np.where(black, equalized, colors)
-    store(_to_own(colors, equalized.dtype), out[:, :3], top)
+    store(_as_dtype(colors, equalized.dtype), out[:, :3], output_max)
     if planes.shape[1] == 4:
-        alpha = planes[:, 3:].astype(np.float64) * top / brightest(planes.dtype)
-        store(_to_own(alpha, equalized.dtype), out[:, 3:], top)
+        alpha = planes[:, 3:].astype(np.float64) * output_max / full_intensity(planes.dtype)
+        store(_as_dtype(alpha, equalized.dtype), out[:, 3:], output_max)
 
 
-def brightest(dtype):
-    """Return what full intensity is in images of a dtype: 1 for floats, else the largest level."""
-    return 1 if dtype.kind == "f" else _transfer.largest(dtype)
+def full_intensity(dtype):
+    """Return full intensity in images of a dtype: 1 for floats, else the largest level."""
+    return 1 if dtype.kind == "f" else output.largest_level(dtype)
 
 
-def _to_own(values, own):
-    """Bring doubles to a convention's own type, integers by rounding."""
-    return (np.rint(values) if own.kind == "u" else values).astype(own)
+def _as_dtype(values, dtype):
+    """Return doubles in a dtype, integers by rounding."""
+    return (np.rint(values) if dtype.kind == "u" else values).astype(dtype)

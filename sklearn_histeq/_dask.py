@@ -1,8 +1,8 @@
-"""Blocks of images that are the chunks of a dask array: the only place that knows dask.
+"""The chunks of a dask array as blocks of images: the only module that knows dask.
 
-A dask array is checked by a stand-in: zeros of its shape and dtype, which take no memory. What is
-to be done with images is then done chunk by chunk, where and when dask computes them. dask is
-imported only once a dask array has come in.
+A dask array is checked by means of a stand-in: zeros of its shape and dtype, which take no memory.
+The work on the images is then done chunk by chunk, where and when dask computes them. dask is
+imported only after a dask array has come in.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _validation
 
-# So many chunks' sums are added in one task, here and in each level above.
+# How many sums of chunks are added in one task, at each level of the tree.
 SPLIT_EVERY = 16
 
 
@@ -27,21 +27,73 @@ def stand_in(X, mask):
     return X, chunks.stand_in_of_mask(X.shape[:1]), chunks
 
 
+class LazyImages:
+    """The images of a dask array, with the attributes and methods of `_base.Images`.
+
+    Attributes
+    ----------
+    X, planes, mask : ndarray
+        Stand-ins: zeros of the same shape, or of the shape of one image.
+    estimator : ImageTransformer
+        A frozen copy, which works on the chunks.
+    n_images : int or None
+        None: unknown, until a sum has counted them.
+    """
+
+    is_lazy = True
+
+    def __init__(self, images, chunks, estimator):
+        self.X, self.planes, self.mask = images.X, images.planes, images.mask
+        self.estimator = estimator
+        self.n_images = chunks.n_images
+        self._chunks = chunks
+        declared = Declared(images.X.dtype, chunks.X.shape[1:], images.X.shape[1:])
+        self._read = partial(estimator._read_chunk, declared)
+
+    def map(self, function, shape, dtype):
+        """Return the lazy array (n, *shape) of function(images of a chunk)."""
+        task = ChunkTask(self._read, function, np.empty((0, *shape), dtype))
+        return self._chunks.blockwise(task, shape)
+
+    def sum(self, function, add):
+        """Return the sum by add of function(images of a chunk); computed, as a tree."""
+        import dask
+
+        task = ChunkTask(self._read, partial(_with_number, function), Counted(0, None))
+        parts = self._chunks.blockwise(task, ()).to_delayed().tolist()
+        add_some = dask.delayed(partial(_add_counted, add), pure=False)
+        while len(parts) > 1:
+            groups = range(0, len(parts), SPLIT_EVERY)
+            parts = [add_some(parts[start : start + SPLIT_EVERY]) for start in groups]
+        counted = parts[0].compute()
+        _validation.check_any_image(counted.n_images)
+        self.n_images = counted.n_images
+        return counted.total
+
+
+class Declared(NamedTuple):
+    """What a dask array says of its images, and the shape in which they are laid out."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    image_shape: tuple[int, ...]
+
+
 class Counted(NamedTuple):
     """A sum over images, and their number."""
 
     n_images: int
-    total: Any  # None of no image
+    total: Any  # None where there is no image
 
 
 @dataclass
-class Task:
-    """What is to be done with each chunk; the same object for all, sent to a worker once."""
+class ChunkTask:
+    """The work on each chunk; one object for all chunks, sent to a worker once."""
 
     read: Any  # read(block, mask, numbering) returns checked images
     function: Any  # function(images)
-    of_no_image: Any  # what to return for an empty chunk
-    starts: Any  # ndarray, the number of the first image of each chunk; None if unknown
+    of_no_image: Any  # the result for an empty chunk
+    starts: Any = None  # ndarray, the number of the first image of each chunk; None if unknown
 
     def numbering(self, chunk):
         """Return how errors number the images of a chunk."""
@@ -51,13 +103,13 @@ class Task:
 
 
 class Chunks:
-    """A dask array of images, each of which is whole within its chunk, and perhaps its mask.
+    """A dask array in which each image is whole within its chunk, and perhaps its mask.
 
     Attributes
     ----------
     X : dask.array.Array
     n_images : int or None
-        None: unknown, until a sum has counted them.
+        None: unknown.
     """
 
     def __init__(self, X, mask):
@@ -66,7 +118,7 @@ class Chunks:
         self.n_images = X.shape[0] if X.ndim and not np.isnan(X.shape[0]) else None
 
     def stand_in_of_mask(self, n_images):
-        """Return a mask to be checked beside the stand-in of X, which has so many images."""
+        """Return a mask to be checked together with the stand-in of X, of so many images."""
         if self._mask is None:
             return None
         if not _is_dask(self._mask):
@@ -80,32 +132,13 @@ class Chunks:
             )
         return _zeros_like(self._mask)
 
-    def map(self, read, function, shape, dtype):
-        """Return the lazy array (n, *shape) of function(images), chunk by chunk."""
-        return self._blockwise(Task(read, function, np.empty((0, *shape), dtype), None), shape)
-
-    def sum(self, read, function, add):
-        """Return the sum by add of function(images), chunk by chunk; computed, as a tree."""
-        import dask
-
-        task = Task(read, partial(_count, function), Counted(0, None), None)
-        parts = self._blockwise(task, ()).to_delayed().tolist()
-        add_some = dask.delayed(partial(_add_counted, add), pure=False)
-        while len(parts) > 1:
-            groups = range(0, len(parts), SPLIT_EVERY)
-            parts = [add_some(parts[start : start + SPLIT_EVERY]) for start in groups]
-        counted = parts[0].compute()
-        _validation.check_any_image(counted.n_images)
-        self.n_images = counted.n_images
-        return counted.total
-
-    def _blockwise(self, task, shape):
+    def blockwise(self, task, shape):
         """Return the dask array whose chunks are a task's results, of shape (n, *shape)."""
         import dask
         import dask.array as da
 
         task.starts = self._starts()
-        axes = count(1)  # 0 is the images'; all others have one chunk
+        axes = count(1)  # axis 0 is that of the images; all others have one chunk
         arrays = [dask.delayed(task, pure=True, traverse=False), None]
         for array in (self.X, self._chunk_numbers(), self._mask_of_blocks()):
             if array is not None:
@@ -117,7 +150,7 @@ class Chunks:
             (0, *new_axes),
             *arrays,
             new_axes=new_axes,
-            align_arrays=False,  # they are; unknown sizes cannot be compared
+            align_arrays=False,  # they are aligned; unknown sizes cannot be compared
             meta=meta,
             token="histeq",
         )
@@ -128,7 +161,7 @@ class Chunks:
         return None if np.isnan(sizes).any() else np.cumsum([0, *sizes[:-1]])
 
     def _chunk_numbers(self):
-        """Return the dask array of the chunks' numbers, one a chunk."""
+        """Return the dask array of the numbers of the chunks, one number per chunk."""
         import dask.array as da
 
         return da.from_array(np.arange(self.X.numblocks[0]), chunks=1)
@@ -148,7 +181,7 @@ class Chunks:
 
 
 def _is_dask(X):
-    """Tell whether X is a dask collection, without importing dask."""
+    """Return whether X is a dask collection, without importing dask."""
     # an xarray.DataArray in memory has no graph, but could have one
     return hasattr(X, "__dask_graph__") and X.__dask_graph__() is not None
 
@@ -166,7 +199,7 @@ def _whole_images(name, X):
 def _zeros_like(array):
     """Return zeros of a dask array's shape and dtype, which take no memory.
 
-    An unknown number of images is one. dtypes that the checks would convert are converted.
+    An unknown number of images becomes one. dtypes that the checks would convert are converted.
     """
     if isinstance(array._meta, np.ma.MaskedArray) or array.ndim == 0:
         return array._meta  # to be refused
@@ -185,19 +218,19 @@ def _on_chunk(task, block, number, mask=None):
 
 
 def _unpacked(block):
-    """Return a block out of the lists, one an axis, that dask wraps it in."""
+    """Return a block without the lists, one per axis, in which dask wraps it."""
     while isinstance(block, list):
         (block,) = block
     return block
 
 
-def _count(function, images):
+def _with_number(function, images):
     """Return function(images), with their number."""
     return Counted(len(images.X), function(images))
 
 
 def _add_counted(add, parts):
-    """Add sums over images; None is that of no image."""
+    """Add sums over images; None is the sum of no image."""
     totals = [part.total for part in parts if part.total is not None]
     total = reduce(add, totals) if totals else None
     return Counted(sum(part.n_images for part in parts), total)

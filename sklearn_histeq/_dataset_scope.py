@@ -1,170 +1,179 @@
-"""What scope="dataset" learns: counts of all counted pixels, and the curve made of them.
+"""What scope="dataset" learns: the counts of all counted pixels, and transfer functions from them.
 
 By definition the convention is applied to one long plane of all counted pixels of a channel. Counts
-add, so that plane is never built. Functions of arrays: the estimator hands over a `count`, which
-maps an engine's counting over its blocks of planes, and adds up what they give.
+add, so that plane is never built. All functions take arrays; `count(function, add, dtype)` is the
+estimator's sum, by add, of function(engine, planes, mask) over all its planes in a dtype.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from . import _engines
-from ._arithmetic import counts as _counts
-from ._arithmetic import status as _status
-from ._arithmetic import transfer as _transfer
+from ._arithmetic import counts as counting
+from ._arithmetic import output, transfer
+from ._arithmetic import status as finding
+from ._arithmetic.conventions import single_or_double
+from ._arithmetic.transfer import Histogram, TransferFunction
 
 
-class Rule(NamedTuple):
-    """How counts become a transfer function: the parameters of the equalizer that say so."""
-
-    n_bins: int | str
-    convention: str
-    output_distribution: str
-
-
-def dtype_of(dtype):
+def learned_dtype(dtype):
     """Return the dtype in which images are learned from: native, float16 as float32."""
     native = dtype.newbyteorder("=")
     return np.dtype(np.float32) if native == np.float16 else native
 
 
-def joint_dtype(dtype, fitted):
-    """Return the dtype of what is learned when a batch joins: the wider float, the same integer."""
-    return np.promote_types(dtype_of(dtype), fitted) if fitted.kind == "f" else fitted
+def joint_dtype(dtype, learned):
+    """Return the dtype to learn in when a batch joins: the wider float, the same integer."""
+    return np.promote_types(learned_dtype(dtype), learned) if learned.kind == "f" else learned
 
 
-def cast(planes, fitted):
+def cast(planes, dtype):
     """Return integer planes in the dtype that was learned from, and their status.
 
     The status is BEYOND where levels exceed that dtype. Floats stay as they are.
     """
-    beyond = np.zeros(planes.shape[:2], np.uint8)
-    if fitted.kind == "f" or planes.dtype == fitted:
-        return planes, beyond
-    if not np.can_cast(planes.dtype, fitted):
-        low = 0 if fitted == np.bool_ else int(np.iinfo(fitted).min)
-        outside = (planes < low) | (planes > _transfer.largest(fitted))
-        beyond[outside.any(axis=(2, 3))] = _status.BEYOND
-    return planes.astype(fitted), beyond
+    status = np.zeros(planes.shape[:2], np.uint8)
+    if dtype.kind == "f" or planes.dtype == dtype:
+        return planes, status
+    if not np.can_cast(planes.dtype, dtype):
+        low, high = output.smallest_level(dtype), output.largest_level(dtype)
+        outside = (planes < low) | (planes > high)
+        status[outside.any(axis=(2, 3))] = finding.BEYOND
+    return planes.astype(dtype), status
 
 
-def count_as(fitted, function, planes, mask):
-    """Return function(planes, mask) of planes in the dtype that is learned, and their status."""
-    planes, beyond = cast(planes, fitted)
-    result, status = function(planes, mask)
+def count_as(dtype, function, engine, planes, mask):
+    """Return function(engine, planes, mask) of planes in the dtype that is learned."""
+    planes, beyond = cast(planes, dtype)
+    result, status = function(engine, planes, mask)
     return result, status | beyond
 
 
-def invert(planes, out, curves, top):
-    """Map equalized planes (n, c, h, w) back by each channel's curve; return their status."""
-    status = _status.of_values(planes)
-    if planes.dtype.kind != "f":
-        planes = planes / _transfer.largest(planes.dtype) * top
-    for channel, curve in enumerate(curves):
-        out[:, channel] = _transfer.invert(curve, planes[:, channel])
-    return status
-
-
-def inverses(curves, state):
-    """Return the curves to invert: of integers, the values of the counted levels alone."""
-    return [
-        _transfer.Curve(levels.levels, _transfer.apply(curve, levels.levels), True)
-        if isinstance(levels, _counts.Levels)
-        else curve
-        for curve, levels in zip(curves, state, strict=True)
-    ]
+# Counting ----------------------------------------------------------------------------------------
 
 
 def count_all(count, dtype):
     """Return the state of each channel: exact levels of integers, a lattice of floats."""
-    engine_count = _engines.count_lattice if dtype.kind == "f" else _engines.count_levels
-    return count(engine_count, add_channels)
+    return count(_count_lattice if dtype.kind == "f" else _count_levels, add_channels)
+
+
+def _count_levels(engine, planes, mask):
+    return engine.count_levels(planes, mask)
+
+
+def _count_lattice(engine, planes, mask):
+    return engine.count_lattice(planes, mask)
+
+
+def _count_bins(edges, engine, planes, mask):
+    return engine.count_bins(planes, mask, edges)
 
 
 def add_channels(a, b):
-    """Add two lists of one state a channel."""
-    return [_counts.add(*pair) for pair in zip(a, b, strict=True)]
+    """Add two lists of states, one state per channel."""
+    return [counting.add(*pair) for pair in zip(a, b, strict=True)]
 
 
-def add_bins(a, b):
-    """Add two lists of one channel's counts in bins each."""
+def _add_bins(a, b):
+    """Add two lists of counts in bins, one array per channel."""
     return [x + y for x, y in zip(a, b, strict=True)]
 
 
-def fit_curves(count, state, rule, dtype):
-    """Return each channel's histogram and curve, exactly those of one long plane."""
+# From counts to transfer functions ---------------------------------------------------------------
+
+
+def fit_transfers(count, state, rule, dtype):
+    """Return each channel's histogram and transfer function, exactly those of one long plane."""
     if dtype.kind != "f":
-        return [_level_curve(levels, rule) for levels in state]
+        return [_of_levels(levels, rule) for levels in state]
     edges = [_edges(lattice.low, lattice.high, rule, dtype) for lattice in state]
-    counts = count(partial(_engines.count_bins, edges=edges), add_bins)
-    curves = [_bin_curve(c, e, rule) for c, e in zip(counts, edges, strict=True)]
-    if None in curves:
-        exact = count(_engines.count_levels, add_channels)
-        curves = [
-            curve or _exact_curve(levels, rule) for curve, levels in zip(curves, exact, strict=True)
+    counts = count(partial(_count_bins, edges), _add_bins)
+    found = [_of_bins(c, e, rule) for c, e in zip(counts, edges, strict=True)]
+    if None in found:
+        exact = count(_count_levels, add_channels)
+        found = [
+            binned or _of_values(levels, rule) for binned, levels in zip(found, exact, strict=True)
         ]
-    return curves
+    return found
 
 
 def read_out(state, rule, dtype):
-    """Return each channel's histogram and curve: exact for integers, re-binned for floats."""
+    """Return each channel's histogram and transfer function: exact for integers, else re-binned."""
     if dtype.kind != "f":
-        return [_level_curve(levels, rule) for levels in state]
-    return [_lattice_curve(lattice, rule, dtype) for lattice in state]
+        return [_of_levels(levels, rule) for levels in state]
+    return [_of_lattice(lattice, rule, dtype) for lattice in state]
 
 
-def _level_curve(levels, rule):
-    """Return the histogram and curve of exactly counted integers."""
+def _of_levels(levels, rule):
+    """Return the histogram and transfer function of exactly counted integers."""
     largest = max(-int(levels.levels[0]), int(levels.levels[-1]))
-    has_bins = rule.n_bins != "auto" or rule.convention == "numpy"
-    if not has_bins or (rule.n_bins == "auto" and largest > _transfer.LARGEST_EXACT):
-        return _exact_curve(levels, rule)
-    values = _counts.merge(levels.levels.astype(np.float64), levels.counts)
+    has_bins = rule.bins_of(levels.levels.dtype) is not None
+    if not has_bins or (rule.n_bins == "auto" and largest > transfer.LARGEST_EXACT):
+        return _of_values(levels, rule)
+    values = counting.merge(levels.levels.astype(np.float64), levels.counts)
     edges = _edges(values.levels[0], values.levels[-1], rule, values.levels.dtype)
-    histogram, curve = _binned(values, edges, rule)
-    # the recipe has bins of its own, but the CDF of integers is scikit-image's, a bin a level
-    return (_level_histogram(levels) if rule.n_bins == "auto" else histogram), curve
+    histogram, found = _binned(values, edges, rule)
+    # the recipe has bins of its own, but the CDF of integers is scikit-image's: one bin per level
+    return (_level_histogram(levels) if rule.n_bins == "auto" else histogram), found
 
 
-def _lattice_curve(lattice, rule, dtype):
-    """Return the histogram and curve of floats counted in a lattice."""
-    values = _counts.occupied(lattice, dtype)
+def _of_lattice(lattice, rule, dtype):
+    """Return the histogram and transfer function of floats counted in a lattice."""
+    values = counting.occupied(lattice, dtype)
     return _binned(values, _edges(lattice.low, lattice.high, rule, dtype), rule)
 
 
 def _edges(low, high, rule, dtype):
     """Return the edges of equal bins, or None where the dtype has no room for them."""
-    n_bins = 256 if rule.n_bins == "auto" else rule.n_bins
-    edges = _transfer.bin_edges(low, high, n_bins, dtype)
-    return edges if _transfer.are_bins(edges) else None
+    edges = transfer.bin_edges(low, high, rule.bins_of(np.dtype(np.float64)), dtype)
+    return edges if transfer.are_bins(edges) else None
 
 
 def _binned(values, edges, rule):
-    """Return the histogram and curve of exactly counted values in bins, where there are bins."""
-    counts = None if edges is None else _counts.bin_levels(values, edges)
-    return _bin_curve(counts, edges, rule) or _exact_curve(values, rule)
+    """Return the histogram and transfer function of exactly counted values, binned if possible."""
+    counts = None if edges is None else counting.bin_levels(values, edges)
+    return _of_bins(counts, edges, rule) or _of_values(values, rule)
 
 
-def _bin_curve(counts, edges, rule):
-    """Return the histogram and curve of counts in bins; None without bins or finite slopes."""
+def _of_bins(counts, edges, rule):
+    """Return the histogram and transfer function of counts in bins; None if it is not finite."""
     if edges is None:
         return None
-    histogram = _transfer.Histogram(counts, _transfer.bin_centers(edges), edges, False)
-    dtype = _transfer.own_dtype("skimage", edges.dtype)
-    curve = _transfer.curve_of(histogram, rule.convention, rule.output_distribution, dtype)
-    return (histogram, curve) if _transfer.is_finite(curve) else None
+    histogram = Histogram(counts, transfer.bin_centers(edges), edges, False)
+    found = rule.transfer_function(histogram, single_or_double(edges.dtype))
+    return (histogram, found) if transfer.is_finite(found) else None
 
 
-def _exact_curve(levels, rule):
-    """Return the histogram and curve with a bin a level, or a distinct value."""
+def _of_values(levels, rule):
+    """Return the histogram and transfer function with one bin per level, or distinct value."""
     histogram = _level_histogram(levels)
-    curve = _transfer.curve_of(histogram, rule.convention, rule.output_distribution)
-    return histogram, curve
+    return histogram, rule.transfer_function(histogram)
 
 
 def _level_histogram(levels):
     """Return exact counts as a histogram."""
     is_step = levels.levels.dtype.kind != "f"
-    return _transfer.Histogram(levels.counts, levels.levels, None, is_step)
+    return Histogram(levels.counts, levels.levels, None, is_step)
+
+
+# The inverse -------------------------------------------------------------------------------------
+
+
+def inverses(transfers, state):
+    """Return the functions to invert: of integers, the values of the counted levels alone."""
+    return [
+        TransferFunction(levels.levels, transfer.apply(found, levels.levels), True)
+        if isinstance(levels, counting.Levels)
+        else found
+        for found, levels in zip(transfers, state, strict=True)
+    ]
+
+
+def invert(planes, out, transfers, output_max):
+    """Map equalized planes (n, c, h, w) back by each channel's function; return their status."""
+    status = finding.of_values(planes)
+    if planes.dtype.kind != "f":
+        planes = planes / output.largest_level(planes.dtype) * output_max
+    for channel, found in enumerate(transfers):
+        out[:, channel] = transfer.invert(found, planes[:, channel])
+    return status

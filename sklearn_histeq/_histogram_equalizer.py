@@ -1,18 +1,21 @@
-"""HistogramEqualizer: one transfer function a plane, or one a channel for all images."""
+"""HistogramEqualizer: one transfer function per plane, or one per channel for a whole data set."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Literal, Self
 
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from . import _dask, _dataset_scope, _engines, _validation
-from ._arithmetic import counts as _counts
-from ._arithmetic import transfer as _transfer
-from ._base import ImageTransformer
+from . import _dataset_scope, _engines, _validation
+from ._arithmetic import conventions, transfer
+from ._arithmetic import counts as counting
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 def _has_partial_fit(self):
-    """Tell whether anything is learned; the error says what would be."""
+    """Return True if partial_fit is available; the AttributeError says why not."""
     if self.scope != "dataset":
         raise AttributeError(
             f"partial_fit needs scope='dataset': with scope={self.scope!r} each plane is equalized "
@@ -22,13 +25,14 @@ def _has_partial_fit(self):
 
 
 def _has_inverse(self):
-    """Tell whether there is one invertible transfer function a channel; the error says why not."""
+    """Return True if inverse_transform is available; the AttributeError says why not."""
     if self.scope != "dataset":
         raise AttributeError(
             f"inverse_transform needs scope='dataset': with scope={self.scope!r} each plane has a "
             "transfer function of its own, which is not kept."
         )
-    if self.convention not in ("skimage", "numpy") or self.color != "channels":
+    is_invertible = getattr(self._convention, "is_invertible", False)
+    if not is_invertible or self.color != "channels":
         raise AttributeError(
             "inverse_transform needs convention='skimage' or 'numpy' and color='channels', not "
             f"convention={self.convention!r} and color={self.color!r}."
@@ -39,24 +43,23 @@ def _has_inverse(self):
 class HistogramEqualizer(ImageTransformer):
     """Equalize the histogram of every image, or of a whole data set.
 
-    Each plane (one channel of one image) is mapped by a monotone transfer function, the cumulative
-    distribution function (CDF) of its own intensities, so that these spread evenly over the output
-    range whatever the light was [1]_. Every CDF is that of
-    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result of an image never
-    depends on the other images, except where `scope="dataset"` asks for it.
+    Each plane (one channel of one image) is mapped by a monotone transfer function: the cumulative
+    distribution function (CDF) of its own intensities. The intensities then spread evenly over the
+    output range, whatever the light was [1]_. Every CDF is that of
+    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result for one image never
+    depends on the other images, unless `scope="dataset"` is set.
 
     One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
 
     Parameters
     ----------
     n_bins : int or "auto", default="auto"
-        Number of histogram bins. "auto": one bin a level for integers and 256 bins for floats, as
-        scikit-image. A number bins integers too: the result is that of `plane.astype(float64)` with
-        that many bins. With `convention` "opencv" and "pillow", which have no bins to choose, a
-        number is an error.
+        Number of histogram bins. "auto": one bin per level for integers and 256 bins for floats, as
+        in scikit-image. A number bins integers, too: the result is that of `plane.astype(float64)`
+        with so many bins. With the conventions "opencv" and "pillow", which have one bin per level,
+        a number is an error.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
-        Whose arithmetic turns counts into output values, each bit for bit that library's own
-        result:
+        The library whose arithmetic turns counts into output values, bit for bit:
 
         - "skimage": `skimage.exposure.equalize_hist`; floats in (0, 1].
         - "numpy": the NumPy recipe [2]_, 256 bins unless `n_bins` says otherwise; float64 in [0,
@@ -64,37 +67,37 @@ class HistogramEqualizer(ImageTransformer):
         - "opencv": `cv2.equalizeHist`; takes and gives uint8.
         - "pillow": `PIL.ImageOps.equalize`; takes and gives uint8.
     scope : {"image", "dataset"}, default="image"
-        "image": each plane by its own CDF, nothing is learned. "dataset": one CDF a channel,
-        learned from all training images, which keeps one image brighter than another; adds
-        `partial_fit` and `inverse_transform`.
+        "image": each plane is mapped by its own CDF, and nothing is learned. "dataset": one CDF per
+        channel is learned from all training images, so that a brighter image stays brighter than
+        another; `partial_fit` and `inverse_transform` are then available.
     output_distribution : {"uniform", "normal"}, default="uniform"
-        "normal" (with convention "skimage" only): the transfer function is the standard normal
-        quantile of the mid-distribution [3]_ `(cum_before + count / 2) / n_pixels` at the counted
-        bin centers, so that no pixel becomes infinite.
+        "normal" (with the convention "skimage" only): the transfer function is the standard normal
+        quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the counted
+        bin centers. No pixel becomes infinite.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
-        v', and each colour c becomes c * v' / v, so that hue and saturation stay [4]_; alpha is
-        only brought to the output's range.
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay
+        [4]_. Alpha is only brought to the range of the output.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane. Ignored for images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane. Ignored for images.
     flatten : bool, default=False
-        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output. None: the convention's own. Floats: a cast, no scaling. Integers:
-        `rint(double(value) / top * max)`, where top is the convention's brightest value (1 or 255)
-        and max the type's. "input": the type of X by the same rule.
+        Type of the output. None: the convention's own. Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is the largest value of the convention (1 or
+        255) and max that of the type. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of values an image: the product of X.shape[1:].
+        Number of values per image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -103,31 +106,34 @@ class HistogramEqualizer(ImageTransformer):
         The CDF of each channel at its `bin_centers_` (one for `color="value"`). Only with
         `scope="dataset"`.
     bin_centers_ : list of ndarray
-        Bin centers of each channel; for integers with a bin a level, the counted levels. Only with
-        `scope="dataset"`.
+        Bin centers of each channel; the counted levels for integers with one bin per level. Only
+        with `scope="dataset"`.
     n_samples_seen_ : int
         Number of images learned from. Only with `scope="dataset"`.
 
     See Also
     --------
     skimage.exposure.equalize_hist : One image at a time.
-    sklearn.preprocessing.QuantileTransformer : The same for features instead of images.
+    sklearn.preprocessing.QuantileTransformer : Maps features, not images, to a distribution.
 
     Notes
     -----
-    NaN is a missing pixel: not counted, kept in the output. `mask` (of `fit`, `transform` and the
-    others) says which pixels count; all are mapped. An infinity is an error.
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `fit`, `transform` and the others says which pixels count; all pixels are mapped. An infinity
+    is an error.
 
-    Where scikit-image and NumPy fail or surprise, this class does not. These are its only
-    deviations from them:
+    The results differ from those of scikit-image and NumPy only where these fail or surprise:
 
     - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
       `output_distribution="normal"`).
-    - Where equal bins have no meaning in the plane's dtype (two neighbouring edges coincide, or an
-      edge, center or slope is not finite), where integers spread too widely for a bin a level, and
-      for integers beyond 2**53, the ranks of the pixels take the place of the plane: the exact
-      empirical CDF.
-    - float16 is computed in float32, bool has two levels, NaN is missing.
+    - In some planes equal bins have no meaning: two neighbouring edges coincide in the dtype of the
+      plane, or an edge, a center or a slope is not finite. In others, integers are spread too
+      widely for one bin per level, or lie beyond 2**53, and `n_bins="auto"`. The ranks of the
+      pixels then take the place of the plane, which gives the exact empirical CDF. A number for
+      `n_bins` bins integers beyond 2**53 as the doubles nearest to them.
+    - float16 is computed in float32, bool has two levels, and NaN is missing.
+    - One plane has at most 2**31 - 1 pixels in the compiled engine. A larger one takes 8 more bytes
+      of memory per pixel.
 
     `fit` reads no pixel unless `scope="dataset"`.
 
@@ -143,7 +149,8 @@ class HistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    Two images of the same scene in different light become the same:
+    Two images of the same scene in different light become equal here, since the light has changed
+    all intensities by one increasing function:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramEqualizer
@@ -156,7 +163,7 @@ class HistogramEqualizer(ImageTransformer):
     >>> X_equalized.dtype, bool((X_equalized[0] == X_equalized[1]).all())
     (dtype('float64'), True)
 
-    As the first step of a recogniser, which then knows a scene in any light:
+    As the first step of a recogniser, which then recognises a scene in another light:
 
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from sklearn.pipeline import make_pipeline
@@ -166,22 +173,28 @@ class HistogramEqualizer(ImageTransformer):
     array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
     """
 
-    _learned_attribute = "cdf_"
+    cdf_: list[NDArray[Any]]
+    bin_centers_: list[NDArray[Any]]
+    n_samples_seen_: int
+
+    _conventions = conventions.EQUALIZE
+    _fitted_attribute = "cdf_"
+    _state_params = ("n_bins", "convention", "output_distribution", "color")
 
     def __init__(
         self,
         *,
-        n_bins="auto",
-        convention="skimage",
-        scope="image",
-        output_distribution="uniform",
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        n_bins: int | Literal["auto"] = "auto",
+        convention: Literal["skimage", "numpy", "opencv", "pillow"] = "skimage",
+        scope: Literal["image", "dataset"] = "image",
+        output_distribution: Literal["uniform", "normal"] = "uniform",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_bins = n_bins
         self.convention = convention
         self.scope = scope
@@ -196,21 +209,22 @@ class HistogramEqualizer(ImageTransformer):
     # Public methods beyond the common ones -------------------------------------------------------
 
     @available_if(_has_partial_fit)
-    def partial_fit(self, X, y=None, mask=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (scope="dataset" only).
 
-        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats go
-        to a fine histogram of constant size, whose range grows with the batches without losing a
-        count; `cdf_` is read out of it at `n_bins` equal bins over the range seen so far.
+        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats
+        are counted in a fine histogram of constant size, whose range grows with the batches without
+        losing a count; `cdf_` is computed from it in `n_bins` equal bins over the range seen so
+        far.
 
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images of the kind (integers or floats) and number of channels of the batches before.
         y : None
-            Ignored; here for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
 
         Returns
         -------
@@ -223,21 +237,23 @@ class HistogramEqualizer(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        return self._fit_more(X, mask)
+        return self._partial_fit(X, mask)
 
     @available_if(_has_inverse)
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map equalized values back to intensities (scope="dataset" only).
 
-        Each channel's transfer function is inverted by np.interp, with the uncounted bins dropped.
-        Counted levels of integers come back exactly from float64 output.
+        Each channel's transfer function is inverted by np.interp, with the uncounted bins left out.
+        From float64 output, a counted level of integers comes back exactly, unless several counted
+        levels share its output value: then the lowest of these comes back. Levels can share a value
+        where bins are wider than a level.
 
         Parameters
         ----------
         X : array-like in the layout of the output
-            Equalized images. Integers are first divided by their type's maximum, as `dtype`
-            multiplied by it. With flatten=True, rows get back the shape of the images that `fit`
-            saw.
+            Equalized images. Integers are first divided by the largest value of their type, by
+            which `dtype` has multiplied them. With flatten=True, rows get back the shape of the
+            images in `fit`.
 
         Returns
         -------
@@ -250,117 +266,102 @@ class HistogramEqualizer(ImageTransformer):
         ValueError
             If X is not laid out as the output.
         """
-        check_is_fitted(self, self._learned_attribute)
-        images = self._check_output(X)
-        dtype = _transfer.own_dtype("skimage", images.X.dtype)
-        worker = self._worker(images)
-        return worker._write_blocks(worker._invert_planes, images, dtype)
+        check_is_fitted(self, self._fitted_attribute)
+        self._check_all_params()
+        images = self._lay_out(X, None, row_shape=self._shape_in)
+        _validation.check_state_params(self, self._state_params)
+        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        dtype = conventions.single_or_double(images.X.dtype)
+        return self._write(images.estimator._invert_planes, images, dtype)
 
     # Hooks ---------------------------------------------------------------------------------------
 
     @property
-    def _learns(self):
+    def _is_stateful(self):
         return self.scope == "dataset"
 
-    @property
-    def _refuses_nan(self):
-        return self.convention in _transfer.TABLES
+    def _select_engine(self):
+        return _engines.select()
 
     def _check_params(self):
-        _validation.check_choice("convention", self.convention, _validation.CONVENTIONS)
+        _validation.check_choice("convention", self.convention, self._conventions)
         _validation.check_choice("scope", self.scope, _validation.SCOPES)
-        _validation.check_choice(
-            "output_distribution", self.output_distribution, _validation.OUTPUT_DISTRIBUTIONS
-        )
+        _validation.check_output_distribution(self.output_distribution, self._convention)
         _validation.check_n_bins(self.n_bins)
-        _validation.check_bins_of_convention(self.n_bins, self.convention)
-        _validation.check_normal(self.output_distribution, self.convention)
+        _validation.check_bins_of_convention(self.n_bins, "auto", self._convention)
 
-    def _check_dtype_in(self, dtype):
-        _validation.check_dtype_of_convention(dtype, self.convention)
-        _validation.check_normal_dtype(self.output_distribution, self._dtype_out(dtype))
+    def _check_images(self, images):
+        dtype = self._output_dtype(images.X.dtype)
+        _validation.check_normal_dtype(self.output_distribution, dtype)
 
-    def _own_dtype(self, dtype):
-        return _transfer.own_dtype(self.convention, dtype)
+    def _make_transform(self, images):
+        return self._apply_learned if self._is_stateful else self._equalize
 
-    def _top(self, dtype):
-        return _transfer.top(self.convention)
+    def _equalize(self, engine, planes, mask, out, map_parts):
+        """Equalize each plane by its own CDF; return the planes' status."""
+        return engine.equalize(planes, mask, out, self._rule(), map_parts)
 
-    def _mapping(self, images):
-        return self._map_planes
+    def _apply_learned(self, engine, planes, mask, out, map_parts):
+        """Map planes by the learned transfer functions; return their status."""
+        planes, beyond = _dataset_scope.cast(planes, self._learned_dtype)
+        return beyond | engine.apply(planes, mask, out, self._transfers, self._convention)
 
-    def _map_planes(self, planes, mask, out, map_parts):
-        if self._learns:
-            planes, beyond = _dataset_scope.cast(planes, self._dtype_in)
-            return beyond | _engines.apply(planes, mask, out, self._curves, self.convention)
-        rule = self.n_bins, self.convention, self.output_distribution
-        return _engines.equalize(planes, mask, out, rule, map_parts)
-
-    def _check_as_fitted(self, X, images):
-        super()._check_as_fitted(X, images)
-        if self._learns and self._dtype_in is not None:
-            _validation.check_same_kind(images.X.dtype, self._dtype_in)
-
-    def _learn(self, images):
-        if self._learns:
-            dtype = _dataset_scope.dtype_of(images.X.dtype)
-            count = self._counter(images, dtype)
-            state = _dataset_scope.count_all(count, dtype)
-            _validation.check_channels_counted(map(_counts.n_counted, state))
-            curves = _dataset_scope.fit_curves(count, state, self._rule(), dtype)
-            self._keep(state, curves, dtype, images.n_images)
-
-    # Learning ------------------------------------------------------------------------------------
-
-    def _learn_more(self, images, first):
-        """Add a batch's counts to the state and read curves out of it; all of it or nothing."""
-        dtype, n_seen = _dataset_scope.dtype_of(images.X.dtype), 0
-        if not first:
-            dtype, n_seen = _dataset_scope.joint_dtype(dtype, self._dtype_in), self.n_samples_seen_
-        state = _dataset_scope.count_all(self._counter(images, dtype), dtype)
-        if not first:
-            state = _dataset_scope.add_channels(self._state, state)
-        _validation.check_channels_counted(map(_counts.n_counted, state))
-        curves = _dataset_scope.read_out(state, self._rule(), dtype)
-        self._keep(state, curves, dtype, n_seen + images.n_images)
-
-    def _counter(self, images, dtype):
-        """Return a function that sums an engine's counting over blocks in the learned dtype."""
-
-        def count(function, add):
-            counting = partial(_dataset_scope.count_as, dtype, function)
-            return self._count_blocks(counting, images, add, fitted=dtype)
-
-        return count
+    def _invert_planes(self, engine, planes, mask, out, map_parts):
+        """Map equalized planes back to intensities; return their status."""
+        transfers = _dataset_scope.inverses(self._transfers, self._state)
+        return _dataset_scope.invert(planes, out, transfers, self._output_max(planes.dtype))
 
     def _rule(self):
         """Return how counts become a transfer function."""
-        return _dataset_scope.Rule(self.n_bins, self.convention, self.output_distribution)
+        return conventions.EqualizeRule(self.n_bins, self._convention, self.output_distribution)
 
-    def _keep(self, state, curves, dtype, n_samples_seen):
-        """Set all that is learned, at once."""
-        cdf_dtype = _transfer.own_dtype("skimage", dtype)
-        self.cdf_ = [_transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in curves]
-        self.bin_centers_ = [histogram.points for histogram, _ in curves]
-        self.n_samples_seen_ = n_samples_seen
-        self._curves = [curve for _, curve in curves]
-        self._state = state
-        self._dtype_name_in = dtype.name
+    # Learning ------------------------------------------------------------------------------------
 
-    def _check_output(self, X):
-        """Return checked images that are laid out as the output of `transform`."""
-        self._check_common_params()
-        self._check_params()
-        X, _, chunks = _dask.stand_in(X, None)
-        X = _validation.check_images(X, self)
-        if X.ndim == 2:
-            self._check_n_features(X, X, reset=False)
-            X = X.reshape(len(X), *self._shape_in)
-        images = self._lay_out(X, None)
-        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
-        return images._replace(chunks=chunks)
+    def _check_as_fitted(self, X, images):
+        super()._check_as_fitted(X, images)
+        if self._is_stateful and self._learned_dtype is not None:
+            _validation.check_same_kind(images.X.dtype, self._learned_dtype)
 
-    def _invert_planes(self, planes, mask, out, map_parts):
-        """Map a block of equalized planes back into out; return their status."""
-        curves = _dataset_scope.inverses(self._curves, self._state)
-        return _dataset_scope.invert(planes, out, curves, self._top(planes.dtype))
+    def _fit_state(self, images):
+        if not self._is_stateful:
+            return {}
+        dtype = _dataset_scope.learned_dtype(images.X.dtype)
+        count = self._counter(images, dtype)
+        state = _dataset_scope.count_all(count, dtype)
+        _validation.check_channels_counted(map(counting.n_counted, state))
+        found = _dataset_scope.fit_transfers(count, state, self._rule(), dtype)
+        return self._learned(state, found, dtype, images.n_images)
+
+    def _update_state(self, images):
+        dtype, n_seen = _dataset_scope.learned_dtype(images.X.dtype), 0
+        before = getattr(self, "_state", None)
+        if before is not None:
+            dtype = _dataset_scope.joint_dtype(dtype, self._learned_dtype)
+            n_seen = self.n_samples_seen_
+        state = _dataset_scope.count_all(self._counter(images, dtype), dtype)
+        if before is not None:
+            state = _dataset_scope.add_channels(before, state)
+        _validation.check_channels_counted(map(counting.n_counted, state))
+        found = _dataset_scope.read_out(state, self._rule(), dtype)
+        return self._learned(state, found, dtype, n_seen + images.n_images)
+
+    def _counter(self, images, dtype):
+        """Return the `count` of `_dataset_scope` for images learned from in a dtype."""
+
+        def count(function, add):
+            counting_as = partial(_dataset_scope.count_as, dtype, function)
+            return self._count(counting_as, images, add, learned_dtype=dtype)
+
+        return count
+
+    def _learned(self, state, found, dtype, n_samples_seen):
+        """Return the attributes that are learned."""
+        cdf_dtype = conventions.single_or_double(dtype)
+        return {
+            "cdf_": [transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in found],
+            "bin_centers_": [histogram.points for histogram, _ in found],
+            "n_samples_seen_": n_samples_seen,
+            "_transfers": [transfer for _, transfer in found],
+            "_state": state,
+            "_learned_dtype_name": dtype.name,
+        }

@@ -1,16 +1,20 @@
 """HistogramMatcher: every image gets the histogram of a reference."""
 
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.metaestimators import available_if
 
 from . import _color, _dataset_scope, _engines, _validation
-from ._arithmetic import quantiles as _quantiles
-from ._arithmetic import transfer as _transfer
-from ._base import ImageTransformer
+from ._arithmetic import output, quantiles
+from ._arithmetic.conventions import single_or_double
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 def _has_partial_fit(self):
-    """Tell whether anything is learned; the error says what would be."""
+    """Return True if partial_fit is available; the AttributeError says why not."""
     if self.reference is not None:
         raise AttributeError(
             "partial_fit needs reference=None: with a given reference nothing is learned."
@@ -18,10 +22,10 @@ def _has_partial_fit(self):
     return True
 
 
-def _sum_quantiles(planes, mask):
+def _sum_quantiles(engine, planes, mask):
     """Return the sums of the quantiles of a block of planes, and their status."""
-    quantiles, status = _engines.quantiles(planes, mask, _quantiles.N_QUANTILES)
-    return _quantiles.total(quantiles), status
+    found, status = engine.quantiles(planes, mask, quantiles.N_QUANTILES)
+    return quantiles.total(found), status
 
 
 class HistogramMatcher(ImageTransformer):
@@ -36,34 +40,35 @@ class HistogramMatcher(ImageTransformer):
     Parameters
     ----------
     reference : array-like or None, default=None
-        None: learned in `fit`, the mean of the training images' quantiles. An array, one image laid
-        out as one of X (h, w), (c, h, w), (h, w, c) or a row: nothing is learned, and the result
-        is `skimage.exposure.match_histograms`, bit for bit, plane by plane. It may have another
-        size and dtype than the images, but not another number of channels. NaN is missing.
+        None: `fit` learns the mean quantiles of the training images. An array: one image, laid out
+        as one of X, (h, w), (c, h, w), (h, w, c) or a row; then nothing is learned, and the result
+        for each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference
+        may have another size and dtype than the images, but not another number of channels. NaN is
+        a missing pixel.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is matched to
-        the reference's, v', and each colour c becomes c * v' / v, so that hue and saturation stay;
-        alpha is only brought to the range of the reference's type.
+        "channels": each channel is matched by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        matched to that of the reference and becomes v', and each colour c becomes c * v' / v, so
+        that hue and saturation stay. Alpha is only brought to the range of the reference's type.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane. Ignored for images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane. Ignored for images.
     flatten : bool, default=False
-        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output, which has the reference's intensities whatever it is. None: float64
-        (float32 for images in float32 and float16). Floats: a cast. Integers: rounded and kept
-        in range, not scaled. "input": the type of X by the same rule.
+        Type of the output, which has the intensities of the reference in every type. None: float64
+        (float32 for images in float32 and float16). Floats: a cast, kept finite. Integers: rounded
+        and kept in range, not scaled. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of values an image: the product of X.shape[1:].
+        Number of values per image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -77,7 +82,7 @@ class HistogramMatcher(ImageTransformer):
 
     See Also
     --------
-    HistogramEqualizer : A uniform distribution instead of a reference's.
+    HistogramEqualizer : To a uniform distribution instead of that of a reference.
     skimage.exposure.match_histograms : One image at a time.
 
     Notes
@@ -91,13 +96,13 @@ class HistogramMatcher(ImageTransformer):
     `quantiles_` and (k + 1/2) / 1024 for a learned one. An intensity that is not counted (outside a
     `mask`) takes the value of the largest counted one below it.
 
-    Unlike `match_histograms` with a `channel_axis`, nothing is truncated to the images' integer
-    type; images of unsigned integers take a reference of any dtype; integers may be spread as
-    widely as they like; NaN is a missing pixel, not counted and kept in the output. An infinity is
-    an error.
+    The results differ from those of `match_histograms` with a `channel_axis` in these points:
+    nothing is truncated to the integer type of the images; images of unsigned integers take a
+    reference of any dtype; integers may be spread widely. NaN is a missing pixel: it is not
+    counted, and it stays NaN in the output. An infinity is an error.
 
-    A mean of quantiles keeps the shape that the images' histograms have in common, where the
-    histogram of all pixels together would be as wide as the differences between images.
+    A mean of quantiles keeps the shape that the histograms of the images have in common. The
+    histogram of all pixels together would be as wide as the differences between the images.
 
     References
     ----------
@@ -106,8 +111,8 @@ class HistogramMatcher(ImageTransformer):
 
     Examples
     --------
-    Images of one scene in different light become the same, in the intensities that they have on
-    average:
+    Images of one scene in different light become equal here. Their intensities are those that the
+    images have on average:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramMatcher
@@ -130,19 +135,25 @@ class HistogramMatcher(ImageTransformer):
     True
     """
 
-    _learned_attribute = "quantiles_"
+    quantiles_: NDArray[np.float64]
+    n_samples_seen_: int
+
+    _ns_per_pixel = 1, 8
+    _ns_per_counted_pixel = 3, 20
+    _fitted_attribute = "quantiles_"
+    _state_params = ("color",)
 
     def __init__(
         self,
         *,
-        reference=None,
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        reference: ArrayLike | None = None,
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.reference = reference
         self.color = color
         self.channel_axis = channel_axis
@@ -154,7 +165,7 @@ class HistogramMatcher(ImageTransformer):
     # Public methods beyond the common ones -------------------------------------------------------
 
     @available_if(_has_partial_fit)
-    def partial_fit(self, X, y=None, mask=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (reference=None only).
 
         The state is of constant size, and batches give what `fit` gives on all images.
@@ -164,9 +175,9 @@ class HistogramMatcher(ImageTransformer):
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images of the kind (integers or floats) and number of channels of the batches before.
         y : None
-            Ignored; here for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
 
         Returns
         -------
@@ -179,70 +190,79 @@ class HistogramMatcher(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        return self._fit_more(X, mask)
+        return self._partial_fit(X, mask)
 
     # Hooks ---------------------------------------------------------------------------------------
 
     @property
-    def _learns(self):
+    def _is_stateful(self):
         return self.reference is None
+
+    def _select_engine(self):
+        return _engines.select()
 
     def _check_params(self):
         if self.reference is not None:
             reference = _validation.check_reference(self.reference)
             _validation.check_reference_geometry(reference, self.image_shape)
 
-    def _own_dtype(self, dtype):
-        return _transfer.own_dtype("skimage", dtype)
+    def _default_output_dtype(self, dtype):
+        return single_or_double(dtype)
 
-    def _top(self, dtype):
-        dtype = self._dtype_in if self._learns else np.asarray(self.reference).dtype
-        return _color.brightest(dtype)
+    def _output_max(self, dtype):
+        learned = self._learned_dtype if self._is_stateful else np.asarray(self.reference).dtype
+        return _color.full_intensity(learned)
 
-    def _store(self, values, out, top):
-        _transfer.saturate(values, out)
+    def _store(self, values, out, output_max):
+        output.saturate(values, out)
 
-    def _mapping(self, images):
-        targets = self._targets(images)
+    def _make_transform(self, images):
+        dtypes = self._default_output_dtype(images.X.dtype), self._output_dtype(images.X.dtype)
+        targets = [target.within(*dtypes) for target in self._targets(images)]
 
-        def map_planes(planes, mask, out, map_parts):
-            return _engines.match(planes, mask, out, targets, map_parts)
+        def match(engine, planes, mask, out, map_parts):
+            return engine.match(planes, mask, out, targets, map_parts)
 
-        return map_planes
+        return match
 
-    def _learn(self, images):
-        if self._learns:
-            self._learn_more(images, True)
-        else:
-            self._targets(images)  # so that a reference that does not fit is an error of fit
+    # Learning ------------------------------------------------------------------------------------
 
-    def _learn_more(self, images, first):
-        dtype, n_seen = _dataset_scope.dtype_of(images.X.dtype), 0
-        if not first:
-            dtype, n_seen = self._dtype_in, self.n_samples_seen_
-            _validation.check_same_kind(images.X.dtype, dtype)
-        sums = self._count_blocks(_sum_quantiles, images, _quantiles.add)
-        if not first:
-            sums = _quantiles.add(_quantiles.Sums(*self._sums), sums)
+    def _fit_state(self, images):
+        if not self._is_stateful:
+            self._targets(images)  # so that fit refuses a reference that does not fit
+            return {}
+        dtype = _dataset_scope.learned_dtype(images.X.dtype)
+        return self._learned(self._count_quantiles(images), dtype, images.n_images)
+
+    def _update_state(self, images):
+        if not hasattr(self, "_sums"):
+            return self._fit_state(images)
+        _validation.check_same_kind(images.X.dtype, self._learned_dtype)
+        sums = quantiles.add(quantiles.Sums(*self._sums), self._count_quantiles(images))
+        return self._learned(sums, self._learned_dtype, self.n_samples_seen_ + images.n_images)
+
+    def _count_quantiles(self, images):
+        """Return the sums of the quantiles of all counted planes."""
+        return self._count(_sum_quantiles, images, quantiles.add)
+
+    def _learned(self, sums, dtype, n_samples_seen):
+        """Return the attributes that are learned."""
         _validation.check_channels_counted(sums.n_planes)
-        self._keep(sums, dtype, n_seen + images.n_images)
-
-    def _keep(self, sums, dtype, n_samples_seen):
-        """Set all that is learned, at once."""
-        self.quantiles_ = _quantiles.mean(sums)
-        self.n_samples_seen_ = n_samples_seen
-        self._sums = tuple(sums)  # plain arrays
-        self._dtype_name_in = dtype.name
-
-    # Targets -------------------------------------------------------------------------------------
+        return {
+            "quantiles_": quantiles.mean(sums),
+            "n_samples_seen_": n_samples_seen,
+            "_sums": tuple(sums),  # plain arrays
+            "_learned_dtype_name": dtype.name,
+        }
 
     def _targets(self, images):
         """Return the quantile function that each channel is to get."""
-        if self._learns:
-            return _quantiles.targets_of_mean(self.quantiles_)
-        reference = self._lay_out_one(_validation.check_reference(self.reference))
-        _validation.check_reference_channels(reference.shape[1], images.planes.shape[1])
-        planes, status = self._counted_planes(reference)
-        levels, found = _engines.count_levels(planes, None)
+        if self._is_stateful:
+            return quantiles.targets_of_mean(self.quantiles_)
+        reference = _validation.check_reference(self.reference)[np.newaxis]
+        planes = self._as_planes(reference)
+        _validation.check_reference_channels(planes.shape[1], images.planes.shape[1])
+        counted, status = self._counted_planes(planes)
+        levels, found = self._select_engine().count_levels(counted, None)
         _validation.check_reference_status(status | found)
-        return [_quantiles.target_of_levels(channel) for channel in levels]
+        return [quantiles.target_of_levels(channel) for channel in levels]

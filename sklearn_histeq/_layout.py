@@ -1,4 +1,4 @@
-"""Axes to planes, as views; ignorant of intensities.
+"""From axes to planes, as views.
 
 Whatever layout an array of images has, its planes are a view of shape (n, n_channels, height,
 width).
@@ -17,7 +17,7 @@ def to_planes(X, channel_axis, image_shape):
         X = X.reshape(len(X), *((1, X.shape[1]) if image_shape is None else image_shape))
     if X.ndim == 3:
         return X[:, np.newaxis]
-    return np.moveaxis(X, channel_axis, 1)
+    return X if channel_axis == 1 else X.transpose(0, 3, 1, 2)
 
 
 def mask_shape(X, planes):

@@ -1,4 +1,4 @@
-"""What a bug report should tell: versions, and the engine that runs."""
+"""Versions and the engine that runs, for bug reports."""
 
 import platform
 import sys
@@ -9,12 +9,12 @@ from . import _engines
 PACKAGES = ("sklearn-histeq", "numpy", "scikit-learn", "scikit-image", "scipy", "joblib")
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions in use, and the engine with its instruction set.
 
     The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine, which never changes a
     result: "auto" (compiled, with the best instructions of this processor), "portable" (compiled,
-    plain C) or "reference" (scikit-image and NumPy).
+    without special instructions) or "reference" (scikit-image and NumPy).
 
     Examples
     --------

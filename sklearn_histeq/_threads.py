@@ -1,4 +1,4 @@
-"""Blocks of images over threads: the only place with threads."""
+"""Blocks of images over threads: the only module with threads."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from joblib import effective_n_jobs
 
-# So many pixels are about half a millisecond of work; for less a thread costs more than it saves.
-PIXELS_PER_THREAD = 2**19
-# Blocks whose work needs memory a pixel are no larger; what they need stays in the cache.
+# Half a millisecond of work; for less a thread costs more than it saves.
+NS_PER_THREAD = 2**19
+# The largest block whose work needs memory for each pixel: what it needs stays in the cache.
 PIXELS_PER_BLOCK = 2**17
 
 
-def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
+def map_blocks(function, n_images, pixels_per_image, ns_per_pixel, n_jobs, has_temporaries):
     """Call function(part, map_parts) on slices that cover range(n_images); return its results.
 
     Parameters
@@ -22,18 +22,20 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
         Called from several threads at once. `part` is a slice of images; `map_parts` is like the
         builtin map, in threads where these are left over: fewer images than threads.
     n_images, pixels_per_image : int
+    ns_per_pixel : float
+        How long the work on one pixel takes, roughly: it decides how many threads are worthwhile.
     n_jobs : int or None
         Threads, as joblib counts them.
-    needs_memory : bool
-        Whether the function needs memory for each pixel, which small blocks keep low.
+    has_temporaries : bool
+        Whether the function needs memory for each pixel, of which small blocks need little.
     """
-    n_threads = _n_threads(n_jobs, n_images * pixels_per_image)
-    if n_threads == 1 and not needs_memory:
+    n_threads = _n_threads(n_jobs, n_images * pixels_per_image * ns_per_pixel)
+    if n_threads == 1 and not has_temporaries:
         return [function(slice(0, n_images), map)]
-    # two blocks a thread: one that is held up does not hold up all
+    # two blocks per thread, so that one slow block does not delay all
     n_blocks = min(n_images, 2 * n_threads)
-    if needs_memory:
-        n_blocks = max(n_blocks, _n_pieces(n_images, pixels_per_image))
+    if has_temporaries:
+        n_blocks = max(n_blocks, _n_slices(n_images, pixels_per_image))
     parts = _slices(n_images, n_blocks)
     if n_threads == 1 or n_images < n_threads:
         map_parts = map if n_threads == 1 else partial(_map_in_threads, n_threads)
@@ -42,23 +44,24 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, needs_memory):
 
 
 def settled_n_jobs(n_jobs):
-    """Return n_jobs for another thread, which has not this one's joblib.parallel_config."""
+    """Return n_jobs for another thread, which does not have this one's joblib.parallel_config."""
     return effective_n_jobs(None) if n_jobs is None else n_jobs
 
 
-def pieces(n_images, pixels_per_image):
-    """Return slices that cover range(n_images), of images whose work needs little memory."""
-    return _slices(n_images, _n_pieces(n_images, pixels_per_image))
+def slices(n_images, pixels_per_image):
+    """Return slices that cover range(n_images), whose images stay in the cache."""
+    return _slices(n_images, _n_slices(n_images, pixels_per_image))
 
 
-def _n_pieces(n_images, pixels_per_image):
-    """Return the number of blocks that stay within the pixels of one whose work needs memory."""
+def _n_slices(n_images, pixels_per_image):
+    """Return the number of blocks of at most PIXELS_PER_BLOCK pixels, or of one image."""
     return -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image))
 
 
-def _n_threads(n_jobs, n_pixels):
-    """Return the number of threads that pay for so many pixels."""
-    return max(1, min(effective_n_jobs(n_jobs), n_pixels // PIXELS_PER_THREAD))
+def _n_threads(n_jobs, ns):
+    """Return the number of threads that are worthwhile for so many nanoseconds of work."""
+    most = int(ns // NS_PER_THREAD)
+    return 1 if most < 2 else min(effective_n_jobs(n_jobs), most)  # joblib takes 5 us to answer
 
 
 def _slices(n, n_slices):
@@ -70,7 +73,7 @@ def _slices(n, n_slices):
 def _map_in_threads(n_threads, function, parts):
     """Return list(map(function, parts)), done by this thread and n_threads - 1 others.
 
-    This one begins at once, while the others wake up; each takes the next part when it is free.
+    This one begins at once, while the others wake up. Each takes the next part when it is free.
     """
     parts = list(parts)
     results, todo = [None] * len(parts), iter(enumerate(parts))
@@ -84,7 +87,7 @@ def _map_in_threads(n_threads, function, parts):
     try:
         work()
     finally:
-        for _ in todo:  # after an error the helpers take no more
+        for _ in todo:  # after an error the other threads take no more parts
             pass
         begun = [helper for helper in helpers if not helper.cancel()]
         wait(begun)

@@ -1,20 +1,21 @@
-"""The door: every check of user input, one function a rule.
+"""Every check of user input, one function per rule.
 
-A message says what came, what was expected and what to do.
+A message names what came, what was expected and what to do.
 """
 
 import numbers
+import os
 import sys
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
 
-from ._arithmetic import status as _status
+from ._arithmetic import status as finding
+from ._arithmetic.conventions import Convention
 
 COLORS = ("channels", "value")
-CONVENTIONS = ("skimage", "numpy", "opencv", "pillow")
-ADAPTIVE_CONVENTIONS = ("histeq", "skimage", "opencv")
 SCOPES = ("image", "dataset")
 OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
@@ -26,17 +27,30 @@ N_NAMED = 5
 
 
 class Numbering(NamedTuple):
-    """How errors number images: from which number on, and, if not in all of X, where."""
+    """How errors number images: the number of the first, and which part of X they are."""
 
     first: int = 0
     where: str = ""
 
 
+ALL_IMAGES = Numbering()
+
+
+class StatusContext(NamedTuple):
+    """What error messages about the status of images need to know."""
+
+    numbering: Numbering = ALL_IMAGES
+    has_mask: bool = False
+    dtype: np.dtype | None = None  # of the output; None where nothing is written
+    learned_dtype: np.dtype | None = None  # of the images that were learned from
+    convention: Convention | None = None
+
+
 def check_choice(name, value, choices):
     """Refuse a value that is none of the choices."""
     if not (isinstance(value, str) and value in choices):
-        expected = ", ".join(repr(choice) for choice in choices[:-1])
-        raise ValueError(f"{name}={value!r}, but expected {expected} or {choices[-1]!r}.")
+        *others, last = map(repr, choices)
+        raise ValueError(f"{name}={value!r}, but expected {', '.join(others)} or {last}.")
 
 
 def check_flag(name, value):
@@ -78,7 +92,7 @@ def check_image_shape(image_shape):
     """Refuse a shape that is neither None nor two or three positive integers."""
     if image_shape is None:
         return
-    is_shape = np.shape(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
+    is_shape = _shape(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
     if not is_shape or not all(is_integer(size) and size >= 1 for size in image_shape):
         raise ValueError(
             f"image_shape={image_shape!r}, but expected None, (height, width), or three numbers "
@@ -100,28 +114,29 @@ def check_dtype(dtype):
         )
 
 
-def check_bins_of_convention(n_bins, convention):
+def check_bins_of_convention(n_bins, default, convention):
     """Refuse a number of bins where the convention has none to choose."""
-    if convention in ("opencv", "pillow") and not isinstance(n_bins, str):
+    if not convention.takes_n_bins and n_bins != default:
         raise ValueError(
-            f"n_bins={n_bins!r} with convention={convention!r}, but expected n_bins='auto': it has "
-            "a bin for each of its 256 levels. In a grid search, give each convention a grid of "
-            "its own (a list of grids)."
+            f"n_bins={n_bins!r} with convention={convention.name!r}, but expected the default, "
+            f"n_bins={default!r}: the convention has one bin per level. In a grid search, give "
+            "each convention a grid of its own (a list of grids)."
         )
 
 
-def check_normal(output_distribution, convention):
-    """Refuse a normal output where the convention has an output of its own."""
-    if output_distribution == "normal" and convention != "skimage":
+def check_output_distribution(output_distribution, convention):
+    """Refuse a distribution that the convention has no formula for."""
+    check_choice("output_distribution", output_distribution, OUTPUT_DISTRIBUTIONS)
+    if output_distribution not in convention.formulas:
         raise ValueError(
-            f"output_distribution='normal' with convention={convention!r}, but expected "
-            "convention='skimage'. In a grid search, give each convention a grid of its own (a "
-            "list of grids)."
+            f"output_distribution={output_distribution!r} with convention={convention.name!r}, but "
+            "expected convention='skimage'. In a grid search, give each convention a grid of its "
+            "own (a list of grids)."
         )
 
 
 def check_normal_dtype(output_distribution, dtype):
-    """Refuse to store normal quantiles, which have no top, in integers."""
+    """Refuse to store normal quantiles, which have no largest value, in integers."""
     if output_distribution == "normal" and dtype.kind != "f":
         raise ValueError(
             f"output_distribution='normal' with an output of dtype {dtype}, but expected a float: "
@@ -130,18 +145,28 @@ def check_normal_dtype(output_distribution, dtype):
         )
 
 
-def check_dtype_of_convention(dtype, convention):
-    """Refuse images of a type that the convention does not take."""
-    if convention in ("opencv", "pillow") and dtype != np.uint8:
+def check_images_of_convention(images, convention, conventions):
+    """Refuse a dtype or a mask that the convention does not take; None takes all."""
+    if convention is None:
+        return
+    default = next(iter(conventions))
+    dtype, accepted = images.X.dtype, convention.accepts
+    if accepted is not None and dtype.newbyteorder("=") not in accepted:
         raise ValueError(
-            f"X has dtype {dtype}, but convention={convention!r} expected uint8. Convert the "
-            "images (skimage.util.img_as_ubyte), or use convention='skimage', for any dtype."
+            f"X has dtype {dtype}, but convention={convention.name!r} expected "
+            f"{' or '.join(map(str, accepted))}. Convert the images (skimage.util.img_as_ubyte), "
+            f"or use convention={default!r}, for any dtype."
+        )
+    if images.mask is not None and not convention.takes_mask:
+        raise ValueError(
+            f"mask is given, but convention={convention.name!r} expected None: it counts every "
+            f"pixel. Use convention={default!r}, which counts those of a mask."
         )
 
 
 def check_tiles(name, value):
     """Refuse tiles that are neither one integer >= 1 nor two."""
-    is_two = isinstance(value, (tuple, list, np.ndarray)) and np.shape(value) == (2,)
+    is_two = isinstance(value, (tuple, list, np.ndarray)) and _shape(value) == (2,)
     if not all(is_integer(n) and 1 <= n <= LARGEST_NUMBER for n in (value if is_two else [value])):
         raise ValueError(
             f"{name}={value!r}, but expected an integer >= 1 (and <= {LARGEST_NUMBER}), or two of "
@@ -150,49 +175,34 @@ def check_tiles(name, value):
 
 
 def check_clip_limit(clip_limit, convention):
-    """Refuse a limit that is neither None nor a number of a range that has a meaning."""
-    if clip_limit is None:
+    """Refuse a limit that is neither None, "auto", nor a number of a range that has a meaning."""
+    if clip_limit is None or (isinstance(clip_limit, str) and clip_limit == "auto"):
         return
     is_real = isinstance(clip_limit, numbers.Real) and not isinstance(clip_limit, (bool, np.bool_))
-    is_within = is_real and (clip_limit >= 1 if convention == "histeq" else clip_limit > 0)
-    if not (is_within and clip_limit <= sys.float_info.max):
-        expected = ">= 1 (1 is the uniform histogram)" if convention == "histeq" else "> 0"
+    limit = _as_float(clip_limit) if is_real else np.nan
+    least = convention.least_clip_limit
+    if not ((limit >= least if least else limit > 0) and limit < np.inf):
+        expected = f">= {least:g} (1 is the uniform histogram)" if least else "> 0"
         raise ValueError(
-            f"clip_limit={clip_limit!r} with convention={convention!r}, but expected a finite "
-            f"number {expected}, or None, which clips nothing (the peers' 0)."
+            f"clip_limit={clip_limit!r} with convention={convention.name!r}, but expected 'auto', "
+            f"a finite number {expected}, or None, which clips nothing (the peers' 0)."
         )
 
 
-def check_opencv_tiles(tile_shape, n_bins):
-    """Refuse what cv2.createCLAHE has no parameter for."""
-    if tile_shape is not None:
-        raise ValueError(
-            f"tile_shape={tile_shape!r} with convention='opencv', but expected None: OpenCV cuts "
-            "by number. Use n_tiles, or convention='histeq' or 'skimage'."
-        )
-    if n_bins != N_BINS_ADAPTIVE:
-        raise ValueError(
-            f"n_bins={n_bins!r} with convention='opencv', but expected the default, "
-            f"{N_BINS_ADAPTIVE}: it has a bin for each level. In a grid search, give each "
-            "convention a grid of its own (a list of grids)."
-        )
+def _as_float(number):
+    """Return a real number as a float; infinity if it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf
 
 
-def check_adaptive_dtype(dtype, convention):
-    """Refuse images of a type that cv2.createCLAHE does not take."""
-    if convention == "opencv" and dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+def check_tile_shape_of_convention(tile_shape, convention):
+    """Refuse a shape of tiles where the convention cuts images by the number of tiles."""
+    if tile_shape is not None and not convention.takes_tile_shape:
         raise ValueError(
-            f"X has dtype {dtype}, but convention='opencv' expected uint8 or uint16. Convert the "
-            "images (skimage.util.img_as_ubyte), or use convention='histeq', for any dtype."
-        )
-
-
-def check_no_mask(mask, convention):
-    """Refuse a mask where the convention has none."""
-    if mask is not None and convention != "histeq":
-        raise ValueError(
-            f"mask is given, but convention={convention!r} expected None: it counts every pixel. "
-            "Use convention='histeq', which counts those of a mask."
+            f"tile_shape={tile_shape!r} with convention={convention.name!r}, but expected None: "
+            "this convention cuts by number. Use n_tiles, or convention='histeq' or 'skimage'."
         )
 
 
@@ -206,6 +216,11 @@ def check_reference(reference):
             "reference is a numpy.ma.MaskedArray, but expected a plain array: its mask would be "
             "ignored. Set the masked pixels to NaN: reference.astype(float).filled(np.nan)."
         )
+    if _shape(reference) is None:
+        raise ValueError(
+            "reference is a list whose rows differ in length, but expected one image: an array "
+            "(h, w), (c, h, w) or (h, w, c), or a row of pixels."
+        )
     image = np.asarray(reference)
     if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
         raise ValueError(
@@ -213,7 +228,7 @@ def check_reference(reference):
             "image of real numbers, laid out as one of X: (h, w), (c, h, w) or (h, w, c) as "
             "channel_axis says, or a row of pixels."
         )
-    return _check_real(image)
+    return _as_true_bool(_check_real(image))
 
 
 def check_reference_geometry(reference, image_shape):
@@ -240,9 +255,9 @@ def check_reference_channels(n_channels, expected):
 def check_reference_status(status):
     """Raise what was found in the planes of the reference: status of shape (1, c)."""
     for bit, found in (
-        (_status.INF, "contains infinity (inf), but expected finite values, or NaN for missing"),
-        (_status.NEGATIVE, "contains negative values, but color='value' expected colours >= 0"),
-        (_status.EMPTY, "has a channel without a pixel that is not NaN, but expected at least one"),
+        (finding.INF, "contains infinity (inf), but expected finite values, or NaN for missing"),
+        (finding.NEGATIVE, "contains negative values, but color='value' expected colours >= 0"),
+        (finding.EMPTY, "has a channel without a pixel that is not NaN, but expected at least one"),
     ):
         if (status & bit).any():
             raise ValueError(f"reference {found}. Choose another image, or mend this one.")
@@ -253,21 +268,33 @@ def check_images(X, estimator):
 
     Infinities are found later, with the pixels.
     """
+    if _is_plain(X):
+        return X
     _refuse_masked_arrays(X)
-    _check_equal_shapes(X)
-    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+    _refuse_files(X)
+    X = _as_one_array(X)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("c", "V"):
         _check_real(X)
+    if isinstance(X, numbers.Number) or getattr(X, "ndim", 2) == 0:
+        _check_n_dimensions(np.asarray(X))
     X = check_array(
         X,
         allow_nd=True,
         dtype="numeric",
         ensure_all_finite=False,
+        ensure_2d=False,
         estimator=estimator,
         input_name="X",
     )
     _check_n_dimensions(X)
     _check_not_empty(X)
-    return _check_real(X)
+    return _as_true_bool(_check_real(X))
+
+
+def _is_plain(X):
+    """Return whether X is an array to which check_array has nothing to say: it takes 30 us."""
+    is_real = type(X) is np.ndarray and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8
+    return is_real and 2 <= X.ndim <= 4 and X.size > 0
 
 
 def _refuse_masked_arrays(X):
@@ -280,21 +307,66 @@ def _refuse_masked_arrays(X):
         )
 
 
-def _check_equal_shapes(X):
-    """Refuse a list of images of different shapes, with words about images."""
-    if not isinstance(X, (list, tuple)) or not all(hasattr(image, "shape") for image in X):
-        return
-    for i, image in enumerate(X):
-        if image.shape != X[0].shape:
+def _refuse_files(X):
+    """Refuse the name of a file, and an archive that was opened and not read."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise ValueError(
+            f"X is {X!r}, but expected an array of images. Read the file first: numpy.load for "
+            ".npy, skimage.io.imread for a picture (and add an axis: image[None])."
+        )
+    if isinstance(X, np.lib.npyio.NpzFile):
+        raise ValueError(
+            f"X is an open .npz file with the arrays {', '.join(X.files)}, but expected one array. "
+            f"Take it out first: X[{next(iter(X.files), 'name')!r}]."
+        )
+
+
+def _as_one_array(X):
+    """Return a list of pictures, of arrays, or of nested lists as one array of one shape."""
+    if hasattr(X, "getbands"):
+        raise ValueError(
+            "X is one PIL image, but expected an array of images. Pass numpy.asarray(X)[None], and "
+            "set channel_axis=-1 if it is in colour."
+        )
+    is_object = isinstance(X, np.ndarray) and X.dtype == object
+    if not (is_object or isinstance(X, (list, tuple))) or len(X) == 0:
+        return X
+    if hasattr(X[0], "getbands"):
+        X = [np.asarray(image) for image in X]
+    shapes = [_shape(image) for image in X]
+    if None in shapes:
+        raise ValueError(
+            "X is a list of images whose rows differ in length, but expected one shape for all "
+            "rows and images."
+        )
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
             raise ValueError(
-                f"X is a list of images of different shapes: {X[0].shape} in image 0, "
-                f"{image.shape} in image {i}, but expected one shape. Resize or crop them first "
+                f"X is a list of images of different shapes: {shapes[0]} in image 0, {shape} in "
+                f"image {i}, but expected one shape. Resize or crop them first "
                 "(skimage.transform.resize)."
             )
+    return np.stack(list(X)) if shapes[0] else X
+
+
+def _as_true_bool(X):
+    """Return bool images whose bytes are 0 and 1, as the engines take them for levels.
+
+    A view of other bytes as bool, as mask.view(bool), may hold others.
+    """
+    if X.dtype == np.bool_ and X.size and X.view(np.uint8).max() > 1:
+        return X.view(np.uint8) != 0
+    return X
 
 
 def _check_n_dimensions(X):
-    """Refuse arrays of more than four dimensions."""
+    """Refuse arrays of less than two or more than four dimensions."""
+    if X.ndim < 2:
+        raise ValueError(
+            f"X has {X.ndim} dimension(s) (shape {X.shape}). Expected 2D array or more: rows (n, "
+            "n_pixels), images (n, h, w), or images with channels. Reshape your data: one image "
+            "alone is image[None], one row of pixels is X.reshape(1, -1)."
+        )
     if X.ndim > 4:
         raise ValueError(
             f"X has {X.ndim} dimensions (shape {X.shape}), but expected rows (n, n_pixels), images "
@@ -305,7 +377,7 @@ def _check_n_dimensions(X):
 def _check_not_empty(X):
     """Refuse images without pixels; check_array has seen to rows, and to images at all."""
     if X.size == 0:
-        raise ValueError(f"X has shape {X.shape}: 0 pixels an image, but expected at least 1.")
+        raise ValueError(f"X has shape {X.shape}: 0 pixels per image, but expected at least 1.")
 
 
 def _check_real(X):
@@ -333,6 +405,25 @@ def check_geometry(X, image_shape, channel_axis):
             )
 
 
+def warn_of_layout(images, channel_axis):
+    """Warn where colour channels are probably taken for columns, or columns for channels."""
+    shape, (_, n_channels, height, width) = images.X.shape, images.planes.shape
+    taken_for = f"images of {n_channels} channels of {height}×{width} pixels"
+    if len(shape) == 3 and width in (3, 4) and min(shape[:2]) >= 2 * width:
+        taken_for = f"{shape[0]} images of {height}×{width} pixels"
+        remedy = "pass image[None] with channel_axis=-1, if it is one colour image"
+    elif channel_axis == 1 and width in (3, 4) and height > width and n_channels > 4:
+        remedy = "set channel_axis=-1, if the channels come last"
+    elif channel_axis == -1 and height in (3, 4) and width >= 4 * height and n_channels > 4:
+        remedy = "set channel_axis=1, if the channels come first"
+    else:
+        return
+    warn_the_caller(
+        f"X of shape {shape} is taken for {taken_for}. That is unusual: {remedy}, or move the axis "
+        "(numpy.moveaxis) to say what the array holds."
+    )
+
+
 def check_color(color, X, planes):
     """Refuse images that are not RGB or RGBA where color="value" asks for them."""
     if color == "value" and (planes.shape[1] not in (3, 4) or X.ndim == 3):
@@ -347,6 +438,8 @@ def check_mask(mask, shape):
     """Return a mask as a boolean array of the expected shape."""
     if mask is None:
         return None
+    if _shape(mask) is None:
+        raise ValueError(f"mask is a list whose rows differ in length, but expected shape {shape}.")
     mask = np.asarray(mask)
     if mask.dtype != np.bool_:
         raise ValueError(
@@ -358,7 +451,7 @@ def check_mask(mask, shape):
             f"mask has shape {mask.shape}, but expected {shape}: one value for each pixel of each "
             "image, the same for all channels."
         )
-    return mask
+    return _as_true_bool(mask)
 
 
 def check_n_channels(n_channels, expected, estimator):
@@ -367,6 +460,29 @@ def check_n_channels(n_channels, expected, estimator):
         raise ValueError(
             f"X has {n_channels} channel(s), but {type(estimator).__name__} is expecting "
             f"{expected}, as in fit. Check channel_axis (and image_shape for rows), or fit again."
+        )
+
+
+def check_state_params(estimator, names):
+    """Refuse parameters other than those with which a distribution was learned."""
+    learned = getattr(estimator, "_params_of_state", {})
+    for name in names:
+        value = getattr(estimator, name)
+        if name in learned and value != learned[name]:
+            raise ValueError(
+                f"{name}={value!r}, but the distribution was learned with {name}="
+                f"{learned[name]!r}, and expected the same. Call fit again after set_params."
+            )
+
+
+def check_two_dimensional(shape, estimator):
+    """Refuse images of a shape where only rows have columns."""
+    if len(shape) > 1 and not estimator.flatten:
+        raise ValueError(
+            f"The output of {type(estimator).__name__} for images of shape {shape} is not "
+            "two-dimensional: it has no feature names and fits no data frame. Set flatten=True to "
+            'get one row per image, or call set_output(transform="default") to get the images as '
+            "an array."
         )
 
 
@@ -380,68 +496,64 @@ def check_same_kind(dtype, fitted):
         )
 
 
-def check_status(status, *, dtype, mask, numbering, fitted=None):
-    """Raise what the engines found in the planes of images: status of shape (n, c).
-
-    dtype is the output's (None where nothing is written), mask whether there is one, fitted the
-    dtype that was learned from.
-    """
+def check_status(status, context):
+    """Raise what the engines found in the planes of images: status of shape (n, c)."""
+    if not status.any():
+        return
+    if context.convention is not None and not context.convention.takes_nan:
+        _check_status_of_peer(status, context)
     _raise_for(
-        status & _status.INF,
-        numbering,
+        status & finding.INF,
+        context,
         "X contains infinity (inf) in image(s) {images}, but expected finite values, or NaN for "
         "missing pixels. Replace them: X[np.isinf(X)] = np.nan.",
     )
     _raise_for(
-        status & _status.NEGATIVE,
-        numbering,
+        status & finding.NEGATIVE,
+        context,
         "X contains negative values in image(s) {images}, but color='value' expected colours >= 0. "
         "Shift or clip them, or use color='channels'.",
     )
     _raise_for(
-        status & _status.BEYOND,
-        numbering,
-        "X contains levels beyond the range of {fitted}, which the distribution was learned from, "
-        "in image(s) {images}. Convert X to that range, or fit again.",
-        fitted=fitted,
+        status & finding.BEYOND,
+        context,
+        f"X contains levels beyond the range of {context.learned_dtype}, which the distribution "
+        "was learned from, in image(s) {images}. Convert X to that range, or fit again.",
     )
-    if mask:
+    if context.has_mask:
         _raise_for(
-            status & _status.EMPTY,
-            numbering,
+            status & finding.EMPTY,
+            context,
             "mask leaves no pixel to count in image(s) {images}: it is False everywhere there, or "
             "True only where X is NaN, but expected at least one True. Leave these images out.",
         )
-    if dtype is not None and dtype.kind != "f":
+    if context.dtype is not None and context.dtype.kind != "f":
         _raise_for(
-            status & _status.NAN,
-            numbering,
-            "X contains NaN in image(s) {images}, but the output has dtype {dtype}, which has no "
-            "NaN. Fill the missing pixels, or use a float dtype.",
-            dtype=dtype,
+            status & finding.NAN,
+            context,
+            f"X contains NaN in image(s) {{images}}, but the output has dtype {context.dtype}, "
+            "which has no NaN. Fill the missing pixels, or use a float dtype.",
         )
 
 
-def check_peer_status(status, convention, numbering):
-    """Raise what a convention other than "histeq" does not take: status of shape (n, c)."""
+def _check_status_of_peer(status, context):
+    """Raise what a convention that takes no missing pixels does not take."""
     for bit, what in (
-        (_status.NAN, "NaN"),
-        (_status.NEGATIVE, "negative values"),
-        (_status.ABOVE_ONE, "floats above 1"),
+        (finding.NAN, "NaN"),
+        (finding.NEGATIVE, "negative values"),
+        (finding.ABOVE_ONE, "floats above 1"),
     ):
         _raise_for(
             status & bit,
-            numbering,
-            "X contains {what} in image(s) {images}, but convention={convention!r} expected "
-            "floats in [0, 1] or non-negative integers, none missing. Use convention='histeq', "
-            "which takes any range and NaN, or scale the images.",
-            what=what,
-            convention=convention,
+            context,
+            f"X contains {what} in image(s) {{images}}, but convention="
+            f"{context.convention.name!r} expected floats in [0, 1] or non-negative integers, none "
+            "missing. Use convention='histeq', which takes any range and NaN, or scale the images.",
         )
 
 
 def check_channels_counted(n_counted):
-    """Refuse to learn a channel's distribution from no pixel: n_counted is one number a channel."""
+    """Refuse to learn a channel's distribution from no pixel: one number per channel."""
     empty = [str(channel) for channel, n in enumerate(n_counted) if n == 0]
     if empty:
         raise ValueError(
@@ -508,23 +620,45 @@ def check_chunk(X, dtype, shape):
     return X.astype(dtype, copy=False)
 
 
-def refuse_container_of_dask(container):
+def check_container(container, is_lazy):
     """Refuse to put a dask array into a data frame."""
-    raise ValueError(
-        f"set_output(transform={container!r}) with a dask array would compute all of it, into one "
-        'data frame. Call set_output(transform="default") to get a dask array, or compute X first.'
-    )
+    if is_lazy:
+        raise ValueError(
+            f"set_output(transform={container!r}) with a dask array would compute all of it, into "
+            'one data frame. Call set_output(transform="default") to get a dask array, or compute '
+            "X first."
+        )
+
+
+def _shape(value):
+    """Return the shape of an array-like, or None for a list whose rows differ in length."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
 
 
 def is_integer(value):
-    """Tell whether a value is an integer, of Python or NumPy, and no bool."""
+    """Return whether a value is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
 
 
-def _raise_for(found, numbering, message, **words):
-    """Raise a message about the images in which something was found, if there are any."""
-    images = np.flatnonzero(found.any(axis=1)) + numbering.first
+def warn_the_caller(message):
+    """Warn of a message at the line of the user's code that called the package.
+
+    The callers inside of this package and of scikit-learn are passed over; how many these are
+    depends on whether the call was of transform, of fit_transform or of a Pipeline.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _raise_for(found, context, message):
+    """Raise a message about the {images} in which something was found, if there are any."""
+    images = np.flatnonzero(found.any(axis=1)) + context.numbering.first
     if images.size:
         named = ", ".join(map(str, images[:N_NAMED]))
         rest = f" and {images.size - N_NAMED} more" if images.size > N_NAMED else ""
-        raise ValueError(message.format(images=named + rest + numbering.where, **words))
+        raise ValueError(message.format(images=named + rest + context.numbering.where))

@@ -10,15 +10,14 @@ import pytest
 from PIL import Image
 
 import sklearn_histeq
-from sklearn_histeq._cli import demo as _demo
-from sklearn_histeq._cli import main
+from sklearn_histeq._cli import demo, main
 
 
 @pytest.fixture
 def ran(monkeypatch):
     """What the demo was asked to do, without doing it."""
     asked = {}
-    monkeypatch.setattr(_demo, "run", lambda **options: asked.update(options))
+    monkeypatch.setattr(demo, "run", lambda **options: asked.update(options))
     return asked
 
 
@@ -50,9 +49,9 @@ class TestOptions:
         [
             ([], "the following arguments are required: COMMAND"),
             (["nonsense"], "invalid choice: 'nonsense'"),
-            (["demo", "--repeats", "0"], "'0', but expected a whole number >= 1"),
-            (["demo", "--repeats", "two"], "'two', but expected a whole number >= 1"),
-            (["demo", "--seed", "-1"], "'-1', but expected a whole number >= 0"),
+            (["demo", "--repeats", "0"], "'0', but expected an integer >= 1"),
+            (["demo", "--repeats", "two"], "'two', but expected an integer >= 1"),
+            (["demo", "--seed", "-1"], "'-1', but expected an integer >= 0"),
         ],
     )
     def test_wrong(self, capsys, argv, words):
@@ -113,14 +112,14 @@ class TestErrors:
         def run(**options):
             raise PermissionError(13, "Permission denied", "faces.npz")
 
-        monkeypatch.setattr(_demo, "run", run)
+        monkeypatch.setattr(demo, "run", run)
         assert fails(capsys, "demo") == "histeq: error: faces.npz: Permission denied"
 
     def test_a_bug_is_not_hidden(self, monkeypatch):
         def run(**options):
             raise ValueError("a bug")
 
-        monkeypatch.setattr(_demo, "run", run)
+        monkeypatch.setattr(demo, "run", run)
         with pytest.raises(ValueError, match="a bug"):
             main(["demo"])
 
@@ -128,7 +127,7 @@ class TestErrors:
         def run(**options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(_demo, "run", run)
+        monkeypatch.setattr(demo, "run", run)
         assert main(["demo"]) == 130
         assert capsys.readouterr().err == "\nhisteq: interrupted\n"
 
@@ -145,8 +144,8 @@ class TestProcess:
 
     def test_a_reader_that_leaves(self):
         code = (
-            "import sys; from sklearn_histeq import _cli; from sklearn_histeq._cli import demo as _demo;"
-            "_demo.run = lambda **options: [print('x' * 1000) for _ in range(1000)];"
+            "import sys; from sklearn_histeq import _cli; from sklearn_histeq._cli import demo;"
+            "demo.run = lambda **options: [print('x' * 1000) for _ in range(1000)];"
             "sys.exit(_cli.main(['demo']))"
         )
         process = subprocess.Popen(

@@ -6,7 +6,6 @@ import builtins
 import io
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +15,9 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
-from sklearn_histeq._cli import demo as _demo
-from sklearn_histeq._cli.demo import run
-from sklearn_histeq._cli.demo import search as _search
-from sklearn_histeq._cli.demo.data import DataError
-from sklearn_histeq._cli.demo.figure import draw
+from sklearn_histeq._cli import atomic_write, demo
+from sklearn_histeq._cli.demo import run, search
+from sklearn_histeq._cli.demo.figure import draw, draw_before_after
 from sklearn_histeq._cli.demo.protocols import (
     BUNDLED,
     PEOPLE,
@@ -37,7 +34,7 @@ from sklearn_histeq._cli.demo.report import (
 from sklearn_histeq._cli.demo.search import (
     Choice,
 )
-from sklearn_histeq._display import draw_before_after, save_png
+from sklearn_histeq._cli.errors import FileError, UsageError
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,7 +47,7 @@ def _one_thread():
 @pytest.fixture
 def no_figure(monkeypatch):
     """Save the time that drawing takes."""
-    monkeypatch.setattr(_demo, "_draw", lambda *args: None)
+    monkeypatch.setattr(demo, "_draw", lambda *args: None)
 
 
 @pytest.fixture
@@ -141,14 +138,14 @@ class TestReport:
         monkeypatch.setattr("sys.stderr", terminal)
         report = Report()
         report.status("working hard")
-        assert terminal.getvalue().endswith("\r  0 s  working hard")
+        assert terminal.getvalue() == "\r\033[K  0 s  working hard"
         report.status("done")
         shown = terminal.getvalue()
-        assert f"\r{'  0 s  done':<19}\r" in shown  # what was longer is wiped out
+        assert shown.endswith("\r\033[K  0 s  done")
         report.line("a result")
-        assert terminal.getvalue()[len(shown) :] == f"\r{'':<11}\r"
-        report.line("another")  # nothing to wipe out
-        assert terminal.getvalue()[len(shown) :] == f"\r{'':<11}\r"
+        assert terminal.getvalue()[len(shown) :] == "\r\033[K"
+        report.line("another")  # there is nothing to remove
+        assert terminal.getvalue()[len(shown) :] == "\r\033[K"
         assert capsys.readouterr().out == "a result\nanother\n"
 
     def test_progress_keeps_to_one_line(self, monkeypatch):
@@ -157,7 +154,7 @@ class TestReport:
         monkeypatch.setattr("sys.stderr", terminal)
         monkeypatch.setenv("COLUMNS", "30")
         Report().status("x" * 100)
-        assert all(len(piece) < 30 for piece in terminal.getvalue().split("\r"))
+        assert len(terminal.getvalue().removeprefix("\r\033[K")) < 30
 
     def test_plus_minus_in_ascii(self, monkeypatch):
         raw = io.BytesIO()
@@ -204,7 +201,7 @@ class TestFigure:
         grid = np.reshape(lower.axes, (3, 2))
         rows = {
             "before": side_lit / 255,
-            "one curve": HistogramEqualizer().fit_transform(side_lit),
+            "whole picture": HistogramEqualizer().fit_transform(side_lit),
             "2 × 2 tiles": AdaptiveHistogramEqualizer(n_tiles=2).fit_transform(side_lit),
         }
         for axes, (label, planes) in zip(grid, rows.items(), strict=True):
@@ -217,7 +214,7 @@ class TestFigure:
 
     def test_side_lit_examples_go_from_left_to_right(self, rng):
         picture = np.full((1, 1, 9, 8), 200, np.uint8)
-        examples = _demo._side_lit_examples(picture, seed=0)[:, 0].astype(float)
+        examples = demo._side_lit_examples(picture, seed=0)[:, 0].astype(float)
         assert len(examples) == 5
         tilts = examples[..., 4:].mean(axis=(1, 2)) - examples[..., :4].mean(axis=(1, 2))
         assert (np.diff(tilts) > 0).all()
@@ -234,16 +231,16 @@ class TestFigure:
 
         class Breaks(Figure):
             def savefig(self, file, **options):
-                Path(file).write_bytes(b"half a")
+                file.write(b"half a")
                 raise OSError("the disk is full")
 
         path = tmp_path / "x.png"
-        save_png(Figure(), path, "somebody")
+        atomic_write.save_figure(Figure(), path, True, "somebody")
         with Image.open(path) as picture:
             assert picture.info["Software"] == "somebody"
         good = path.read_bytes()
         with pytest.raises(OSError, match="full"):
-            save_png(Breaks(), path, "somebody")
+            atomic_write.save_figure(Breaks(), path, True, "somebody")
         assert path.read_bytes() == good
         assert list(tmp_path.iterdir()) == [path]
 
@@ -255,7 +252,7 @@ class TestOutput:
         ("name", "words"),
         [
             ("faces.jpg", r"faces\.jpg, but expected a name that ends in \.png"),
-            ("nowhere/faces.png", r"there is no folder .*nowhere to write to"),
+            ("nowhere/faces.png", r"cannot write to the folder .*nowhere"),
             ("folder.png", r"folder\.png is a folder"),
             ("mine.png", r"mine\.png exists, and the demo did not write it; name another"),
         ],
@@ -264,7 +261,7 @@ class TestOutput:
         (tmp_path / "folder.png").mkdir()
         Image.new("L", (3, 3)).save(tmp_path / "mine.png")
         kept = (tmp_path / "mine.png").read_bytes()
-        with pytest.raises(DataError, match=words):
+        with pytest.raises((FileError, UsageError), match=words):
             run(output=tmp_path / name)
         assert (tmp_path / "mine.png").read_bytes() == kept
         assert capsys.readouterr().out == ""
@@ -274,7 +271,7 @@ class TestOutput:
 def small_grid(monkeypatch):
     """Three settings in the place of fifteen, for the sake of time."""
     grid = [{"equalize__convention": ["skimage", "pillow"]}, {"equalize": ["passthrough"]}]
-    for module in (_demo, _search):
+    for module in (demo, search):
         monkeypatch.setattr(module, "settings", lambda n_tiles: grid)
 
 
@@ -288,7 +285,7 @@ class TestRun:
         assert err == ""
         assert max(map(len, out.replace(str(output), "").splitlines())) <= WIDTH
         assert "simulated" in out
-        assert "of the random draws (2)" in " ".join(out.split())
+        assert "over 2 random draws" in " ".join(out.split())
         for name in BUNDLED:
             assert out.count(name) == 2  # in either table
         scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"
@@ -306,7 +303,7 @@ class TestRun:
 
     @pytest.mark.usefixtures("no_figure")
     def test_the_same_seed_gives_the_same_figures(self, tmp_path, capsys, monkeypatch):
-        monkeypatch.setattr(_demo, "BUNDLED", {"SVC (RBF)": BUNDLED["SVC (RBF)"]})
+        monkeypatch.setattr(demo, "BUNDLED", {"SVC (RBF)": BUNDLED["SVC (RBF)"]})
         printed = []
         for seed in (5, 5, 6):
             run(output=tmp_path / "demo.png", repeats=2, seed=seed)
@@ -322,11 +319,11 @@ class TestRun:
             return real_import(name, *args, **kwargs)
 
         monkeypatch.setattr(builtins, "__import__", no_matplotlib)
-        monkeypatch.setattr(_demo, "BUNDLED", {"SVC (RBF)": BUNDLED["SVC (RBF)"]})
+        monkeypatch.setattr(demo, "BUNDLED", {"SVC (RBF)": BUNDLED["SVC (RBF)"]})
         run(output=tmp_path / "demo.png", repeats=1)
         out = capsys.readouterr().out
         assert 'pip install "sklearn-histeq[plot]"' in out
-        assert "seconds in all" in out  # it went on
+        assert "The demo took" in out  # it went on
         assert list(tmp_path.iterdir()) == []
 
     def test_people(self, npz, tmp_path, capsys):
@@ -350,11 +347,11 @@ class TestRun:
     @pytest.mark.parametrize(
         ("counts", "words"),
         [
-            ([2, 2, 2], ["PCA + LDA (linear) is left out", "No tuning"]),
-            ([3, 2], ["PCA + LDA (linear) is left out", "No tuning"]),
+            ([2, 2, 2], ["PCA + LDA (linear) is left out", "There is no tuning"]),
+            ([3, 2], ["PCA + LDA (linear) is left out", "There is no tuning"]),
             ([4, 4], ["2 random pictures", "GridSearchCV now chooses"]),
             ([9, 5, 2], ["1 to 4 random pictures", "GridSearchCV now chooses"]),
-            ([60, 4, 1], ["2 to 10 random pictures", "Left out: people with a single picture (1)"]),
+            ([60, 4, 1], ["2 to 10 random pictures", "single picture were left out (1)"]),
         ],
     )
     @pytest.mark.usefixtures("no_figure")

@@ -10,14 +10,14 @@ from _people import some_people
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from sklearn_histeq._cli.demo import data as _data
+from sklearn_histeq._cli.demo import data
 from sklearn_histeq._cli.demo.data import (
-    DataError,
     bundled_faces,
     light_from_side,
     read_faces,
     relight,
 )
+from sklearn_histeq._cli.errors import FileError
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ class TestNpz:
         faces = read_faces(npz(X=(X * np.float64(scale)).astype(dtype), y=y))
         assert faces.pictures.dtype == np.uint8
         assert_array_equal(faces.pictures[:, 0], X if scale > 0 else 255 - X)
-        assert "brought to 8 bits" in faces.remarks[0]
+        assert "converted to 8 bits" in faces.remarks[0]
 
     def test_people_with_one_picture_are_left_out(self, npz):
         X, y = some_people(n_people=3)
@@ -147,7 +147,7 @@ class TestNpz:
         faces = read_faces(npz(X=X, y=y))
         assert_array_equal(faces.pictures[:, 0], X[2:])
         assert faces.names == ["0", "1", "2"]
-        assert faces.remarks == ["Left out: people with a single picture (2)."]
+        assert faces.remarks == ["People with a single picture were left out (2)."]
 
     def test_large_pictures_are_reduced_to_means_of_blocks(self, npz):
         X, y = some_people(shape=(100, 80))
@@ -157,14 +157,14 @@ class TestNpz:
         assert "80x100" in faces.remarks[0]
 
     def test_a_large_set_is_thinned_out(self, npz, monkeypatch):
-        monkeypatch.setattr(_data, "MAX_PEOPLE", 2)
-        monkeypatch.setattr(_data, "MAX_PICTURES", 5)
+        monkeypatch.setattr(data, "MAX_PEOPLE", 2)
+        monkeypatch.setattr(data, "MAX_PICTURES", 5)
         X, y = some_people(n_people=3, n_each=8)
         y[0] = 2  # so that 0 has the fewest
         faces = read_faces(npz(X=X, y=y))
         assert faces.names == ["1", "2"]
         assert_array_equal(np.bincount(faces.labels), [5, 5])
-        assert "at most 2 people and 5 pictures" in faces.remarks[0]
+        assert "only 2 people with 5 pictures each" in faces.remarks[0]
 
     @pytest.mark.parametrize(
         ("change", "words"),
@@ -173,36 +173,39 @@ class TestNpz:
             ({"y": None}, r"has no y, but X;"),
             ({"X": np.zeros((48, 120))}, r"shape \(48, 120\).*\(n, height, width\).*reshape"),
             ({"X": np.zeros((48, 3, 5, 5))}, r"shape \(48, 3, 5, 5\), but expected gray"),
-            ({"X": np.zeros((48, 0, 5))}, r"nothing in it"),
+            ({"X": np.zeros((48, 0, 5))}, r"expected at least one picture"),
             ({"X": np.zeros((48, 5, 5), complex)}, r"dtype complex128, but expected real"),
             ({"X": np.full((48, 5, 5), np.nan)}, r"NaN or infinity, first in picture 0"),
             ({"y": np.zeros(47)}, r"y of .* shape \(47,\), but expected \(48,\), one label"),
             ({"y": np.full(48, np.nan)}, r"dtype float64 or NaN, but expected numbers or text"),
-            ({"y": np.zeros(48)}, r"with two or more pictures: 1 of 1, but expected at least 2"),
-            ({"y": np.arange(48)}, r"with two or more pictures: 0 of 48, but"),
+            (
+                {"y": np.zeros(48)},
+                r"1 of 1 people have two or more pictures, but",
+            ),
+            ({"y": np.arange(48)}, r"0 of 48 people have two or more pictures, but"),
             ({"y": np.array([None] * 48)}, r"y of .* cannot be read.*y\.astype\(str\)"),
         ],
     )
     def test_what_cannot_be_used(self, npz, change, words):
         X, y = some_people()
         arrays = {k: v for k, v in ({"X": X, "y": y} | change).items() if v is not None}
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(FileError, match=words):
             read_faces(npz(**arrays))
 
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 broken"])
     def test_not_an_npz(self, tmp_path, content):
         (tmp_path / "x.npz").write_bytes(content)
-        with pytest.raises(DataError, match=r"x\.npz is not an \.npz file; write one by np\.savez"):
+        with pytest.raises(FileError, match=r"x\.npz is not an \.npz file; use np\.savez"):
             read_faces(tmp_path / "x.npz")
 
     def test_a_single_array_is_no_npz(self, tmp_path):
         np.save(tmp_path / "x.npy", np.zeros(3))
-        with pytest.raises(DataError, match=r"is not an \.npz file"):
+        with pytest.raises(FileError, match=r"is not an \.npz file"):
             read_faces(tmp_path / "x.npy")
 
     def test_pickles_stay_closed(self, tmp_path):
         (tmp_path / "x.npz").write_bytes(pickle.dumps(PicklesRun()))
-        with pytest.raises(DataError):
+        with pytest.raises(FileError):
             read_faces(tmp_path / "x.npz")
 
     def test_a_cut_off_member(self, npz):
@@ -211,11 +214,11 @@ class TestNpz:
         content = bytearray(path.read_bytes())
         content[2000:2100] = b"\0" * 100  # the checksum no longer holds
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"X of .* cannot be read"):
+        with pytest.raises(FileError, match=r"X of .* cannot be read"):
             read_faces(path)
 
     def test_a_missing_path(self, tmp_path):
-        with pytest.raises(DataError, match=r"nowhere: no such file or folder"):
+        with pytest.raises(FileError, match=r"nowhere: no such file or folder"):
             read_faces(tmp_path / "nowhere")
 
 
@@ -244,7 +247,7 @@ class TestFolder:
         (folder / "readme.png").write_text("x")
         faces = read_faces(folder)
         assert len(faces.pictures) == 6
-        assert faces.remarks == ["Passed over: files that are not PGM, PNG or JPEG (1)."]
+        assert faces.remarks == ["Files that are not PGM, PNG or JPEG were left out (1)."]
 
     @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
     def test_colour_becomes_gray(self, folder, mode):
@@ -268,14 +271,14 @@ class TestFolder:
     def test_no_pictures(self, tmp_path):
         (tmp_path / "ada").mkdir()
         with pytest.raises(
-            DataError, match=r"no pictures .* in subfolders; expected one subfolder"
+            FileError, match=r"no pictures .* in subfolders; expected one subfolder"
         ):
             read_faces(tmp_path)
 
     def test_sizes_that_differ(self, folder):
         Image.new("L", (7, 8)).save(folder / "bob" / "wide.png")
         words = r"wide\.png has 7x8 pixels and .*one\.JPG has 6x8, .* crop or remove"
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(FileError, match=words):
             read_faces(folder)
 
     def test_unreadable_pictures_are_named(self, folder):
@@ -283,6 +286,6 @@ class TestFolder:
         (folder / "ada" / "cut.png").write_bytes(cut)
         (folder / "bob" / "empty.pgm").write_bytes(b"")
         with pytest.raises(
-            DataError, match=r"unreadable pictures \(2\): .*cut\.png, .*empty\.pgm; rem"
+            FileError, match=r"unreadable pictures \(2\): .*cut\.png, .*empty\.pgm; rem"
         ):
             read_faces(folder)

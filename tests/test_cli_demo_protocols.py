@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
-from sklearn_histeq._cli.demo import search as _search
+from sklearn_histeq._cli.demo import search
 from sklearn_histeq._cli.demo.data import bundled_faces
 from sklearn_histeq._cli.demo.protocols import (
     BUNDLED,
@@ -39,9 +39,9 @@ from sklearn_histeq._cli.demo.search import (
     Choice,
     darker,
     describe,
+    grid_search,
     relit,
     same_light,
-    search,
     settings,
     several_each,
     untuned,
@@ -272,10 +272,10 @@ class TestSearch:
     def test_search_reports_its_own_choice(self, monkeypatch):
         # One setting destroys the pictures: the search must see that, and say what it chose.
         grid = [{"equalize__n_bins": [1]}, {"equalize__convention": ["opencv"]}]
-        monkeypatch.setattr(_search, "settings", lambda n_tiles: grid)
+        monkeypatch.setattr(search, "settings", lambda n_tiles: grid)
         trial = bundled_trials(bundled_faces(), 1, seed=0)[0]
         nearest, test = BUNDLED["nearest neighbour"], trial.tests["other light"]
-        choice = search(same_light(trial.train, 3, 0), nearest, trial.train, [test], None)
+        choice = grid_search(same_light(trial.train, 3, 0), nearest, trial.train, [test], None)
         assert choice.setting == "equalized, opencv"
         assert choice.n_ties == 0
         direct = HistogramEqualizer(convention="opencv", flatten=True)
@@ -294,10 +294,12 @@ class TestSearch:
 
     def test_ties_are_counted_and_the_first_wins(self, monkeypatch):
         grid = [{"equalize__n_jobs": [None, 1]}, {"equalize": ["passthrough"]}]
-        monkeypatch.setattr(_search, "settings", lambda n_tiles: grid)
+        monkeypatch.setattr(search, "settings", lambda n_tiles: grid)
         part = people_part()
         same = Part(np.repeat(part.pictures[::12], 6, axis=0), np.repeat(np.arange(4), 6))
-        choice = search(same_light(same, 2, 0), PEOPLE["nearest neighbour"], same, [same], None)
+        choice = grid_search(
+            same_light(same, 2, 0), PEOPLE["nearest neighbour"], same, [same], None
+        )
         assert choice == Choice(1.0, (1.0,), 2, "equalized")
 
     def test_passthrough_is_the_raw_column(self):

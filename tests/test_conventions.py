@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from _helpers import CONVENTIONS, FLOAT_CONVENTIONS, assert_same, equalized
+from _helpers import CONVENTIONS, FLOAT_CONVENTIONS, assert_same, equalized, faces
 from _oracles import equalize, equalize_planes, needs_ranks, plain, step_cdf
 from _strategies import (
     ALL,
@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from skimage.exposure import equalize_hist
 
 from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq._arithmetic import conventions, transfer
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -432,3 +433,37 @@ def test_normal_output_of_even_ranks_has_the_moments_of_the_normal_distribution(
 def test_normal_output_of_one_bin_is_zero():
     out = equalized(np.arange(6.0)[None], output_distribution="normal", n_bins=1)
     np.testing.assert_array_equal(out, 0)
+
+
+# --- a convention of one's own, by the steps of CONTRIBUTING --------------------------------------
+
+
+def half_of_cdf(counts, widths, dtype):
+    """The formula of the toy convention: half of the CDF."""
+    return counts.cumsum(axis=-1) / (2 * counts.sum(axis=-1, keepdims=True))
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    formulas = {"uniform": transfer.Formula(half_of_cdf)}
+    record = conventions.EqualizeConvention("toy", output_max=0.5, formulas=formulas)
+    monkeypatch.setitem(conventions.EQUALIZE, "toy", record)
+
+
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+@pytest.mark.parametrize("dtype", ["bool", "u1", "i2", "u4", "f4", "f8"])
+def test_a_convention_is_one_record_and_one_function(engine, toy, dtype, scope):
+    x = faces(3, 2, dtype=dtype)[:1, :1]
+    expected = equalized(x[0], scope=scope).astype(np.float64) / 2
+    actual = equalized(x[0], convention="toy", scope=scope)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+    assert actual.dtype == equalized(x[0]).dtype
+    as_bytes = equalized(x[0], convention="toy", scope=scope, dtype="uint8")
+    assert as_bytes.max() == 255
+
+
+def test_a_convention_of_ones_own_is_named_in_errors(toy):
+    with pytest.raises(ValueError, match="'pillow' or 'toy'"):
+        HistogramEqualizer(convention="matlab").fit(faces())
+    with pytest.raises(ValueError, match="output_distribution='normal' with convention='toy'"):
+        HistogramEqualizer(convention="toy", output_distribution="normal").fit(faces())

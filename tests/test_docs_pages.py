@@ -1,12 +1,18 @@
 """The examples of the start page and of the installation run as they stand, one after the other.
 
-Examples with a prompt, `>>>`, are doctests: `make doctest`.
+Examples with a prompt, `>>>`, are doctests: `make doctest`. The page on the demo
+shows what the demo prints.
 """
 
 import re
+import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from sklearn_histeq._cli import demo
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -42,3 +48,31 @@ def test_the_start_page_leads_to_a_tuned_pipeline(tmp_path, monkeypatch, capsys)
 def test_the_installation_names_what_runs(capsys):
     run_examples("install.md")
     assert re.search(r"engine: \w+", capsys.readouterr().out)
+
+
+def test_the_page_on_the_demo_shows_what_the_demo_prints(tmp_path, capsys):
+    """The text, and the accuracies to .03: another scikit-learn may classify a picture otherwise.
+
+    It may also choose otherwise in the search, whose table is not compared.
+    """
+    pytest.importorskip("matplotlib")
+    demo.run(output=tmp_path / "demo.png")
+    shown = re.search(r"```text\n(.*?)```", read("demo.md"), re.DOTALL)[1].strip().split("\n\n")
+    printed = capsys.readouterr().out.strip().split("\n\n")[:-1]  # the last names the file
+    assert len(shown) == len(printed)
+    for ours, theirs in zip(shown, printed):
+        if " settings " not in theirs:
+            number = r"\d*\.\d+"
+            assert re.split(number, ours) == re.split(number, theirs)
+            a, b = (list(map(float, re.findall(number, text))) for text in (ours, theirs))
+            assert a == pytest.approx(b, abs=0.03)
+
+
+def test_the_picture_of_the_start_page_is_drawn_by_its_script(tmp_path):
+    pytest.importorskip("matplotlib")
+    script = runpy.run_path(str(DOCS / "draw_lights.py"))
+    script["draw"](tmp_path / "lights.png")
+    ours, theirs = (
+        np.asarray(Image.open(path), float) for path in (tmp_path / "lights.png", script["PICTURE"])
+    )
+    assert np.abs(ours - theirs).mean() < 1  # another matplotlib may set the text otherwise

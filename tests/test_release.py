@@ -42,3 +42,25 @@ def test_targets_that_are_named_exist(page):
     named = set(re.findall(r"(?:`|^    )make ([a-z-]+)", read(page), re.M))
     assert named
     assert named <= targets | {"help"}, named - targets
+
+
+def test_every_module_and_every_test_stands_in_the_table_of_tests():
+    text = read("CONTRIBUTING.md")
+    table = text[text.index("| module or rule |") : text.index("The built site")]
+    rows = [line.split("|")[1:3] for line in table.split("\n")[2:] if line]
+    modules, tests = (
+        {name for row in rows for name in re.findall(r"`([^` ]+)`", row[column])}
+        for column in (0, 1)
+    )
+    package = Path(sklearn_histeq.__file__).parent
+    paths = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    paths -= {"_arithmetic/__init__.py"}  # holds no code
+    assert {path for path in paths if not is_named(path, modules)} == set()
+    assert {path.name for path in Path(__file__).parent.glob("test_*.py")} == tests
+    places = {name for name in modules if name.endswith((".py", "/"))}
+    assert {name for name in places if not (package / name).exists()} == set()
+
+
+def is_named(path, names):
+    """Whether a module or one of its folders is among the names."""
+    return path in names or any(path.startswith(name) for name in names if name.endswith("/"))

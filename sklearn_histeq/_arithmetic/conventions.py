@@ -5,8 +5,8 @@ the record and does not compare names. To add a convention, add its record to `E
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,9 @@ class Convention:
         What the brightest output of that dtype is; None: the largest level of the dtype.
     accepts : tuple of dtypes, or None
         The dtypes that images may have; None: every real dtype.
-    takes_nan, takes_mask : bool
-        Whether NaN marks missing pixels, and whether a mask may say which pixels count.
+    takes_nan, takes_mask, takes_negative : bool
+        Whether NaN marks missing pixels, whether a mask may say which pixels count, and whether
+        intensities may be negative.
     takes_n_bins : bool
         Whether the number of bins can be chosen.
     """
@@ -63,6 +64,7 @@ class Convention:
     accepts: tuple[np.dtype, ...] | None = None
     takes_nan: bool = True
     takes_mask: bool = True
+    takes_negative: bool = True
     takes_n_bins: bool = True
 
 
@@ -88,13 +90,17 @@ class EqualizeConvention(Convention):
     is_invertible: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AdaptiveConvention(Convention):
     """A convention of AdaptiveHistogramEqualizer.
 
     Attributes
     ----------
     default_clip_limit : float
+        The limit of `clip_limit="auto"`, as the engines take it.
+    clip_limit_is_share : bool
+        Whether the engines take the limit as a share of the pixels of a tile, and not as a multiple
+        of the bin height of the uniform histogram.
     least_clip_limit : float
         The least limit that has a meaning; 0 itself has none.
     takes_tile_shape : bool
@@ -103,21 +109,20 @@ class AdaptiveConvention(Convention):
         How it cuts an image into tiles.
     """
 
-    default_clip_limit: float = 3.0
+    default_clip_limit: float
+    clip_limit_is_share: bool = False
     least_clip_limit: float = 0.0
     takes_tile_shape: bool = True
-    tiling: Any = None
+    tiling: tiles.Tiling
 
+    def engine_clip_limit(self, clip_limit, n_bins):
+        """Return the parameter `clip_limit` as the engines take it."""
+        if clip_limit is None:
+            return None
+        if isinstance(clip_limit, str):
+            return self.default_clip_limit
+        return float(clip_limit) / n_bins if self.clip_limit_is_share else float(clip_limit)
 
-_TABLE = {
-    "default_output_dtype": uint8,
-    "output_max": 255.0,
-    "accepts": (UINT8,),
-    "takes_nan": False,
-    "takes_n_bins": False,
-    "has_all_levels": True,
-    "is_invertible": False,
-}
 
 SKIMAGE = EqualizeConvention(
     "skimage",
@@ -134,15 +139,31 @@ NUMPY = EqualizeConvention(
     n_integer_bins=256,
 )
 OPENCV = EqualizeConvention(
-    "opencv", formulas={"uniform": Formula(transfer.opencv_table, kernel=2)}, **_TABLE
+    "opencv",
+    default_output_dtype=uint8,
+    output_max=255.0,
+    accepts=(UINT8,),
+    takes_nan=False,
+    takes_n_bins=False,
+    formulas={"uniform": Formula(transfer.opencv_table, kernel=2)},
+    has_all_levels=True,
+    is_invertible=False,
 )
-PILLOW = EqualizeConvention(
-    "pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}, **_TABLE
+PILLOW = replace(
+    OPENCV, name="pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}
 )
 
-HISTEQ_TILES = AdaptiveConvention("histeq", least_clip_limit=1.0, tiling=tiles.EVEN)
+HISTEQ_TILES = AdaptiveConvention(
+    "histeq", default_clip_limit=3.0, least_clip_limit=1.0, tiling=tiles.EVEN
+)
 SKIMAGE_TILES = AdaptiveConvention(
-    "skimage", takes_nan=False, takes_mask=False, tiling=tiles.SKIMAGE
+    "skimage",
+    takes_nan=False,
+    takes_mask=False,
+    takes_negative=False,
+    default_clip_limit=0.01,
+    clip_limit_is_share=True,
+    tiling=tiles.SKIMAGE,
 )
 OPENCV_TILES = AdaptiveConvention(
     "opencv",
@@ -153,6 +174,7 @@ OPENCV_TILES = AdaptiveConvention(
     takes_mask=False,
     takes_n_bins=False,
     takes_tile_shape=False,
+    default_clip_limit=40.0,
     tiling=tiles.OPENCV,
 )
 
@@ -201,7 +223,8 @@ class AdaptRule(NamedTuple):
     tiles : tuple of two ints
         (rows, columns) of tiles; with scikit-image's convention the shape of a tile.
     clip_limit : float or None
-        Multiple of the uniform histogram's bin height; None clips nothing.
+        Multiple of the uniform histogram's bin height, or share of the pixels of a tile, as the
+        convention says; None clips nothing.
     n_bins : int
     convention : AdaptiveConvention
     """

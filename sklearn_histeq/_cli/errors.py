@@ -1,4 +1,4 @@
-"""What can go wrong with files: errors that the command line tells in one line."""
+"""Errors that the command line reports in one line, without a traceback."""
 
 
 class UsageError(Exception):
@@ -10,4 +10,4 @@ class FileError(Exception):
 
 
 class PictureError(Exception):
-    """One picture cannot be done; in a folder, the others still can."""
+    """One picture cannot be processed; the others of a folder still can."""

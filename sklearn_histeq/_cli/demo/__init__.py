@@ -1,9 +1,9 @@
-"""The demo: what histogram equalization does for face recognition, and what it does not.
+"""The demo: what histogram equalization does for face recognition, and what it does not do.
 
-It uses the package as anybody would, through its public names, and says all that it does to the
-pictures. The honest baseline, standardised pictures, stands beside every figure. The rooms:
-`_data` reads and relights, `_protocols` splits and trains, `_search` tunes,
-`_report` prints, and `_figure` draws.
+It uses the package through its public names and describes everything that it does to the pictures.
+Standardised pictures, the honest baseline, are always shown beside the equalized ones. `data` reads
+and relights pictures, `protocols` splits them and trains, `search` tunes, `report` prints, and
+`figure` draws.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq._cli.atomic_write import save_figure
 from sklearn_histeq._cli.demo.data import (
-    DataError,
     Faces,
     bundled_faces,
     light_from_side,
@@ -51,17 +51,17 @@ from sklearn_histeq._cli.demo.report import (
 from sklearn_histeq._cli.demo.search import (
     Problem,
     darker,
+    grid_search,
     relit,
     same_light,
-    search,
     settings,
     several_each,
     untuned,
 )
-from sklearn_histeq._display import save_png
+from sklearn_histeq._cli.errors import FileError, UsageError
 
-_SIGNATURE = "sklearn-histeq demo"  # kept in the figure's file, to know it again
-_EXAMPLE = 15  # a bundled face that is easy to make out at 25x25
+_SIGNATURE = "sklearn-histeq demo"  # stored in the figure's file, to recognise it later
+_EXAMPLE = 15  # a bundled face that is easy to see at 25x25
 
 
 def run(
@@ -71,24 +71,25 @@ def run(
     seed: int = 0,
     n_jobs: int | None = None,
 ) -> None:
-    """Run the demo: compare, tune, draw.
+    """Compare, tune and draw.
 
     Parameters
     ----------
     data : Path, default=None
-        An .npz file or a folder of one's own faces; the bundled pictures if None.
+        An .npz file or a folder of your own faces; the bundled pictures if None.
     output : Path, default="demo.png"
-        Where the figure goes. A file that the demo did not write is not overwritten.
+        File for the figure. A file that the demo did not write is never overwritten.
     repeats : int, default=None
-        Random draws; 20 for the bundled pictures and 5 for one's own if None.
+        Number of random draws. None means 20 for the bundled pictures and 5 for your own.
     seed : int, default=0
+        Seed of the draws and of the simulated lights.
     n_jobs : int, default=None
-        Threads for GridSearchCV.
+        Number of threads for GridSearchCV.
 
     Raises
     ------
-    DataError
-        If the data cannot be used, or the figure cannot be written there.
+    FileError
+        If the data cannot be used, or the figure cannot be written.
     """
     _check_output(output)
     report = Report()
@@ -106,19 +107,20 @@ def run(
         pictures, lights = _darker_examples(faces), "under different lights"
         even = pictures[:1]
     _draw(report, pictures, lights, _side_lit_examples(even, seed), output)
-    report.line(f"{report.seconds():.0f} seconds in all.")
+    report.line(f"The demo took {report.seconds():.0f} seconds.")
 
 
 def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int | None) -> Faces:
-    """Tell the bundled faces from other things under other lighting."""
+    """Distinguish the bundled faces from other things under other lighting."""
     faces = bundled_faces()
     report.paragraph(
-        "Faces or not: 100 faces and 100 other things, 25x25 pixels, from skimage.data.lfw_subset."
-        " Trained on half of them as they are; tested on the other half as they are (same light)"
-        " and as copies in two kinds of simulated light. Other light: each copy with a random gamma"
-        " (1/e to e), gain (.4 to 1) and bias that clips nothing. Side light: it falls from the"
-        " left or the right, and fades evenly to a random share (0 to .3) on the far side."
-        f" Mean ± standard deviation of the random draws ({repeats})."
+        "Faces or other things: skimage.data.lfw_subset has 100 pictures of faces and 100 of other"
+        " things, 25x25 pixels each. The classifiers are trained on half of the pictures as they"
+        ' are. They are tested on the other half as it is ("same light") and on copies under two'
+        ' kinds of simulated light. "Other light" gives each copy a random gamma (1/e to e), gain'
+        ' (.4 to 1) and bias, and clips nothing. "Side light" falls from the left or the right and'
+        " fades evenly to a random share (0 to .3) on the far side. The table shows mean ± standard"
+        f" deviation over {repeats} random draws."
     )
     trials = bundled_trials(faces, repeats, seed)
     _compare(report, BUNDLED, [trials], tiles_for(faces.pictures))
@@ -130,18 +132,22 @@ def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int |
 
 
 def _people(report: Report, data: Path, repeats: int, seed: int, n_jobs: int | None) -> Faces:
-    """Recognise people in somebody's own pictures."""
+    """Recognise people in the user's own pictures."""
     faces = read_faces(data, report.status)
     n, _, height, width = faces.pictures.shape
-    about = f"{n} pictures of {len(faces.names)} people, {width}x{height} pixels, from {data}."
+    about = (
+        f"The data are {n} pictures of {len(faces.names)} people, {width}x{height} pixels each,"
+        f" from {data}."
+    )
     report.paragraph(" ".join([about, *faces.remarks]))
     report.line()
     draws, harder = random_trials(faces, repeats, seed), brightness_trial(faces)
     report.paragraph(
-        f"Random part: trained on {_per_person(draws[0].train)} random pictures of each person and"
-        f" tested on the rest; mean ± standard deviation of the draws ({repeats}). Bright to dark,"
-        f" the harder case: trained on each person's {_per_person(harder.train)} brightest pictures"
-        " and tested on as many of the darkest."
+        f'"Random part": the classifiers are trained on {_per_person(draws[0].train)} random'
+        " pictures of each person and tested on the others; the table shows mean ± standard"
+        f' deviation over {repeats} random draws. "Bright to dark", the harder case: they are'
+        f" trained on each person's {_per_person(harder.train)} brightest pictures and tested on"
+        " the same number of the darkest."
     )
     n_fewest = min(np.bincount(trial.train.labels).min() for trial in (draws[0], harder))
     makers = feasible(PEOPLE, n_fewest)
@@ -162,13 +168,14 @@ def _per_person(part: Part) -> str:
 def _compare(
     report: Report, makers: dict[str, Maker], groups: list[list[Trial]], n_tiles: int
 ) -> None:
-    """Print the table of accuracies, a line as soon as it is known."""
+    """Print the table of accuracies, each line as soon as it is known."""
     columns = steps(n_tiles)
     report.line()
     report.paragraph(
-        "Raw: the pictures as they are. Standardised: each minus its mean, divided by its standard"
-        " deviation. Equalized: HistogramEqualizer(). Tiles: AdaptiveHistogramEqualizer(n_tiles="
-        f"{n_tiles}). Matched: HistogramMatcher(), to the mean of the training pictures."
+        "The columns: raw has the pictures as they are. Standardised has each picture minus its"
+        " mean, divided by its standard deviation. Equalized uses HistogramEqualizer(), tiles uses"
+        f" AdaptiveHistogramEqualizer(n_tiles={n_tiles}), and matched uses HistogramMatcher(): it"
+        " matches each picture to the mean of the training pictures."
     )
     report.line()
     report.line(accuracy_header(list(columns)))
@@ -195,12 +202,12 @@ def _accuracies(
 
 
 def _tune_people(report: Report, harder: Trial, seed: int, n_jobs: int | None) -> None:
-    """Tune on the brightest pictures of those who have several there."""
+    """Tune on the brightest pictures of the people who have several of them."""
     part = several_each(harder.train)
     counts = np.bincount(part.labels)
     counts = counts[counts > 0]
     if len(counts) < 2:
-        report.paragraph("No tuning: it takes two people with four pictures each.")
+        report.paragraph("There is no tuning: it needs two people with four pictures each.")
         return
     problems = {
         "random folds": same_light(part, min(3, counts.min()), seed),
@@ -218,39 +225,45 @@ def _tune(
     trial: Trial,
     n_jobs: int | None,
 ) -> None:
-    """Print what GridSearchCV chooses for each classifier, and how well that does."""
+    """Print what GridSearchCV chooses for each classifier, and the accuracy of that choice."""
     tests, n_tiles = list(trial.tests.values()), tiles_for(trial.train.pictures)
-    n_settings = len(ParameterGrid(settings(n_tiles)))
-    report.line()
-    report.paragraph(
-        "GridSearchCV now chooses the first step: which of the three, with which parameters, or"
-        ' "passthrough", none. Inner cross-validation cannot see a change of light that it is not'
-        " given, so the search runs twice: on folds of the training part as it is, and on folds"
-        " trained in one light and validated in another. Either choice stands as it is. Valid.:"
-        f" accuracy in that validation. {_listed(trial.tests)}: accuracy of the choice in the test"
-        " above (first draw). Ties: other settings that validated as well; the first is chosen,"
-        " and the defaults come first."
-    )
+    _explain_tuning(report, trial)
     untuned_steps = [
         HistogramEqualizer(),
         AdaptiveHistogramEqualizer(n_tiles=n_tiles),
         HistogramMatcher(),
         "passthrough",
     ]
+    n_settings = len(ParameterGrid(settings(n_tiles)))
     report.line()
     report.line(search_header(n_settings, list(trial.tests)))
     for name, maker in makers.items():
         report.line(name)
         for folds, problem in problems.items():
             report.status(f"{name}, {n_settings} settings x {len(problem.folds)} folds, {folds}")
-            report.line(search_row(folds, search(problem, maker, trial.train, tests, n_jobs)))
+            report.line(search_row(folds, grid_search(problem, maker, trial.train, tests, n_jobs)))
         for step in untuned_steps:
             report.line(search_row("no search", untuned(step, maker, trial.train, tests)))
 
 
+def _explain_tuning(report: Report, trial: Trial) -> None:
+    """Print how the first step is tuned, and what the columns of the table are."""
+    report.line()
+    report.paragraph(
+        "GridSearchCV now chooses the first step: one of the three estimators with its parameters,"
+        ' or "passthrough", which does not equalize. Inner cross-validation cannot see a change of'
+        " light that is missing from its data, so the search runs twice: on folds of the training"
+        " part as it is, and on folds that are trained in one light and validated in another. Both"
+        ' choices are shown unchanged. The column "valid." has the accuracy in that validation, and'
+        f" {_listed(trial.tests)} the accuracy of the choice in the test above (first draw)."
+        ' "Ties" counts the other settings that validated equally well; the first of them is'
+        " chosen, and the defaults come first."
+    )
+
+
 def _listed(tests: dict[str, Part]) -> str:
     """Name the columns of test parts."""
-    return " and ".join(tests).capitalize()
+    return " and ".join(f'"{name}"' for name in tests)
 
 
 def _relit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
@@ -272,12 +285,12 @@ def _darker_examples(faces: Faces) -> NDArray[np.uint8]:
 
 
 def _from_bright_to_dark(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Take five pictures, evenly by rank of brightness."""
+    """Choose five pictures, evenly by rank of brightness."""
     return _five_of(pictures, -pictures.mean(axis=(1, 2, 3)))
 
 
 def _five_of(pictures: NDArray[np.uint8], key: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Take five pictures, evenly by rank of a key."""
+    """Choose five pictures, evenly by rank of a key."""
     ranked = pictures[np.argsort(key, kind="stable")]
     return ranked[np.linspace(0, len(ranked) - 1, min(5, len(ranked))).round().astype(int)]
 
@@ -293,19 +306,21 @@ def _draw(
     try:
         figure = draw(pictures, lights, side_lit, tiles_for(side_lit))
     except ImportError:
-        report.line('No figure: it takes matplotlib; pip install "sklearn-histeq[plot]"')
+        report.line('There is no figure without matplotlib: pip install "sklearn-histeq[plot]"')
         return
-    save_png(figure, output, _SIGNATURE)
-    report.line(f"Faces before and after, with their histograms and CDFs: {output}")
+    save_figure(figure, output, overwrite=True, software=_SIGNATURE)
+    report.line(f"{output} shows faces before and after, with their histograms and CDFs.")
 
 
 def _check_output(output: Path) -> None:
     """Check before all work that the figure can be written, over nothing but the demo's own."""
     if output.suffix.lower() != ".png":
-        raise DataError(f"--output {output}, but expected a name that ends in .png")
+        raise UsageError(f"--output {output}, but expected a name that ends in .png")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        raise DataError(f"--output {output}: there is no folder {output.parent} to write to")
+        raise FileError(f"--output {output}: cannot write to the folder {output.parent}")
     if output.is_dir():
-        raise DataError(f"--output {output} is a folder")
+        raise FileError(f"--output {output} is a folder, but expected the name of a file")
     if output.exists() and _SIGNATURE.encode() not in output.read_bytes()[:4096]:
-        raise DataError(f"--output {output} exists, and the demo did not write it; name another")
+        raise FileError(
+            f"--output {output} exists, and the demo did not write it; name another file"
+        )

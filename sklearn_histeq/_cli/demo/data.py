@@ -1,8 +1,8 @@
-"""Where the demo's pictures come from: scikit-image, an .npz file, or a folder of pictures.
+"""The demo's pictures: from scikit-image, an .npz file, or a folder of pictures.
 
-Whatever the source, the demo goes on with `Faces`: 8-bit gray pictures of one size in a 4-D array,
-as a camera would deliver them, since two of the package's conventions exist for 8 bits only. What
-had to be changed or left out on the way is kept as remarks, and printed.
+All of them become `Faces`: 8-bit gray pictures of one size in a 4-D array, as a camera would
+deliver them, because two of the package's conventions need 8 bits. Remarks say what was changed or
+left out, and the demo prints them.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_histeq._cli.errors import FileError
+
 SUFFIXES = (".pgm", ".png", ".jpg", ".jpeg")
-# These three keep a stranger's data within minutes, and touch nothing of the usual face sets.
+# These limits keep unknown data within minutes; the usual sets of faces are smaller.
 MAX_SIDE = 48
 MAX_PEOPLE = 100
 MAX_PICTURES = 100
 
 
-class DataError(ValueError):
-    """The person's files cannot be used; the message says which, why, and what to do."""
-
-
 @dataclass(frozen=True)
 class Faces:
-    """Pictures and who or what they show.
+    """Pictures with labels that say who or what they show.
 
     Attributes
     ----------
@@ -39,7 +37,7 @@ class Faces:
         Indices into `names`.
     names : list of str
     remarks : list of str
-        What was done to the pictures, a sentence each.
+        Sentences that say what was done to the pictures.
     """
 
     pictures: NDArray[np.uint8]
@@ -49,7 +47,7 @@ class Faces:
 
 
 def bundled_faces() -> Faces:
-    """Return the 100 faces and 100 other things that scikit-image brings along."""
+    """Return the 100 faces and 100 other things that scikit-image contains."""
     from skimage.data import lfw_subset
 
     pictures = np.rint(lfw_subset() * 255).astype(np.uint8)[:, np.newaxis]  # (200, 1, 25, 25)
@@ -57,7 +55,7 @@ def bundled_faces() -> Faces:
 
 
 def relight(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return copies of the pictures, each under a simulated light of its own.
+    """Return copies of the pictures, each under another simulated light.
 
     Every intensity x in [0, 1] becomes ``gain * x**gamma + bias``, with gamma between 1/e and e,
     gain between .4 and 1, and a bias that leaves nothing clipped, rounded to 8 bits again.
@@ -70,10 +68,10 @@ def relight(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
 
 
 def light_from_side(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return copies of the pictures, each under a simulated light from its left or its right.
+    """Return copies of the pictures, each under simulated light from the left or the right.
 
-    Every intensity is multiplied by the light, which falls evenly from 1 on one side of the picture
-    to a share between 0 and .3 on the other, and is rounded to 8 bits again.
+    Every intensity is multiplied by the light and rounded to 8 bits again. The light falls linearly
+    from 1 on one side of the picture to a value between 0 and .3 on the other side.
     """
     shape = (len(pictures), 1, 1, 1)
     share = rng.uniform(0, 0.3, shape)
@@ -84,14 +82,14 @@ def light_from_side(pictures: NDArray[np.uint8], rng: np.random.Generator) -> ND
 
 
 def read_faces(path: Path, status: Callable[[str], None] = lambda text: None) -> Faces:
-    """Read a person's own faces.
+    """Read the user's own faces.
 
     Parameters
     ----------
     path : Path
-        An .npz file with X and y, or a folder with one subfolder of pictures a person.
-    status : callable, default: silence
-        Told in a few words how far the reading is.
+        An .npz file with X and y, or a folder with one subfolder of pictures per person.
+    status : callable, default=does nothing
+        Called with a short text that says how far the reading is.
 
     Returns
     -------
@@ -99,7 +97,7 @@ def read_faces(path: Path, status: Callable[[str], None] = lambda text: None) ->
         At least two people, each with at least two pictures.
     """
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        raise FileError(f"{path}: no such file or folder")
     X, y, remarks = _read_folder(path, status) if path.is_dir() else _read_npz(path)
     names, labels = np.unique(y, return_inverse=True)
     faces = Faces(_as_uint8(X, remarks)[:, np.newaxis], labels, [str(n) for n in names], remarks)
@@ -114,13 +112,13 @@ def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any], list[str]]:
         except (ValueError, EOFError, zipfile.BadZipFile):
             archive = None  # neither .npy nor .npz
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DataError(f"{path} is not an .npz file; write one by np.savez('f.npz', X=X, y=y)")
+            raise FileError(f"{path} is not an .npz file; use np.savez('f.npz', X=X, y=y)")
         missing = [name for name in ("X", "y") if name not in archive.files]
         if missing:
             found = ", ".join(archive.files) or "nothing"
-            raise DataError(
+            raise FileError(
                 f"{path} has no {' and no '.join(missing)}, but {found};"
-                " expected X, the pictures, and y, who is in each"
+                " expected X, the pictures, and y, the person in each picture"
             )
         X, y = (_read_member(archive, name, path) for name in ("X", "y"))
     _check_pictures(X, path)
@@ -129,12 +127,12 @@ def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any], list[str]]:
 
 
 def _read_member(archive: Any, name: str, path: Path) -> NDArray[Any]:
-    """Read one array of an .npz file; pickled objects could run code, and stay closed."""
+    """Read one array of an .npz file; pickled objects could run code and are never loaded."""
     try:
         return np.asarray(archive[name])
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{name} of {path} cannot be read: {error}; arrays of Python objects are never loaded,"
+        raise FileError(
+            f"{name} of {path} cannot be read: {error}; arrays of Python objects are never loaded:"
             " save plain numbers or text (y.astype(str))"
         ) from error
 
@@ -142,27 +140,27 @@ def _read_member(archive: Any, name: str, path: Path) -> NDArray[Any]:
 def _check_pictures(X: NDArray[Any], path: Path) -> None:
     """Check the shape, type and values of X."""
     if X.ndim != 3 and not (X.ndim == 4 and X.shape[1] == 1):
-        raise DataError(
+        raise FileError(
             f"X of {path} has shape {X.shape}, but expected gray pictures, (n, height, width) or"
             " (n, 1, height, width); reshape flattened ones"
         )
     if X.dtype.kind not in "buif":
-        raise DataError(f"X of {path} has dtype {X.dtype}, but expected real numbers")
+        raise FileError(f"X of {path} has dtype {X.dtype}, but expected real numbers")
     if X.size == 0:
-        raise DataError(f"X of {path} has shape {X.shape}: there is nothing in it")
+        raise FileError(f"X of {path} has shape {X.shape}, but expected at least one picture")
     if not np.isfinite(X).all():
         bad = np.flatnonzero(~np.isfinite(X).all(axis=tuple(range(1, X.ndim))))
-        raise DataError(f"X of {path} has NaN or infinity, first in picture {bad[0]}")
+        raise FileError(f"X of {path} has NaN or infinity, first in picture {bad[0]}")
 
 
 def _check_labels(y: NDArray[Any], n_pictures: int, path: Path) -> None:
     """Check the shape and type of y."""
     if y.shape != (n_pictures,):
-        raise DataError(
-            f"y of {path} has shape {y.shape}, but expected ({n_pictures},), one label a picture"
+        raise FileError(
+            f"y of {path} has shape {y.shape}, but expected ({n_pictures},), one label per picture"
         )
     if y.dtype.kind not in "buifUS" or (y.dtype.kind == "f" and np.isnan(y).any()):
-        raise DataError(f"y of {path} has dtype {y.dtype} or NaN, but expected numbers or text")
+        raise FileError(f"y of {path} has dtype {y.dtype} or NaN, but expected numbers or text")
 
 
 def _read_folder(
@@ -172,7 +170,7 @@ def _read_folder(
     files = [file for person in _visible(path) if person.is_dir() for file in _visible(person)]
     wanted = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
     if not wanted:
-        raise DataError(
+        raise FileError(
             f"{path} has no pictures (PGM, PNG or JPEG) in subfolders;"
             " expected one subfolder of pictures for each person"
         )
@@ -181,27 +179,27 @@ def _read_folder(
         status(f"reading picture {i + 1} of {len(wanted)}")
         try:
             pictures.append(_read_gray(file))
-        except Exception:  # each format's reader has its own ways to fail
+        except Exception:  # the readers of different formats raise different errors
             unreadable.append(file)
     if unreadable:
         some = ", ".join(str(file) for file in unreadable[:3])
         more = " and others" if len(unreadable) > 3 else ""
-        raise DataError(
+        raise FileError(
             f"unreadable pictures ({len(unreadable)}): {some}{more}; remove or replace them"
         )
     _check_sizes(pictures, wanted)
     others = len(files) - len(wanted)
-    remarks = [f"Passed over: files that are not PGM, PNG or JPEG ({others})."] if others else []
+    remarks = [f"Files that are not PGM, PNG or JPEG were left out ({others})."] if others else []
     return _stack(pictures), np.array([file.parent.name for file in wanted]), remarks
 
 
 def _visible(folder: Path) -> list[Path]:
-    """List a folder in order, without hidden files."""
+    """Return the sorted entries of a folder, without hidden ones."""
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def _read_gray(file: Path) -> NDArray[Any]:
-    """Read a picture as (height, width): uint8, or if it is deeper, floats in [0, 1]."""
+    """Read a picture as (height, width): uint8, or floats in [0, 1] if it has 16 bits."""
     from PIL import Image  # comes with scikit-image
 
     with Image.open(file) as picture:
@@ -215,42 +213,42 @@ def _check_sizes(pictures: list[NDArray[Any]], files: list[Path]) -> None:
     for picture, file in zip(pictures, files, strict=True):
         if picture.shape != pictures[0].shape:
             (h, w), (h0, w0) = picture.shape, pictures[0].shape
-            raise DataError(
-                f"{file} has {w}x{h} pixels and {files[0]} has {w0}x{h0}, but all pictures must"
-                " have one size; crop or remove those that differ"
+            raise FileError(
+                f"{file} has {w}x{h} pixels and {files[0]} has {w0}x{h0}, but expected one"
+                " size; crop or remove the pictures that differ"
             )
 
 
 def _stack(pictures: list[NDArray[Any]]) -> NDArray[Any]:
-    """Stack pictures of one size; if only some are uint8, all as floats in [0, 1]."""
+    """Stack pictures of one size; if only some are uint8, all become floats in [0, 1]."""
     if len({picture.dtype for picture in pictures}) > 1:
         pictures = [p / 255 if p.dtype == np.uint8 else p for p in pictures]
     return np.stack(pictures)
 
 
 def _as_uint8(X: NDArray[Any], remarks: list[str]) -> NDArray[np.uint8]:
-    """Bring pictures to 8 bits by one scale for all, which keeps one brighter than another."""
+    """Convert pictures to 8 bits by one scale, so that bright pictures stay brighter than dark."""
     if X.dtype == np.uint8:
         return X
-    remarks.append(f"The pictures ({X.dtype}) were brought to 8 bits by one linear scale for all.")
+    remarks.append(f"The pictures ({X.dtype}) were converted to 8 bits by one linear scale.")
     X = X.astype(np.float64)
     low, high = X.min(), X.max()
     return np.rint((X - low) * (255 / (high - low or 1))).astype(np.uint8)
 
 
 def _drop_single_pictures(faces: Faces, path: Path) -> Faces:
-    """Leave out people with a single picture: it cannot be both learned and recognised."""
+    """Leave out people with a single picture: it cannot serve for training and for testing."""
     counts = np.bincount(faces.labels)
     n_single = int((counts == 1).sum())
     if len(counts) - n_single < 2:
-        raise DataError(
-            f"{path}: people with two or more pictures: {len(counts) - n_single} of {len(counts)},"
-            " but expected at least 2"
+        raise FileError(
+            f"{path}: {len(counts) - n_single} of {len(counts)} people have two or more pictures,"
+            " but expected at least 2 such people"
         )
     if not n_single:
         return faces
     return _keep(
-        faces, counts[faces.labels] > 1, f"Left out: people with a single picture ({n_single})."
+        faces, counts[faces.labels] > 1, f"People with a single picture were left out ({n_single})."
     )
 
 
@@ -267,19 +265,19 @@ def _limit(faces: Faces) -> Faces:
     keep[np.concatenate(kept)] = True
     if keep.all():
         return faces
-    remark = f"To save time, at most {MAX_PEOPLE} people and {MAX_PICTURES} pictures of each."
+    remark = f"To save time, only {MAX_PEOPLE} people with {MAX_PICTURES} pictures each are used."
     return _keep(faces, keep, remark)
 
 
 def _keep(faces: Faces, keep: NDArray[np.bool_], remark: str) -> Faces:
-    """Return some of the pictures, with the labels counted anew."""
+    """Return some of the pictures, with labels from 0 without gaps."""
     people, labels = np.unique(faces.labels[keep], return_inverse=True)
     names = [faces.names[person] for person in people]
     return Faces(faces.pictures[keep], labels, names, [*faces.remarks, remark])
 
 
 def _reduce(faces: Faces) -> Faces:
-    """Reduce large pictures by a whole number, as means of blocks."""
+    """Reduce large pictures by an integer factor, to the means of blocks."""
     from skimage.transform import downscale_local_mean
 
     height, width = faces.pictures.shape[2:]

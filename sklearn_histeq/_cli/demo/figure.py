@@ -1,19 +1,24 @@
-"""The demo's figure: faces in other lights and their histograms, and faces lit from a side."""
+"""The demo's figure: a face under several lights with its histograms, and a face lit from a side.
+
+It is drawn without pyplot, so it needs no window, no backend and no display.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
-from sklearn_histeq._display import draw_before_after
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TEXT = "#333333"
+_N_BARS = 32
+_BAR, _LINE, _TEXT, _FRAME = "#9db4c8", "#c8501e", "#333333", "#bbbbbb"
 
 
 def draw(
@@ -24,11 +29,11 @@ def draw(
     Parameters
     ----------
     pictures : ndarray of shape (n, 1, height, width)
-        A face in other lights.
+        A face under several lights.
     lights : str
-        Which lights, for the heading.
+        Description of the lights, for the heading.
     side_lit : ndarray of shape (m, 1, height, width)
-        A face under light from a side.
+        A face lit from a side.
     n_tiles : int
         For AdaptiveHistogramEqualizer.
 
@@ -50,11 +55,11 @@ def draw(
 
 
 def _draw_side_lit(figure: Any, pictures: NDArray[np.uint8], n_tiles: int) -> None:
-    """Draw pictures, and below what one curve makes of them, and what tiles do."""
+    """Draw pictures, and below them the results of one transfer function and of tiles."""
     steps = [HistogramEqualizer(), AdaptiveHistogramEqualizer(n_tiles=n_tiles)]
     rows = {
         "before": pictures / 255,
-        "one curve": steps[0].fit_transform(pictures),
+        "whole picture": steps[0].fit_transform(pictures),
         f"{n_tiles} × {n_tiles} tiles": steps[1].fit_transform(pictures),
     }
     axes = figure.subplots(len(rows), len(pictures), squeeze=False)
@@ -65,15 +70,81 @@ def _draw_side_lit(figure: Any, pictures: NDArray[np.uint8], n_tiles: int) -> No
             ax.spines[:].set_visible(False)
         row[0].set_ylabel(label, color=_TEXT, fontsize=13)
     for ax, picture in zip(axes[0], pictures[:, 0], strict=True):
-        ax.set_title(_from_where(picture), fontsize=9, color=_TEXT)
+        ax.set_title(_brightness_of_halves(picture), fontsize=9, color=_TEXT)
     figure.suptitle(
-        "Under simulated light from a side: one curve for the whole picture (HistogramEqualizer)"
-        " against tiles (AdaptiveHistogramEqualizer)",
+        "Simulated light from a side: one transfer function for the whole picture"
+        " (HistogramEqualizer), or one for each tile (AdaptiveHistogramEqualizer)",
         color=_TEXT,
     )
 
 
-def _from_where(picture: NDArray[np.uint8]) -> str:
-    """Say how bright the halves of a picture are."""
+def _brightness_of_halves(picture: NDArray[np.uint8]) -> str:
+    """Return the mean brightness of both halves of a picture, as text."""
     left, right = np.array_split(picture, 2, axis=1)
     return f"mean left {left.mean():.0f}, right {right.mean():.0f}"
+
+
+def draw_before_after(
+    before: NDArray[Any],
+    after: NDArray[Any],
+    titles: Sequence[str],
+    heading: str,
+    figure: Any = None,
+) -> Any:
+    """Draw pictures before and after equalization, each above its histogram and CDF.
+
+    Parameters
+    ----------
+    before : ndarray of shape (n, height, width), dtype uint8
+    after : ndarray of shape (n, height, width)
+        The same pictures in [0, 1].
+    titles : sequence of n str
+    heading : str
+    figure : Figure or SubFigure, default=None
+        Where to draw; a new figure if None.
+
+    Returns
+    -------
+    matplotlib Figure or SubFigure
+    """
+    from matplotlib.figure import Figure
+
+    n = len(before)
+    if figure is None:
+        figure = Figure(figsize=(2.1 * n + 0.9, 8.6), dpi=110, layout="constrained")
+    axes = figure.subplots(4, n, squeeze=False, height_ratios=[1.5, 1, 1.5, 1])
+    for column in range(n):
+        _draw_picture(axes[0, column], before[column], 255, titles[column])
+        _draw_picture(axes[2, column], after[column], 1, "")
+        for row, plane, top in ((1, before[column], 255), (3, after[column], 1)):
+            _draw_histogram(axes[row, column], plane, top, last=column == n - 1)
+    for row, label in enumerate(("before", "histogram", "after", "histogram")):
+        axes[row, 0].set_ylabel(label, color=_TEXT, fontsize=13 if row % 2 == 0 else 9)
+    figure.suptitle(heading, color=_TEXT)
+    return figure
+
+
+def _draw_picture(ax: Axes, plane: NDArray[Any], top: float, title: str) -> None:
+    """Draw a plane on a fixed gray scale, so that dark pictures look dark."""
+    ax.imshow(plane, cmap="gray", vmin=0, vmax=top)
+    ax.set_title(title, fontsize=9, color=_TEXT)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _draw_histogram(ax: Axes, plane: NDArray[Any], top: float, last: bool) -> None:
+    """Draw the counts of a plane as bars, and its CDF from 0 to 1 as a line."""
+    counts, edges = np.histogram(plane, _N_BARS, range=(0, top))
+    ax.stairs(counts, edges, fill=True, color=_BAR)
+    ax.set(xlim=(0, top), xticks=[0, top], yticks=[])
+    ax.tick_params(colors=_TEXT, labelsize=7)
+    levels = np.sort(plane, axis=None)
+    cdf = np.arange(1, levels.size + 1) / levels.size
+    right = ax.twinx()
+    right.step([0, *levels, top], [0, *cdf, 1], where="post", color=_LINE, linewidth=1.3)
+    right.set(ylim=(0, 1.03), yticks=[0, 1] if last else [])
+    right.tick_params(colors=_LINE, labelsize=7)
+    for side in (ax, right):
+        side.spines[:].set_color(_FRAME)
+    if last:
+        right.set_ylabel("CDF", color=_LINE, fontsize=9)

@@ -1,9 +1,9 @@
-"""Who is trained on what and tested on what, in the demo: splits, lights, steps and classifiers.
+"""The demo's experiments: splits into training and test parts, lights, steps and classifiers.
 
-A trial is one training part with its test parts; every step and classifier of the demo goes
-through the same trials. All classifiers give the same answers whatever the scale of their input
-(distances are only compared, ``gamma="scale"``, StandardScaler, whitening), so that intensities in
-0...255, in 0...1 and standardised ones compete on equal terms.
+A trial is one training part with its test parts; every step and every classifier of the demo runs
+on the same trials. No classifier depends on the scale of its input (distances are only compared;
+the others use ``gamma="scale"``, StandardScaler or whitening), so that intensities in 0 to 255, in
+0 to 1 and standardised ones are compared fairly.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, Histo
 from sklearn_histeq._cli.demo.data import Faces, light_from_side, relight
 
 N_PER_CLASS = 50  # bundled pictures of a class for training; the other 50 are for testing
-N_RANDOM = 10  # pictures a person for training, the rest for testing
-N_BRIGHTEST = 20  # pictures a person for training, and as many of the darkest for testing
+N_RANDOM = 10  # pictures per person for training; the others are for testing
+N_BRIGHTEST = 20  # pictures per person for training; as many of the darkest are for testing
 MIN_TILE = 4  # pixels that a tile should have along each axis
 
 
@@ -45,13 +45,13 @@ class Trial(NamedTuple):
 
 
 def to_rows(pictures: ArrayLike) -> NDArray[np.float64]:
-    """Lay out each picture as one row of floats; rows stay as they are."""
+    """Return each picture as one row of floats; rows stay unchanged."""
     pictures = np.asarray(pictures, dtype=np.float64)
     return pictures.reshape(len(pictures), -1)
 
 
 def standardise_rows(pictures: ArrayLike) -> NDArray[np.float64]:
-    """Take each picture's mean off and divide by its standard deviation (1 if that is 0)."""
+    """Subtract each picture's mean and divide by its standard deviation (by 1 if that is 0)."""
     rows = to_rows(pictures)
     rows = rows - rows.mean(axis=1, keepdims=True)
     spread = rows.std(axis=1, keepdims=True)
@@ -70,15 +70,15 @@ def steps(n_tiles: int) -> dict[str, Any]:
 
 
 def tiles_for(pictures: NDArray[np.uint8]) -> int:
-    """Return the default number of tiles, halved until none of them is too small."""
-    n_tiles: int = AdaptiveHistogramEqualizer().n_tiles
+    """Return the default number of tiles, halved until no tile is too small."""
+    n_tiles: int = AdaptiveHistogramEqualizer().get_params()["n_tiles"]
     while n_tiles > 1 and min(pictures.shape[2:]) < MIN_TILE * n_tiles:
         n_tiles //= 2
     return n_tiles
 
 
-# A classifier is made for the number of components that its PCA may have at most: with as many as
-# there are training pictures, whitened noise drowns everything.
+# Makes a classifier, given the largest number of components that its PCA may have: with as many as
+# there are training pictures, whitening would amplify noise until nothing else is left.
 Maker = Callable[[int], Any]
 
 
@@ -121,7 +121,7 @@ def make_classifier(maker: Maker, n_train: int, n_pixels: int) -> Any:
 
 
 def feasible(makers: dict[str, Maker], n_fewest: int) -> dict[str, Maker]:
-    """Return the classifiers that so few pictures of a class can train: LDA needs two."""
+    """Return the classifiers that can be trained on so few pictures of a class: LDA needs two."""
     return {k: maker for k, maker in makers.items() if maker is not _pca_lda or n_fewest > 1}
 
 
@@ -136,7 +136,7 @@ def accuracies(step: Any, maker: Maker, trial: Trial) -> dict[str, float]:
 def random_split(
     labels: NDArray[np.intp], n: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw n pictures of each class for training, at most half of them, and test the rest."""
+    """Draw n pictures of each class for training, at most half of them; test on the others."""
     train, test = [], []
     for label in np.unique(labels):
         own = rng.permutation(np.flatnonzero(labels == label))
@@ -149,9 +149,9 @@ def random_split(
 def brightness_split(
     pictures: NDArray[np.uint8], labels: NDArray[np.intp], n: int | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Take each class's n brightest pictures for training, its n darkest for testing.
+    """Take the n brightest pictures of each class for training, and the n darkest for testing.
 
-    At most, and if n is None exactly, half of a class's pictures are taken for either.
+    If n is None or larger than that, half of the pictures of a class are taken for each.
     """
     brightness = pictures.mean(axis=(1, 2, 3))
     train, test = [], []
@@ -165,7 +165,7 @@ def brightness_split(
 
 
 def bundled_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
-    """Draw half of the pictures for training; test the others as they are and in two lights."""
+    """Draw half of the pictures for training; test on the others, unchanged and in two lights."""
     trials = []
     for draw in range(repeats):
         rng = np.random.default_rng([seed, draw])
@@ -180,7 +180,7 @@ def bundled_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
 
 
 def random_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
-    """Draw a few pictures of each person for training; test the rest."""
+    """Draw a few pictures of each person for training; test on the others."""
     trials = []
     for draw in range(repeats):
         rng = np.random.default_rng([seed, draw])
@@ -190,7 +190,7 @@ def random_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
 
 
 def brightness_trial(faces: Faces) -> Trial:
-    """Train on each person's brightest pictures; test the darkest."""
+    """Train on the brightest pictures of each person; test on the darkest."""
     train, test = brightness_split(faces.pictures, faces.labels, N_BRIGHTEST)
     return Trial(_part(faces, train), {"bright to dark": _part(faces, test)})
 

@@ -1,8 +1,9 @@
-"""The demo's tuning: GridSearchCV over the choice of the first step, in two cross-validations.
+"""The demo's tuning: GridSearchCV chooses the first step, in two kinds of cross-validation.
 
-Inner cross-validation cannot see a change of light that it is not given. So the same search runs
-twice: on folds lit alike, as one would by default, and on folds whose validation part is under
-another light. Either choice is reported with its score on the test part, as it is.
+Inner cross-validation cannot see a change of light that is missing from its data. Therefore the
+same search runs twice: on folds under the same light, as is usual, and on folds whose validation
+part is under another light. Both choices are reported unchanged, with their scores on the test
+part.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 def settings(n_tiles: int) -> list[dict[str, list[Any]]]:
     """Return the steps to choose from, with their parameters.
 
-    It is a list of grids, since each step has parameters of its own, and "opencv" and "pillow" have
-    no bins to choose. In each, the defaults come first: they win a tie.
+    The result is a list of grids, because each step has other parameters, and "opencv" and "pillow"
+    do not let one choose the bins. In each grid the defaults come first, so that they win a tie.
     """
     return [
         {
@@ -56,7 +57,7 @@ def settings(n_tiles: int) -> list[dict[str, list[Any]]]:
     ]
 
 
-# What the columns of the table of accuracies are called.
+# The names of these steps in the table of accuracies.
 NAMES: dict[type, str] = {
     HistogramEqualizer: "equalized",
     AdaptiveHistogramEqualizer: "tiles",
@@ -65,10 +66,10 @@ NAMES: dict[type, str] = {
 
 
 class Choice(NamedTuple):
-    """What a search chose: its scores, how many others validated as well, and what it is."""
+    """The setting that a search chose, its scores, and the number of others that tie with it."""
 
-    validated: float | None  # None, as n_ties, without a search
-    tested: tuple[float, ...]  # one a test part
+    validated: float | None  # like n_ties, None without a search
+    tested: tuple[float, ...]  # one per test part
     n_ties: int | None
     setting: str
 
@@ -87,13 +88,13 @@ class Problem(NamedTuple):
 
 
 def same_light(part: Part, n_folds: int, seed: int) -> Problem:
-    """Validate on a fold of the pictures as they are."""
+    """Validate on a fold of the pictures, unchanged."""
     cv = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     return Problem(part, list(cv.split(part.labels, part.labels)))
 
 
 def relit(part: Part, n_folds: int, seed: int) -> Problem:
-    """Train on the pictures as they are, and validate on copies of a fold in two other lights."""
+    """Train on the pictures, unchanged, and validate on copies of a fold under two other lights."""
     pictures, labels = part
     n, rng = len(pictures), np.random.default_rng([seed, len(pictures)])
     lights = [pictures, relight(pictures, rng), light_from_side(pictures, rng)]
@@ -110,12 +111,12 @@ def darker(part: Part) -> Problem:
 
 
 def several_each(part: Part) -> Part:
-    """Return the pictures of those who have two or more: one alone cannot be split."""
+    """Return the pictures of people who have two or more: a single one cannot be split."""
     keep = np.bincount(part.labels)[part.labels] > 1
     return Part(part.pictures[keep], part.labels[keep])
 
 
-def search(
+def grid_search(
     problem: Problem, maker: Maker, train: Part, tests: list[Part], n_jobs: int | None
 ) -> Choice:
     """Let GridSearchCV choose the equalizing step, and test its choice.
@@ -123,15 +124,15 @@ def search(
     Parameters
     ----------
     problem : Problem
-        What the search sees.
+        The data and folds of the search.
     maker : callable
         Makes the classifier.
     train : Part
-        What the chosen setting is trained on afterwards.
+        Data on which the chosen setting is trained afterwards.
     tests : list of Part
-        What it is tested on then.
+        Data on which it is then tested.
     n_jobs : int or None
-        For GridSearchCV.
+        Number of threads for GridSearchCV.
 
     Returns
     -------
@@ -141,23 +142,23 @@ def search(
     pipeline = _pipeline(maker, n_fit, train)
     choices = settings(tiles_for(train.pictures))
     grid = GridSearchCV(pipeline, choices, cv=problem.folds, n_jobs=n_jobs, refit=False)
-    with parallel_config(backend="threading"):  # processes take long to start, and to interrupt
+    with parallel_config(backend="threading"):  # processes are slow to start and to interrupt
         grid.fit(*problem.part)
     scores = grid.cv_results_["mean_test_score"]
     step = pipeline.set_params(**grid.best_params_).named_steps["equalize"]
     choice = untuned(step, maker, train, tests)
-    n_ties = int(np.isclose(scores, grid.best_score_).sum()) - 1  # last bits depend on summation
+    n_ties = int(np.isclose(scores, grid.best_score_).sum()) - 1  # up to rounding
     return choice._replace(validated=grid.best_score_, n_ties=n_ties)
 
 
 def untuned(step: Any, maker: Maker, train: Part, tests: list[Part]) -> Choice:
-    """Train and test a given step, which may be "passthrough"."""
+    """Train and test a given step without a search; it may be "passthrough"."""
     pipeline = _pipeline(maker, len(train.labels), train).set_params(equalize=step).fit(*train)
     return Choice(None, tuple(pipeline.score(*test) for test in tests), None, describe(step))
 
 
 def _pipeline(maker: Maker, n_train: int, train: Part) -> Pipeline:
-    """Return equalize, flatten, classify; flattening is a step of its own, for "passthrough"."""
+    """Return a pipeline in which "passthrough" can replace the first step: flattening is apart."""
     return Pipeline(
         [
             ("equalize", HistogramEqualizer()),
@@ -168,11 +169,11 @@ def _pipeline(maker: Maker, n_train: int, train: Part) -> Pipeline:
 
 
 def describe(step: Any) -> str:
-    """Name a first step as the columns do, and in a few words how it differs from its default."""
+    """Return the name of a first step and the parameters that differ from the defaults."""
     if step == "passthrough":
         return "passthrough"
     defaults = type(step)().get_params()
     changed = {k: v for k, v in step.get_params().items() if v != defaults[k]}
-    # a word says by itself which parameter it is for
+    # text alone shows which parameter it belongs to
     words = [v if isinstance(v, str) else f"{k}={v}" for k, v in changed.items()]
     return ", ".join([NAMES[type(step)], *words])

@@ -1,41 +1,39 @@
-"""The commands for files: pictures or arrays in, equalized, out.
+"""The commands for files: pictures or arrays are read, equalized and written.
 
-They use the package as anybody would, through its public names. The rooms: `_options` has the
-options and their help, `_task` says what is asked for and makes the estimators, `_npy` and
-`_folder` read, transform and write, `_pictures` knows the formats of pictures and `_deep_png` the
-one that Pillow does not, `_whole` lets files and folders appear whole or not at all, and
-`_progress` draws the bar.
+They use the package through its public names. `options` has the options and their help, and `job`
+describes a run. `npy` processes arrays by blocks, and `picture_run` processes pictures: `changer`
+applies the estimators, and `formats` chooses among the modules that read and write one format each.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
-import signal
+import os
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_histeq._cli.atomic_write import check_free
+from sklearn_histeq import EqualizationDisplay
+from sklearn_histeq._cli.atomic_write import check_file_target, save_figure
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
-from sklearn_histeq._cli.files.folder import N_EXAMPLES, Example, Pictures
+from sklearn_histeq._cli.files.formats import FORMATS, read_picture
+from sklearn_histeq._cli.files.job import FileJob, in_options, is_array, option, warn_of_single
 from sklearn_histeq._cli.files.npy import NpyFile, run_array
-from sklearn_histeq._cli.files.pictures import FORMATS, read_picture
-from sklearn_histeq._cli.files.task import Task
-from sklearn_histeq._display import save_png
+from sklearn_histeq._cli.files.picture_run import N_EXAMPLES, PictureRun, stack_examples
 
-_SIGNATURE = "sklearn-histeq"  # kept in a figure's file
+_SIGNATURE = "sklearn-histeq"  # stored in a figure's file
+_MAX_PIXELS = 2**29  # Pillow warns above this, and refuses twice as many
 
 
-def run(task: Task) -> int:
+def run(job: FileJob) -> int:
     """Run a command on files, and return its exit status.
 
     Raises
@@ -45,162 +43,175 @@ def run(task: Task) -> int:
     FileError
         If a file cannot be read, used or written. OUT is then what it was.
     """
-    with _warnings_in_lines(task.quiet), _ending_on_sigterm():
-        _check_task(task)
-        reference = None if task.reference is None else _read_reference(task)
-        if _is_array(task.source):
-            status = 0
-            before, after = run_array(task, reference, N_EXAMPLES if task.plot else 0)
-        else:
-            status, examples = Pictures(task, reference, say_error).run()
-            before, after = _stack(examples)
-        if task.plot is not None:
-            _plot(task, before, after)
+    with _surroundings(job.quiet):
+        _check_inputs(job)
+        _check_parameters(job)
+        if job.plot is not None:
+            _check_plot(job)
+        reference = None if job.reference is None else _read_reference(job)
+        if is_array(job.sources[0]):
+            return _run_arrays(job, reference)
+        pictures = PictureRun(job, reference)
+        if job.learns and job.train is None and pictures.n_pictures == 1:
+            warn_of_single(job)
+        status, examples = pictures.run()
+        if job.plot is not None and examples:
+            _plot(job, *stack_examples(examples))
         return status
 
 
-def say_error(message: str) -> None:
-    """Tell a problem in one line."""
-    print(f"histeq: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
-
-
-def _is_array(path: Path) -> bool:
-    """Tell whether a path is that of an array, not of pictures."""
-    return path.suffix.lower() == ".npy" and not path.is_dir()
+def _run_arrays(job: FileJob, reference: NDArray[Any] | None) -> int:
+    """Run over .npy files, one by one."""
+    into_folder = job.target.is_dir()
+    if len(job.sources) > 1 and not into_folder:
+        raise FileError(f"{job.target}: several inputs need a folder as OUT; create it first")
+    for source in job.sources:
+        target = job.target / source.name if into_folder else job.target
+        one = replace(job, sources=(source,), target=target)
+        before, after = run_array(one, reference, N_EXAMPLES if job.plot else 0)
+    if job.plot is not None:
+        _plot(job, before, after)
+    return 0
 
 
 # Checks before any work ---------------------------------------------------------------------------
 
 
-def _check_task(task: Task) -> None:
-    """Check what can be known before anything is read."""
-    task.source.stat()  # or the system says why not
-    _check_kinds(task)
-    _check_parameters(task)
-    if task.plot is not None:
-        _check_plot(task)
+def _check_inputs(job: FileJob) -> None:
+    """Check that the inputs, OUT and TRAIN are of one kind."""
+    for path in job.sources:
+        path.stat()  # or the system says why not
+        if not path.is_file() and not path.is_dir():
+            raise FileError(f"{path} is not a regular file, but expected a picture or an .npy file")
+        if path.suffix.lower() == ".npz":
+            raise UsageError(f"{path} is an archive of .npy files; unzip it, and give one of them")
+        if len(job.sources) > 1 and path.is_dir():
+            raise UsageError(f"{path} is a folder, but expected several files, or a single folder")
+    arrays = {is_array(path) for path in job.sources}
+    if len(arrays) > 1:
+        raise UsageError("IN has .npy files and pictures, but expected only one kind")
+    _check_target(job, arrays.pop())
+    if job.train is not None:
+        job.train.stat()
+        if is_array(job.train) != is_array(job.sources[0]):
+            raise UsageError(
+                f"IN is {job.sources[0]}, but --fit is {job.train}: expected both .npy, or both"
+                " pictures"
+            )
 
 
-def _check_kinds(task: Task) -> None:
-    """Check that OUT, and TRAIN, are of the kind that IN is of."""
-    is_array = _is_array(task.source)
-    if is_array and not _is_array(task.target):
-        raise UsageError(f"IN is an .npy file, but OUT is {task.target}: expected another .npy")
-    is_picture = not is_array and not task.source.is_dir()
-    if is_picture and task.target.suffix.lower() not in FORMATS and not task.target.is_dir():
+def _check_target(job: FileJob, of_arrays: bool) -> None:
+    """Check that OUT is a name for what will be written."""
+    target = job.target
+    is_single = len(job.sources) == 1 and not job.sources[0].is_dir()
+    if not is_single or target.is_dir():
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"OUT is {target}, which is a file, but expected a folder")
+    elif of_arrays and not is_array(target):
+        raise UsageError(f"IN is an .npy file, but OUT is {target}: expected another .npy")
+    elif not of_arrays and target.suffix.lower() not in FORMATS:
         raise UsageError(
-            f"IN is no .npy file and no folder, and so a picture, but OUT is {task.target}:"
-            f" expected a name that ends in one of {', '.join(FORMATS)}"
-        )
-    if task.train is not None and _is_array(task.train) != is_array:
-        raise UsageError(
-            f"IN is {task.source}, but --fit is {task.train}: expected both .npy, or both pictures"
+            f"IN is a picture, but OUT is {target}: expected an existing folder, or a name that"
+            f" ends in one of {', '.join(FORMATS)}"
         )
 
 
-def _check_parameters(task: Task) -> None:
+def _check_parameters(job: FileJob) -> None:
     """Check parameters that have no meaning here; the estimators check the others."""
-    if task.train is not None and not task.learns:
-        raise UsageError(f"--fit {task.train} without --scope dataset: nothing would be learned")
-    if not _is_array(task.source):
-        for name in ("channel_axis", "image_shape"):
-            if name in task.params:
-                option = name.replace("_", "-")
-                raise UsageError(f"--{option} with pictures, but expected it with an .npy only")
+    if job.train is not None and not job.learns:
+        raise UsageError(f"--fit {job.train} needs --scope dataset: otherwise nothing is learned")
+    if is_array(job.sources[0]):
+        if job.learns and job.train is None and len(job.sources) > 1:
+            raise UsageError("several .npy files need --fit to learn from, or one file at a time")
+        return
+    for name in ("channel_axis", "image_shape"):
+        if name in job.params:
+            raise UsageError(f"{option(name)} applies to .npy files only, but IN has pictures")
 
 
-def _check_plot(task: Task) -> None:
+def _check_plot(job: FileJob) -> None:
     """Check that a figure can be drawn and put there."""
-    assert task.plot is not None
-    if task.plot.suffix.lower() != ".png":
-        raise UsageError(f"--plot {task.plot}, but expected a name that ends in .png")
-    check_free(task.plot, task.overwrite)
+    assert job.plot is not None
+    if job.plot.suffix.lower() != ".png":
+        raise UsageError(f"--plot {job.plot}, but expected a name that ends in .png")
+    plot = os.path.realpath(job.plot)
+    others = [*job.sources, job.target, job.reference, job.train]
+    if any(path is not None and os.path.realpath(path) == plot for path in others):
+        raise UsageError(f"--plot {job.plot} is also read or written; name another file")
+    is_folder = job.sources[0].is_dir()
+    if is_folder and Path(os.path.realpath(job.target)) in Path(plot).parents:
+        raise UsageError(f"--plot {job.plot} is inside OUT; name a file elsewhere")
+    check_file_target(job.plot, job.overwrite)
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError('--plot takes matplotlib: pip install "sklearn-histeq[plot]"')
+        raise UsageError('--plot needs matplotlib: pip install "sklearn-histeq[plot]"')
 
 
 # The reference ------------------------------------------------------------------------------------
 
 
-def _read_reference(task: Task) -> NDArray[Any]:
+def _read_reference(job: FileJob) -> NDArray[Any]:
     """Return the reference, laid out as one image of IN."""
-    assert task.reference is not None
-    if _is_array(task.reference):
-        with NpyFile(task.reference, n_dimensions=1) as file:
+    assert job.reference is not None
+    if is_array(job.reference):
+        with NpyFile(job.reference, n_dimensions=1) as file:
             return np.array(file.whole())
     try:
-        colours = read_picture(task.reference).pages[0].colours
+        pages = read_picture(job.reference).pages
     except PictureError as error:
-        raise FileError(f"{task.reference}: {error}") from error
-    first = _is_array(task.source) and task.params.get("channel_axis", 1) == 1
-    return np.moveaxis(colours, -1, 0) if colours.ndim == 3 and first else colours
+        raise FileError(f"{job.reference}: {error}") from error
+    if len(pages) > 1:
+        raise FileError(f"{job.reference} has {len(pages)} pages, but expected one")
+    colors, _, nodata = pages[0]
+    if nodata is not None and (colors == nodata).any():
+        raise FileError(f"{job.reference} has missing pixels (nodata), but expected none")
+    is_first = is_array(job.sources[0]) and job.params.get("channel_axis", 1) == 1
+    return np.moveaxis(colors, -1, 0) if colors.ndim == 3 and is_first else colors
 
 
 # The figure ---------------------------------------------------------------------------------------
 
 
-def _stack(examples: list[Example]) -> Example:
-    """Return the first pictures of the first one's shape and type, as arrays before and after."""
-    if not examples:
-        return np.array([]), np.array([])
-    kinds = [[(part.shape, part.dtype) for part in pair] for pair in examples]
-    alike = [pair for pair, kind in zip(examples, kinds, strict=True) if kind == kinds[0]]
-    before, after = zip(*alike[:N_EXAMPLES], strict=True)
-    return np.stack(before), np.stack(after)
-
-
-def _plot(task: Task, before: NDArray[Any], after: NDArray[Any]) -> None:
+def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
     """Draw images before and after."""
-    assert task.plot is not None
+    assert job.plot is not None
     names = ("image_shape", "color")
-    layout: dict[str, Any] = {name: task.params[name] for name in names if name in task.params}
-    layout["channel_axis"] = task.params.get("channel_axis", 1 if _is_array(task.source) else -1)
+    layout: dict[str, Any] = {name: job.params[name] for name in names if name in job.params}
+    of_arrays = is_array(job.sources[0])
+    layout["channel_axis"] = job.params.get("channel_axis", 1 if of_arrays else -1)
     if before.ndim == 3:
-        layout.pop("color", None)  # gray has no other value than itself
-    display = importlib.import_module("sklearn_histeq").EqualizationDisplay
+        layout.pop("color", None)  # a gray value is the brightest channel already
     try:
-        figure = display.from_images(before, after, **layout).figure_
+        figure = EqualizationDisplay.from_images(before, after, **layout).figure_
     except ValueError as error:
-        raise FileError(f"{task.plot} cannot be drawn, {task.target} is done: {error}") from error
-    try:
-        save_png(figure, task.plot, _SIGNATURE)
-    except OSError as error:
-        raise FileError(f"{task.plot}: {error.strerror or error}") from error
+        raise FileError(
+            f"{job.plot} cannot be drawn, but {job.target} is written: {error}"
+        ) from error
+    save_figure(figure, job.plot, job.overwrite, _SIGNATURE)
 
 
 # The surroundings ---------------------------------------------------------------------------------
 
 
 @contextmanager
-def _warnings_in_lines(quiet: bool) -> Iterator[None]:
-    """Tell each warning of an estimator once, in one line; nothing with quiet."""
+def _surroundings(quiet: bool) -> Iterator[None]:
+    """Report each warning of an estimator once, in one line; with quiet, report none."""
+    from PIL import Image
+
     told: set[str] = set()
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
-        text = " ".join(str(message).split())
+        text = in_options(message)
         if issubclass(category, UserWarning) and not quiet and text not in told:
             told.add(text)
             print(f"histeq: warning: {text}", file=sys.stderr, flush=True)
 
+    most = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = show
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what matters, it raises
-        yield
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: nothing half written stays."""
-
-    def end(*_: Any) -> None:
-        raise SystemExit(143)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it raises what matters
+        Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = most

@@ -189,7 +189,7 @@ def _skimage(planes, mask, out, pixel, rule, map_parts):
     n_pixels = tile_shape[0] * tile_shape[1]
     limit = n_pixels
     if rule.clip_limit is not None:
-        limit = int(min(max(rule.clip_limit / rule.n_bins * n_pixels, 1), n_pixels))
+        limit = int(min(max(rule.clip_limit * n_pixels, 1), n_pixels))
     limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
     of_tiles = _skimage_tiles(pixels.shape[2:], tile_shape)
     kernel_for("adapt_skimage", pixels.dtype, out.dtype)(rows(pixels), rows(out), of_tiles, limits)

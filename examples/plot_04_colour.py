@@ -1,9 +1,9 @@
 """
-Colours kept
-============
+Equalizing colour pictures
+==========================
 
-Equalizing red, green and blue each by itself shifts the hues. `color="value"` equalizes the
-brightest of the three and scales all three alike, so that hue and saturation stay.
+If red, green and blue are equalized one by one, the hues change. `color="value"` equalizes the
+largest of the three and scales all three by the same factor, so that hue and saturation do not change.
 """
 
 import matplotlib.pyplot as plt
@@ -29,11 +29,11 @@ for ax, (title, image) in zip(axes, columns.items(), strict=True):
     ax.set_axis_off()
 
 # %%
-# With "channels" the three histograms are level:
+# With "channels" the histograms of red, green and blue are equalized:
 
 EqualizationDisplay.from_estimator(by_channels, X)
 
 # %%
-# With "value" that of max(R, G, B) is:
+# With "value" the histogram of max(R, G, B) is equalized:
 
 EqualizationDisplay.from_estimator(by_value, X)

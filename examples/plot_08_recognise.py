@@ -1,9 +1,9 @@
 """
-A tuned Pipeline
-================
+Tuning a Pipeline
+=================
 
-A classifier trained in one light and tested in another: as the pictures are, standardised, and
-equalized by a step whose parameters a grid search has chosen.
+A classifier is trained in one light and tested in another. Its pictures are raw, standardised, or
+equalized by a step whose parameters are chosen by a grid search.
 """
 
 import matplotlib.pyplot as plt
@@ -18,7 +18,7 @@ from sklearn_histeq import HistogramEqualizer
 
 
 def relight(images, rng):
-    """Give each image a light of its own: a gamma, a gain and a bias that clips nothing."""
+    """Give each image its own random light: a gamma, a gain and a bias that clips nothing."""
     gamma = np.exp(rng.uniform(-1, 1, (len(images), 1, 1)))
     gain = rng.uniform(0.4, 1, (len(images), 1, 1))
     return gain * images**gamma + rng.uniform(0, 1, gain.shape) * (1 - gain)
@@ -36,10 +36,10 @@ for row, images in zip(axes, [X_test, X_other_light], strict=True):
         ax.imshow(image, cmap="gray", vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[])
 axes[0, 0].set_ylabel("same light")
-axes[1, 0].set_ylabel("another")
+axes[1, 0].set_ylabel("another light")
 
 # %%
-# The Pipeline and its search. Any parameter of the equalizer can be tuned.
+# The grid search tunes the equalizer and the classifier together.
 
 pipeline = make_pipeline(HistogramEqualizer(flatten=True), SVC())
 grid = {
@@ -52,23 +52,23 @@ for name, value in search.best_params_.items():
     print(f"{name} = {value!r}")
 
 # %%
-# What is it worth? Beside it a classifier of the pictures as they are, and one of standardised
-# pictures, the simple remedy to beat.
+# To see what equalization is worth, compare with two more classifiers: one of the raw pictures, and
+# one of standardised pictures, which is the simple remedy to beat.
 
 
 def standardise(images):
-    """Take away each image's mean, and divide it by its standard deviation."""
+    """Subtract the mean of each image, and divide by its standard deviation."""
     rows = flatten(images)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / rows.std(axis=1, keepdims=True)
 
 
 def flatten(images):
-    """Return one row an image."""
+    """Return one row per image."""
     return images.reshape(len(images), -1)
 
 
-steps = {"as they are": flatten, "standardised": standardise}
+steps = {"raw": flatten, "standardised": standardise}
 models = {
     name: make_pipeline(FunctionTransformer(step), SVC()).fit(X_train, y_train)
     for name, step in steps.items()
@@ -90,7 +90,7 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
 
 # %%
-# The search could not see the other light, since its folds are all lit alike: that equalization
-# holds there is the gain. The steps of the Pipeline link to their documentation:
+# Only the equalized pictures are classified as well in another light as in the same light. The search
+# did not see the other light, because all its folds have the same light. This is the Pipeline:
 
 pipeline

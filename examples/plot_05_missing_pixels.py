@@ -1,9 +1,9 @@
 """
-Pixels that do not count
-========================
+Leaving out pixels
+==================
 
-A black border around every face takes its share of the grays. Masked, it does not: only the pixels
-of the face are counted.
+A black border around a face takes a large share of the gray levels. With a mask only the pixels of
+the face are counted, and the face gets all gray levels.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ from sklearn_histeq import EqualizationDisplay, HistogramEqualizer
 rows, columns = np.mgrid[-1:1:25j, -1:1:25j]
 is_face = (columns / 0.75) ** 2 + rows**2 < 1  # an ellipse, (25, 25)
 X = np.where(is_face, lfw_subset()[[8, 20, 30]] * 0.5, 0)
-mask = np.broadcast_to(is_face, X.shape)  # (3, 25, 25): one for each image
+mask = np.broadcast_to(is_face, X.shape)  # (3, 25, 25): one mask per image
 
 equalizer = HistogramEqualizer()
 figure, axes = plt.subplots(3, 3, figsize=(6, 6.2), layout="constrained")
@@ -29,8 +29,8 @@ for column, (title, images) in enumerate(
         ax.set_axis_off()
 
 # %%
-# NaN says the same without a second array, and goes through every tool of scikit-learn: missing
-# pixels are not counted and stay NaN. Here they are drawn in blue.
+# NaN marks missing pixels without a second array, and works with every tool of scikit-learn. Missing
+# pixels are not counted and stay NaN. This figure draws them in blue.
 
 EqualizationDisplay.from_estimator(
     equalizer, np.where(is_face, X, np.nan), n_images=2

@@ -1,4 +1,4 @@
-"""docs/coming_from.md: every line that it sets beside another library's gives what it says.
+"""docs/migration.md: every line that it sets beside another library's gives what it says.
 
 A pair of lines gives the same bits, unless it says "within N levels".
 """
@@ -16,7 +16,7 @@ from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
 
 cv2 = pytest.importorskip("cv2")
 
-PAGE = (Path(__file__).parents[1] / "docs" / "coming_from.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -40,6 +40,7 @@ def namespace():
         "image": image,
         **{name: getattr(sklearn_histeq, name) for name in sklearn_histeq.__all__},
     }
+    known["mask_255"] = np.where(known["mask"], np.uint8(255), np.uint8(0))
     known |= {"np": np, "cv2": cv2, "Image": Image, "ImageOps": ImageOps, "exposure": exposure}
     for block in filter(is_set_up, BLOCKS):
         exec(block, known)

@@ -2,8 +2,8 @@
 Light from one side
 ===================
 
-One transfer function for a whole picture cannot brighten one half and darken the other. One a tile
-can: `AdaptiveHistogramEqualizer`.
+A single transfer function for a whole picture cannot brighten one half and darken the other.
+`AdaptiveHistogramEqualizer` can: it has one transfer function per tile.
 """
 
 import matplotlib.pyplot as plt
@@ -35,14 +35,15 @@ for column, (title, images) in enumerate(columns.items()):
         ax.set_axis_off()
 
 # %%
-# Its histogram is not level, since each tile is equalized by itself and its contrast is limited.
-# The tiles, 4 by 4:
+# The next figure shows the 4×4 tiles. The bars of the histogram after equalization do not have equal
+# heights, because each tile is equalized by itself and its contrast is limited.
 
 EqualizationDisplay.from_estimator(adaptive, X, tile_grid=True)
 
 # %%
-# More tiles follow the light more closely, and amplify more of what is no light: the brightness of
-# hair, skin and background. `clip_limit` bounds the contrast; `clip_limit=None` bounds nothing.
+# More tiles follow the light more closely. But they also remove more of the differences that are not
+# due to light: those between hair, skin and background. `clip_limit` limits the contrast in a tile;
+# `clip_limit=None` sets no limit.
 
 figure, axes = plt.subplots(2, 4, figsize=(8, 4.4), layout="constrained")
 for row, clip_limit in enumerate([2, None]):

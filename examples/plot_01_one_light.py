@@ -2,8 +2,8 @@
 Faces under one light
 =====================
 
-The same face under three lights becomes the same picture three times: equalization takes away
-whatever monotone change of brightness the light has made.
+The same face in three lights becomes nearly the same picture three times: equalization removes every
+monotone change of brightness.
 """
 
 import numpy as np
@@ -17,11 +17,12 @@ X = np.stack([face, 0.5 * face**1.5, 0.4 + 0.6 * face**0.5])  # (3, 25, 25)
 EqualizationDisplay.from_estimator(HistogramEqualizer(), X)
 
 # %%
-# Each row is a picture: before, after, and the histogram (bars) with the CDF (line) of both. The
-# pictures before share one scale of gray. Equalized, the bars are level and the CDF is straight.
+# Each row shows one picture: before, after, and the histogram (bars) with the CDF (line) of both.
+# All pictures before share one gray scale. After equalization the bars have equal heights and the
+# CDF is a straight line.
 #
-# What is left of the differences comes from the 256 bins into which each picture's own range is
-# cut; more bins leave less.
+# The pictures still differ a little, because the range of each picture is divided into 256 bins.
+# More bins leave smaller differences:
 
 for n_bins in [64, 256, 65536]:
     equalized = HistogramEqualizer(n_bins=n_bins).fit_transform(X)

@@ -1,9 +1,9 @@
 """
-Four libraries, four curves
-===========================
+Comparing the conventions
+=========================
 
-What scikit-image, NumPy's classic recipe, OpenCV and Pillow make of the same 64 dark pixels. The
-parameter `convention` chooses, and each is that library's own result, bit for bit.
+scikit-image, the classic NumPy recipe, OpenCV and Pillow equalize the same 64 dark pixels. The
+parameter `convention` chooses between them. Each result is the library's own, bit for bit.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ from sklearn_histeq import HistogramEqualizer
 image = (lfw_subset()[8, 9:17, 3:11] * 60).astype(np.uint8)  # a cheek, and an eye
 X = image[np.newaxis]
 
-figure, (pictures, curves) = plt.subplots(
+figure, (pictures, functions) = plt.subplots(
     2, 4, figsize=(8, 4.6), layout="constrained"
 )
 for column, convention in enumerate(["skimage", "numpy", "opencv", "pillow"]):
@@ -25,17 +25,17 @@ for column, convention in enumerate(["skimage", "numpy", "opencv", "pillow"]):
     pictures[column].set_title(convention)
     pictures[column].set_axis_off()
     levels, places = np.unique(image, return_index=True)
-    curves[column].plot(
+    functions[column].plot(
         levels, equalized.ravel()[places] / top, "o", color="#c8501e", markersize=3
     )
-    curves[column].set(ylim=(-0.05, 1.05), xlabel="level before")
-    curves[column].spines[["top", "right"]].set_visible(False)
-curves[0].set_ylabel("after, as a share\nof the brightest")
+    functions[column].set(ylim=(-0.05, 1.05), xlabel="level before")
+    functions[column].spines[["top", "right"]].set_visible(False)
+functions[0].set_ylabel("after, as a share\nof the brightest")
 
 # %%
-# scikit-image gives the darkest level its share of the pixels, OpenCV gives it black. On a large
-# picture this makes no difference to the eye; on a small one, and to tests that compare with an
-# older program, it does. Pillow leaves a picture of so few pixels as it is.
+# The lower row shows the transfer functions. scikit-image maps the darkest level to its share of the
+# pixels, OpenCV maps it to black. This is invisible in a large picture, but visible in a small one.
+# Pillow does not change a picture with so few pixels.
 #
 # The type of the output is the library's, too:
 
