@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ class Done:
     """One picture that was processed, or what was wrong with it."""
 
     path: Path
+    data: bytes = b""
     n_bytes: int = 0
     example: Example | None = None
     error: str | None = None
@@ -214,16 +215,17 @@ class PictureRun:
             except PictureError as error:
                 return path, [], str(error)
 
-        for path, pages, problem in map_bounded(read, paths, self._n_threads):
-            try:
-                for page in pages:
-                    self._changer.learn(page)
-                self._bar.add(1, sum(page.colors.nbytes for page in pages))
-            except PictureError as error:
-                problem = str(error)
-            if problem:
-                failed.add(path)
-                self._note_or_raise(path, problem)
+        with closing(map_bounded(read, paths, self._n_threads)) as results:
+            for path, pages, problem in results:
+                try:
+                    for page in pages:
+                        self._changer.learn(page)
+                    self._bar.add(1, sum(page.colors.nbytes for page in pages))
+                except PictureError as error:
+                    problem = str(error)
+                if problem:
+                    failed.add(path)
+                    self._note_or_raise(path, problem)
         self._bar.clear()
         if len(failed) == len(paths):
             raise FileError("no picture could be learned from, so nothing is written")
@@ -247,16 +249,18 @@ class PictureRun:
                 before, after, data = self._change(path)
             except PictureError as error:
                 return Done(path, error=f"{path}: {error}")
-            put(path, data)
             is_example = self._job.plot is not None and path in some
-            return Done(path, before.nbytes, (before, after) if is_example else None)
+            return Done(path, data, before.nbytes, (before, after) if is_example else None)
 
         finished = []
-        for done in map_bounded(change, self._paths, self._n_threads):
-            self._bar.add(1, done.n_bytes)
-            finished.append(done)
-            if done.error is not None:
-                self._note(done.error)
+        with closing(map_bounded(change, self._paths, self._n_threads)) as results:
+            for done in results:
+                if done.error is None:
+                    put(done.path, done.data)  # here, so that no thread writes after a signal
+                else:
+                    self._note(done.error)
+                finished.append(replace(done, data=b""))
+                self._bar.add(1, done.n_bytes)
         self._bar.clear()
         return finished
 
@@ -272,7 +276,7 @@ class PictureRun:
 
 def map_bounded(
     function: Callable[[_Item], _Result], items: Sequence[_Item], n_threads: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Like the builtin map, in threads, with few results waiting at a time.
 
     After an error or a signal no further item is begun.
