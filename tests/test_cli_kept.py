@@ -309,7 +309,9 @@ def tiff_pixels(page, data):
         array = page.asarray()
     except ValueError:
         if page.bitspersample == 8:
-            array = np.asarray(opened(data))
+            with Image.open(io.BytesIO(data)) as image:
+                image.tag_v2[274] = 1  # or Pillow turns the pixels
+                array = np.asarray(image)
         else:
             array = cv2.imdecode(np.frombuffer(data, "u1"), cv2.IMREAD_UNCHANGED)
             array = array if array.ndim == 2 else array[..., ::-1]

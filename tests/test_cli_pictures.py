@@ -113,18 +113,22 @@ class TestNames:
     def test_several_arrays_go_into_a_folder(self, run):
         for k in range(2):
             np.save(f"{k}.npy", gray(seed=k)[None])
-        Path("out").mkdir()
-        assert run("equalize", "0.npy", "1.npy", "out") == (0, [])
+        assert run("equalize", "0.npy", "1.npy", "out") == (0, ["histeq: 2 written, 0 failed"])
         assert sorted(os.listdir("out")) == ["0.npy", "1.npy"]
+        Path("1.npy").write_text("damaged")
+        status, said = run("equalize", "0.npy", "1.npy", "other")
+        assert status == 1
+        assert said[1] == "histeq: 1 written, 1 failed"
+        assert os.listdir("other") == ["0.npy"]
 
     @pytest.mark.parametrize(
         ("argv", "words"),
         [
-            (["a.png", "other/a.png", "out"], "several inputs are called a.png"),
+            (["a.png", "other/a.png", "out"], "several inputs have the name a.png"),
             (["a.png", "in", "out"], "in is a folder, but expected several files"),
             (["a.png", "b.npy", "out"], "IN has .npy files and pictures"),
             (["a.png", "other/b.png", "a.png"], "OUT is a.png, which is a file, but"),
-            (["b.npy", "c.npy", "out"], "several inputs need a folder as OUT"),
+            (["b.npy", "c.npy", "a.png"], "OUT is a.png, which is a file, but"),
             (["d.npz", "out.npy"], "d.npz is an archive of .npy files; unzip it, and give one"),
             (["fifo.png", "out.png"], "fifo.png is not a regular file"),
         ],
