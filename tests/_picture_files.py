@@ -326,6 +326,10 @@ def tiffs():
     yield "predictor", tiff(color("u2"), photometric="rgb", compression="zlib", predictor=2)
     yield "old-deflate", tiff(gray(), compression=32946)
     yield "white-is-zero", tiff(gray(), photometric="miniswhite")
+    holes = gray()
+    holes[:9, :9] = 7
+    nodata = [(42113, 2, 0, "7", True)]
+    yield "white-is-zero-nodata", tiff(holes, photometric="miniswhite", extratags=nodata)
     for order in "<>":
         yield (
             f"big-{ord(order)}",

@@ -28,6 +28,8 @@ ESTIMATORS = {
     "match": HistogramMatcher,
 }
 
+posix = pytest.mark.skipif(os.name != "posix", reason="this needs pipes, links or signals")
+
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
@@ -121,6 +123,7 @@ class TestNames:
         assert said[1] == "histeq: 1 written, 1 failed"
         assert os.listdir("other") == ["0.npy"]
 
+    @posix
     @pytest.mark.parametrize(
         ("argv", "words"),
         [
@@ -157,6 +160,7 @@ def no_permission(*_, **__):
 
 
 class TestFolders:
+    @posix
     def test_hidden_files_links_and_devices(self, run):
         """Hidden ones are left out, links to files are followed, and links to folders are not."""
         for name in ("in/a.png", "in/.b.png", "in/.c/d.png", "elsewhere/e.png", "f.png"):
@@ -170,6 +174,7 @@ class TestFolders:
         assert sorted(os.listdir("out")) == ["a.png", "link.png"]
         assert not Path("out/link.png").is_symlink()
 
+    @posix
     def test_a_link_that_leads_nowhere_is_reported(self, run):
         save("in/a.png", gray())
         Path("in/b.png").symlink_to("nowhere.png")
@@ -369,7 +374,7 @@ class TestDepth:
         assert status == 1
         assert said == ["histeq: error: in.tif: its nodata value -9999 does not fit into uint8"]
 
-    def test_more_pixels_than_pillow_takes_from_strangers(self, run, monkeypatch):
+    def test_more_pixels_than_the_default_limit_of_pillow(self, run, monkeypatch):
         """Pictures of 200 megapixels are usual; the limit is far above, and said in plain words."""
         save("a.png", gray())
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
@@ -454,6 +459,7 @@ class TestMessages:
         assert len(said) == 1
         assert not self.PYTHON.search(said[0]), said[0]
 
+    @posix
     def test_ctrl_c_while_a_command_is_imported(self):
         """The commands import much of what they need when they run."""
         code = """if True:

@@ -241,7 +241,7 @@ def _filtered(pixels: NDArray[Any], by_average: bool) -> NDArray[np.uint8]:
     if not by_average:
         rows[:, 1:] = raw
         return rows
-    n_bytes = raw.shape[1] // pixels.shape[1]  # of a pixel
+    n_bytes = raw.shape[1] // pixels.shape[1]  # per pixel
     rows[:, 0] = _AVERAGE
     rows[0, 1:] = raw[0]
     rows[0, 1 + n_bytes :] -= raw[0, :-n_bytes] >> 1

@@ -195,10 +195,13 @@ def _page(directory: Directory, layout: Layout, array: NDArray[Any]) -> list[Pag
     alpha = _alpha_index(layout, directory, array.shape[-1])
     nodata = _nodata(directory)
     array = array.astype(array.dtype.newbyteorder("="))
+    is_inverted = _is_inverted(layout, directory)
+    if is_inverted and nodata is not None:
+        nodata = np.iinfo(array.dtype).max - nodata
     pages = []
     for plane in array:
         colors = plane if alpha is None else np.delete(plane, alpha, axis=-1)
-        if _is_inverted(layout, directory, colors.dtype):
+        if is_inverted:
             colors = np.iinfo(colors.dtype).max - colors
         colors = colors[..., 0] if colors.shape[-1] == 1 else colors
         pages.append(Page(colors, None if alpha is None else plane[..., alpha], nodata))
@@ -208,10 +211,10 @@ def _page(directory: Directory, layout: Layout, array: NDArray[Any]) -> list[Pag
     return pages
 
 
-def _is_inverted(layout: Layout, directory: Directory, dtype: np.dtype[Any]) -> bool:
+def _is_inverted(layout: Layout, directory: Directory) -> bool:
     """Tell whether 0 is white."""
     kind = _first(layout, directory, _PHOTOMETRIC, _BLACK_IS_ZERO)
-    return kind == _WHITE_IS_ZERO and dtype.kind == "u"
+    return kind == _WHITE_IS_ZERO and _dtype(layout, directory).kind == "u"
 
 
 def _extra_samples(layout: Layout, directory: Directory, n_samples: int) -> list[int]:
@@ -308,8 +311,7 @@ def _with_pixels(layout: Layout, directory: Directory, pages: list[Page]) -> Dir
 def _all_samples(layout: Layout, directory: Directory, page: Page) -> NDArray[Any]:
     """Return (rows, columns, samples) as they are in the file."""
     colors = page.colors
-    first = _first(layout, directory, _PHOTOMETRIC, _BLACK_IS_ZERO)
-    if first == _WHITE_IS_ZERO and _dtype(layout, directory).kind == "u":
+    if _is_inverted(layout, directory):
         colors = (np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1) - colors
     samples = np.atleast_3d(colors)
     if page.alpha is None:
