@@ -132,6 +132,7 @@ def test_signals_at_random_times(data, monkeypatch, name, job):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="this needs SIGHUP")
 def test_ignored_signals_stay_ignored(data):
     """nohup ignores SIGHUP, and a shell Ctrl-C for what runs in the background."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -211,6 +212,7 @@ def test_a_read_only_folder(data, capsys, small_disk, job):
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="this needs permissions and links")
 class TestReplacing:
     def test_a_private_file_stays_private(self, data):
         Path("out.npy").chmod(0o600)

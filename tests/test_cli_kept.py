@@ -309,7 +309,9 @@ def tiff_pixels(page, data):
         array = page.asarray()
     except ValueError:
         if page.bitspersample == 8:
-            array = np.asarray(opened(data))
+            with Image.open(io.BytesIO(data)) as image:
+                image.tag_v2[274] = 1  # or Pillow turns the pixels
+                array = np.asarray(image)
         else:
             array = cv2.imdecode(np.frombuffer(data, "u1"), cv2.IMREAD_UNCHANGED)
             array = array if array.ndim == 2 else array[..., ::-1]
@@ -357,7 +359,9 @@ def compare_samples(command, page, array, found):
     colors = colors[..., 0] if len(bands) == 1 else colors
     if page.photometric == 0:
         assert colors.dtype == np.uint8
-        wanted = 255 - expected(command, 255 - colors)
+        missing = colors == (7 if "GDAL_NODATA" in page.tags else -1)
+        wanted = 255 - expected(command, 255 - colors, ~missing if missing.any() else None)
+        wanted = np.where(missing, colors, np.where((wanted == 7) & missing.any(), 6, wanted))
     elif "GDAL_NODATA" in page.tags:
         wanted = with_nodata(command, colors, float(page.tags["GDAL_NODATA"].value))
     else:

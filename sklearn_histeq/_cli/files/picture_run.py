@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from sklearn_histeq._cli.atomic_write import (
     AtomicFile,
     atomic_folder,
     check_file_target,
+    output_folder,
     write_file,
 )
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
@@ -27,7 +27,7 @@ from sklearn_histeq._cli.files.changer import Changer
 from sklearn_histeq._cli.files.formats import FORMATS, encode, read_picture
 from sklearn_histeq._cli.files.job import FileJob
 from sklearn_histeq._cli.files.picture import Page
-from sklearn_histeq._cli.progress import ProgressBar
+from sklearn_histeq._cli.progress import ProgressBar, say
 
 N_EXAMPLES = 4
 
@@ -132,11 +132,8 @@ class PictureRun:
             return [job.target / path.relative_to(job.sources[0]) for path in self._paths]
         if len(job.sources) == 1:
             return [job.target / job.sources[0].name if job.target.is_dir() else job.target]
-        targets = [job.target / path.name for path in self._paths]
-        twice = sorted({target.name for target in targets if targets.count(target) > 1})
-        if twice:
-            raise UsageError(f"several inputs are called {twice[0]}, but OUT holds one of a name")
-        return targets
+        check_unique([path.name for path in self._paths])
+        return [job.target / path.name for path in self._paths]
 
     def _check_plot(self) -> None:
         """Refuse to draw over a picture that is read or written."""
@@ -164,13 +161,7 @@ class PictureRun:
 
     def _open_files(self, stack: ExitStack) -> Callable[[Path, bytes], None]:
         """Return a function that writes files one by one, into a folder that may exist."""
-        target = self._job.target
-        if not target.exists():
-            try:
-                target.mkdir()
-            except OSError as error:
-                raise FileError(f"{target}: {error.strerror}") from error
-            stack.callback(_remove_if_empty, target)
+        stack.enter_context(output_folder(self._job.target))
         for path in self._targets.values():
             check_file_target(path, self._job.overwrite)
 
@@ -187,16 +178,12 @@ class PictureRun:
         self._failed.append(problem)
         if self._bar is not None:
             self._bar.clear()
-        _say(f"error: {problem}")
+        say(f"error: {problem}")
 
     def _summarize(self, n_written: int) -> None:
         """Report how many pictures were written, and name again those that were not."""
-        if self._job.quiet:
-            return
-        skipped = f", {self._n_skipped} skipped (no pictures)" if self._n_skipped else ""
-        _say(f"{n_written} written, {len(self._failed)} failed{skipped}")
-        for problem in self._failed:
-            _say(f"failed: {problem}")
+        if not self._job.quiet:
+            summarize(n_written, self._failed, self._n_skipped)
 
     # Learning ------------------------------------------------------------------------------------
 
@@ -297,6 +284,21 @@ def map_bounded(
         pool.shutdown(cancel_futures=True)
 
 
+def check_unique(names: list[str]) -> None:
+    """Refuse inputs that would have the same name in OUT."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UsageError(f"several inputs have the name {repeated[0]}; use a folder for each")
+
+
+def summarize(n_written: int, failed: list[str], n_skipped: int = 0) -> None:
+    """Report how many files were written, and name again those that were not."""
+    skipped = f", {n_skipped} skipped (no pictures)" if n_skipped else ""
+    say(f"{n_written} written, {len(failed)} failed{skipped}")
+    for problem in failed:
+        say(f"failed: {problem}")
+
+
 def stack_examples(examples: list[Example]) -> Example:
     """Return the first pictures of the first one's shape and type, as arrays before and after."""
     kinds = [[(part.shape, part.dtype) for part in pair] for pair in examples]
@@ -318,14 +320,3 @@ def _check_apart(source: Path, target: Path) -> None:
             f"IN is {source} and OUT is {target}, the same folder or one inside the other, but"
             " expected two separate folders"
         )
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Remove a new folder into which nothing was written."""
-    if not any(folder.iterdir()):
-        folder.rmdir()
-
-
-def _say(message: str) -> None:
-    """Write one line to standard error."""
-    print(f"histeq: {' '.join(message.split())}", file=sys.stderr, flush=True)
