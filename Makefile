@@ -81,11 +81,11 @@ dist: test-wheel  ## build a release into dist/, run all tests on it
 	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
 		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
 
-# CC=false is a machine without a compiler; stale builds would hide that.
+# CC=false CXX=false is a machine without a compiler; stale builds would hide that.
 test-no-compiler: | .venv/bin/python  ## install without a compiler, try it
 	rm -rf .venv-no-compiler && $(PYTHON) -m venv .venv-no-compiler
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-no-compiler
-	CC=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
+	CC=false CXX=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
 	env -u SCIPY_ARRAY_API .venv-no-compiler/bin/python -I .ci/check_no_compiler.py
 
 # Address and undefined-behaviour sanitizers need gcc or clang on Linux, and minutes.
