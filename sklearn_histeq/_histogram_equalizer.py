@@ -56,8 +56,8 @@ class HistogramEqualizer(ImageTransformer):
     n_bins : int or "auto", default="auto"
         Number of histogram bins. "auto": one bin per level for integers (256 bins with the
         convention "numpy") and 256 bins for floats, as in scikit-image. A number bins integers,
-        too: the result is that of `plane.astype(float64)` with so many bins. With the conventions "opencv" and "pillow", which have one bin per level,
-        a number is an error.
+        too: the result is that of `plane.astype(float64)` with so many bins. With the conventions
+        "opencv" and "pillow", which have one bin per level, a number is an error.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
         The library whose arithmetic turns counts into output values, bit for bit:
 
