@@ -14,7 +14,7 @@ OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 sci
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
-	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.pxi sklearn_histeq/_engines/compiled/*.h)
+	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.h)
 SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
@@ -81,11 +81,11 @@ dist: test-wheel  ## build a release into dist/, run all tests on it
 	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
 		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
 
-# CC=false is a machine without a compiler; stale builds would hide that.
+# CC=false CXX=false is a machine without a compiler; stale builds would hide that.
 test-no-compiler: | .venv/bin/python  ## install without a compiler, try it
 	rm -rf .venv-no-compiler && $(PYTHON) -m venv .venv-no-compiler
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-no-compiler
-	CC=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
+	CC=false CXX=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
 	env -u SCIPY_ARRAY_API .venv-no-compiler/bin/python -I .ci/check_no_compiler.py
 
 # Address and undefined-behaviour sanitizers need gcc or clang on Linux, and minutes.
@@ -94,7 +94,7 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 test-sanitized: .venv/installed-tests .venv/installed-dev  ## run all tests on sanitized kernels
 	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
 	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml $(SANITIZED)
-	cd $(SANITIZED) && rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.c && CFLAGS='$(SANITIZERS) -g' \
+	cd $(SANITIZED) && rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.cpp && CFLAGS='$(SANITIZERS) -g' \
 		../bin/python -c 'from setuptools import setup; setup()' -q build_ext --inplace
 	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
@@ -110,7 +110,7 @@ bench: .venv/installed-tests  ## measure the package beside its peers, write doc
 
 clean:  ## remove builds and caches
 	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.c
+	rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.cpp
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too
