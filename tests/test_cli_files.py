@@ -192,7 +192,7 @@ class TestArrays:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere address space has no limit")
     def test_memory_does_not_grow_with_the_images(self):
-        """384 MiB in and out, in an address space that has no room for either."""
+        """384 MiB in and out, in an address space that is too small for either."""
         import resource
 
         n, limit = 384 * 2**20 // 512**2, 650 * 2**20

@@ -172,7 +172,8 @@ def test_forked_and_spawned_workers_give_the_same(method):
 def started_threads(x, n_expected=1, **params):
     """The threads that have worked, by their names; a block waits for as many as are expected."""
     seen = set()
-    original = compiled.equalize
+    engine = _engines.select()
+    original = engine.equalize
     barrier = threading.Barrier(n_expected, timeout=60)
 
     def spy(*args, **options):
@@ -181,7 +182,7 @@ def started_threads(x, n_expected=1, **params):
         return original(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "equalize", spy)
+        patch.setattr(engine, "equalize", spy)
         HistogramEqualizer(**params).transform(x)
     return seen
 
@@ -210,8 +211,8 @@ def test_joblibs_context_sets_the_number_of_threads():
 def test_blocks_cover_all_images_once():
     for n_images in (1, 2, 3, 7, 100):
         for n_jobs in (1, 2, 5):
-            for needs_memory in (False, True):
-                size = n_images, 2**19, 1.0, n_jobs, needs_memory
+            for has_temporaries in (False, True):
+                size = n_images, 2**19, 1, n_jobs, has_temporaries
                 parts = _threads.map_blocks(lambda part, map_parts: part, *size)
                 covered = np.concatenate([np.arange(n_images)[part] for part in parts])
                 assert (covered == np.arange(n_images)).all()

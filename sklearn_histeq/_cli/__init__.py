@@ -17,6 +17,7 @@ from typing import NoReturn
 from sklearn_histeq._cli.atomic_write import ending_on_signals
 from sklearn_histeq._cli.errors import FileError, UsageError
 from sklearn_histeq._cli.files.options import Commands, add_clahe, add_equalize, add_match
+from sklearn_histeq._cli.progress import say
 
 _DEMO = """\
 Shows what histogram equalization does for face recognition.
@@ -211,9 +212,9 @@ def _at_least(lowest: int) -> Callable[[str], int]:
 
 def _fail(message: str, status: int = 1) -> int:
     """Report in one line what went wrong, and return the exit status."""
-    one_line = " ".join(message.split())
-    start = "\n" if status == 130 else ""  # below the ^C and the progress
-    print(f"{start}histeq: {one_line}", file=sys.stderr)
+    if status == 130:  # below the ^C and the progress
+        print(file=sys.stderr)
+    say(message)
     return status
 
 

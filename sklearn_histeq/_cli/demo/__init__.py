@@ -120,7 +120,7 @@ def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int |
         ' kinds of simulated light. "Other light" gives each copy a random gamma (1/e to e), gain'
         ' (.4 to 1) and bias, and clips nothing. "Side light" falls from the left or the right and'
         " fades evenly to a random share (0 to .3) on the far side. The table shows mean ± standard"
-        f" deviation over {repeats} random draws."
+        f" deviation of the random draws ({repeats})."
     )
     trials = bundled_trials(faces, repeats, seed)
     _compare(report, BUNDLED, [trials], tiles_for(faces.pictures))
@@ -145,7 +145,7 @@ def _people(report: Report, data: Path, repeats: int, seed: int, n_jobs: int | N
     report.paragraph(
         f'"Random part": the classifiers are trained on {_per_person(draws[0].train)} random'
         " pictures of each person and tested on the others; the table shows mean ± standard"
-        f' deviation over {repeats} random draws. "Bright to dark", the harder case: they are'
+        f' deviation of the random draws ({repeats}). "Bright to dark", the harder case: they are'
         f" trained on each person's {_per_person(harder.train)} brightest pictures and tested on"
         " the same number of the darkest."
     )

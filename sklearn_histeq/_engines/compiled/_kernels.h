@@ -1,7 +1,7 @@
 /* The kernels: function templates that loop over the pixels of planes.
  *
  * Each of them is compiled for the baseline of the processor's family and, on x86-64 with GCC or
- * Clang and the GNU C library, once more for AVX2; bytes are looked up with AVX-512 VBMI, too. The
+ * Clang, once more for AVX2; bytes are looked up with AVX-512 VBMI, too. The
  * entry points at the end choose at run time, once per call. All variants give the same bits: no
  * multiply-add is contracted (build with -ffp-contract=off), no sum of reals is reordered.
  *
@@ -36,7 +36,7 @@
 #pragma GCC pop_options
 #endif
 #define HISTEQ_RUN(name, ...)                                                                      \
-    (instruction_set == PORTABLE ? portable::name(__VA_ARGS__) : avx2::name(__VA_ARGS__))
+    (runs_on(AVX2) ? avx2::name(__VA_ARGS__) : portable::name(__VA_ARGS__))
 #else
 #define HISTEQ_RUN(name, ...) (portable::name(__VA_ARGS__))
 #endif

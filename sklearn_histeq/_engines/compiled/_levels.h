@@ -292,7 +292,7 @@ void map_levels(const Level *x, ptrdiff_t n, const Out *table, Out *out) {
 inline void map_levels(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8_t *out) {
     ptrdiff_t done = 0;
 #ifdef HISTEQ_AVX2
-    if (instruction_set >= AVX512_VBMI)
+    if (runs_on(AVX512_VBMI))
         return map_bytes_vbmi(x, n, table, out);
     done = n & ~ptrdiff_t{31};
     map_bytes_by_rows(x, done, table, out);

@@ -1,7 +1,7 @@
 """The reference engine: the readable definition, with scikit-image and NumPy, plane by plane."""
 
 from .adapt import adapt
-from .equalize import apply, count_bins, count_lattice, count_levels, equalize
+from .equalize import apply, count_bins, count_lattice, count_levels, equalize, invert
 from .match import match, quantiles
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "count_lattice",
     "count_levels",
     "equalize",
+    "invert",
     "match",
     "quantiles",
 ]
