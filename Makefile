@@ -104,7 +104,8 @@ test-no-compiler: .venv/installed-dev  ## install without a compiler, try it
 	$(WITHOUT_COMPILER) ../bin/python -m pip install -q .
 	env -u SCIPY_ARRAY_API $(NO_COMPILER)/bin/python -I .ci/check_no_compiler.py
 	rm -rf $(NO_COMPILER)/source/build
-	! ($(WITHOUT_COMPILER) ../../.venv/bin/python -m build --wheel --outdir ../refused >/dev/null 2>&1)
+	! ($(WITHOUT_COMPILER) ../../.venv/bin/python -m build --wheel --outdir ../refused >../refused.log 2>&1)
+	grep 'set the environment variable SKLEARN_HISTEQ_WITHOUT_KERNELS=1' $(NO_COMPILER)/refused.log
 	$(WITHOUT_COMPILER) SKLEARN_HISTEQ_WITHOUT_KERNELS=1 ../../.venv/bin/python -m build -q --outdir ../dist
 	.venv/bin/python .ci/check_dist.py $(NO_COMPILER)/dist 2>&1 | grep 'the kernels were not built'
 >>>>>>> main

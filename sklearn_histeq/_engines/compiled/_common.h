@@ -25,6 +25,11 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__aarch64__)
+#define HISTEQ_NEON 1
+#include <arm_neon.h>
+#endif
+
 #if defined(_M_X64) || defined(_M_ARM64) ||                                                        \
     (defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 #define HISTEQ_LITTLE_ENDIAN 1
