@@ -7,6 +7,7 @@ from ._adaptive_equalizer import AdaptiveHistogramEqualizer
 from ._display import EqualizationDisplay
 from ._histogram_equalizer import HistogramEqualizer
 from ._histogram_matcher import HistogramMatcher
+from ._local_equalizer import LocalHistogramEqualizer
 from ._show_versions import show_versions
 
 __version__ = "0.1.0"
@@ -16,5 +17,6 @@ __all__ = [
     "EqualizationDisplay",
     "HistogramEqualizer",
     "HistogramMatcher",
+    "LocalHistogramEqualizer",
     "show_versions",
 ]

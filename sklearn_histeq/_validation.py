@@ -5,6 +5,7 @@ A message names what came, what was expected and what to do.
 
 import numbers
 import sys
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -169,6 +170,20 @@ def check_tiles(name, value):
         raise ValueError(
             f"{name}={value!r}, but expected an integer >= 1 (and <= {LARGEST_NUMBER}), or two of "
             "them, (rows, columns)."
+        )
+
+
+def check_window(window):
+    """Refuse a window that is neither a share of the shorter side nor an odd number of pixels."""
+    if is_integer(window):
+        is_window = 3 <= window <= LARGEST_NUMBER and window % 2 == 1
+    else:
+        is_real = isinstance(window, numbers.Real) and not isinstance(window, (bool, np.bool_))
+        is_window = is_real and 0 < window <= 1
+    if not is_window:
+        raise ValueError(
+            f"window={window!r}, but expected a float in (0, 1], the share of the images' shorter "
+            f"side, or an odd integer >= 3 (and <= {LARGEST_NUMBER}), the width in pixels."
         )
 
 
@@ -548,6 +563,18 @@ def check_container(container, is_lazy):
 def is_integer(value):
     """Return whether a value is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def warn_the_caller(message):
+    """Warn of a message at the line of the user's code that called the package.
+
+    The callers inside of this package and of scikit-learn are passed over; how many these are
+    depends on whether the call was of transform, of fit_transform or of a Pipeline.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _raise_for(found, context, message):

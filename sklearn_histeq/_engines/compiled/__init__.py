@@ -10,6 +10,7 @@ from .equalize import (
     instruction_set,
     use_simd,
 )
+from .local import equalize_locally
 from .match import match, quantiles
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "count_lattice",
     "count_levels",
     "equalize",
+    "equalize_locally",
     "instruction_set",
     "match",
     "quantiles",
