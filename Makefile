@@ -36,10 +36,11 @@ doctest: .venv/installed-tests  ## run the examples in docstrings, README and do
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
 		sklearn_histeq $(wildcard README.md docs/*.md) $(ARGS)
 
-lint: .venv/installed-dev  ## run ruff, mypy and the schemas
+lint: .venv/installed-dev  ## run ruff, mypy, pyright and the schemas
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/python .ci/check_types.py
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 

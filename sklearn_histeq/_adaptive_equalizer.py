@@ -1,16 +1,15 @@
 """AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
 
-import sys
-import warnings
+from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _engines, _validation
 from ._arithmetic import conventions, tiles
-from ._base import ImageTransformer
-
-DEFAULT_CLIP_LIMIT = 3.0
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 class AdaptiveHistogramEqualizer(ImageTransformer):
@@ -31,11 +30,13 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     tile_shape : int, tuple of two ints or None, default=None
         Pixels a tile along each axis, or (rows, columns), instead of `n_tiles`. Not with
         convention "opencv".
-    clip_limit : float or None, default=3.0
+    clip_limit : "auto", float or None, default="auto"
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
         bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
-        "histeq", above 0 with the others. None clips nothing. The measurements behind the
-        default are on the page "Which of the three"; what it is in MATLAB is in the user guide.
+        "histeq", above 0 with the others. None clips nothing. "auto" is the default of the
+        convention: 3 with "histeq", by the measurements on the page "Choosing an estimator", 0.01 *
+        `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values of
+        MATLAB.
     n_bins : int, default=256
         Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
         number than the default.
@@ -154,18 +155,18 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     def __init__(
         self,
         *,
-        n_tiles=8,
-        tile_shape=None,
-        clip_limit=DEFAULT_CLIP_LIMIT,
-        n_bins=_validation.N_BINS_ADAPTIVE,
-        convention="histeq",
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        n_tiles: int | Sequence[int] = 8,
+        tile_shape: int | Sequence[int] | None = None,
+        clip_limit: float | Literal["auto"] | None = "auto",
+        n_bins: int = _validation.N_BINS_ADAPTIVE,
+        convention: Literal["histeq", "skimage", "opencv"] = "histeq",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_tiles = n_tiles
         self.tile_shape = tile_shape
         self.clip_limit = clip_limit
@@ -210,7 +211,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     def _adapt(self, found, engine, planes, mask, out, map_parts):
         """Equalize planes by the CDFs of their tiles; return their status."""
-        rule = conventions.AdaptRule(found, self.clip_limit, self.n_bins, self._convention)
+        limit = self._convention.engine_clip_limit(self.clip_limit, self.n_bins)
+        rule = conventions.AdaptRule(found, limit, self.n_bins, self._convention)
         return engine.adapt(planes, mask, out, rule, map_parts)
 
     # Tiles ---------------------------------------------------------------------------------------
@@ -246,7 +248,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
                 "tiles, or larger ones."
             )
         if found:
-            warnings.warn(" ".join(found), UserWarning, stacklevel=_levels_to_the_caller())
+            _validation.warn_the_caller(" ".join(found))
 
     def _uses_fewer(self, shape, used):
         """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""
@@ -256,14 +258,3 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         return any(
             n < wanted and side > 1 for side, n, wanted in zip(shape, used, asked, strict=True)
         )
-
-
-def _levels_to_the_caller():
-    """Return the stacklevel of the first caller outside of this package and of scikit-learn.
-
-    It depends on whether the call was of transform, of fit_transform or of a Pipeline.
-    """
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals["__name__"].startswith(("sklearn_histeq.", "sklearn.")):
-        frame, level = frame.f_back, level + 1
-    return level

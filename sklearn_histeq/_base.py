@@ -9,10 +9,11 @@ channel_axis, image_shape, flatten, dtype and n_jobs.
 import copy
 from collections.abc import Mapping
 from functools import partial, reduce
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import sklearn
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -21,6 +22,12 @@ from . import _color, _dask, _layout, _threads, _validation
 from ._arithmetic import output
 from ._arithmetic import status as finding
 from ._validation import Numbering, StatusContext
+
+Color = Literal["channels", "value"]
+ChannelAxis = Literal[1, -1]
+
+# The address of the published documentation; None while it is not published.
+SITE: str | None = None
 
 
 class Images(NamedTuple):
@@ -35,7 +42,10 @@ class Images(NamedTuple):
     estimator: Any  # which works on them
     numbering: Numbering = _validation.ALL_IMAGES
 
-    is_lazy = False
+    @property
+    def is_lazy(self):
+        """Whether the pixels are still to be computed."""
+        return False
 
     @property
     def n_images(self):
@@ -59,16 +69,20 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     gives `_is_stateful`, `_fit_state` and `_update_state`. It sees planes only.
     """
 
-    # The HTML repr links a class to its page, as the pages of the documentation lie to each other.
-    _doc_link_module = "sklearn_histeq"
-    _doc_link_template = "../api/sklearn_histeq.{estimator_name}.html"
+    n_features_in_: int
+    n_channels_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    if SITE:  # the HTML repr links a class to its page
+        _doc_link_module = "sklearn_histeq"
+        _doc_link_template = f"{SITE}/api/sklearn_histeq.{{estimator_name}}.html"
 
     # mask is routed as metadata without a request by the user
     __metadata_request__fit = {"mask": True}
     __metadata_request__partial_fit = {"mask": True}
     __metadata_request__transform = {"mask": True}
 
-    def fit(self, X, y=None, mask=None):
+    def fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
         """Check the parameters, store the shape of the images, and learn from them where needed.
 
         Where each plane is equalized by itself there is nothing to learn, and no pixel is read. The
@@ -101,7 +115,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._set_input_attributes(X, images)
         return self
 
-    def fit_transform(self, X, y=None, mask=None):
+    def fit_transform(
+        self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Fit to X, then transform X.
 
         Parameters
@@ -120,7 +136,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self.fit(X, y, mask=mask).transform(X, mask=mask)
 
-    def transform(self, X, mask=None):
+    def transform(self, X: ArrayLike, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Transform images.
 
         One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
@@ -155,7 +171,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype = self._output_dtype(images.X.dtype)
         return self._write(transform_block, images, dtype, self.flatten)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the output's columns, where the output has columns.
 
         Parameters
@@ -192,6 +208,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has_nan = any("float" in name for name in tags.transformer_tags.preserves_dtype)
         takes_nan = self._convention is None or self._convention.takes_nan
         tags.input_tags.allow_nan = has_nan and takes_nan
+        takes_negative = self._convention is None or self._convention.takes_negative
+        tags.input_tags.positive_only = not takes_negative or self.color == "value"
         return tags
 
     # Hooks -------------------------------------------------------------------------------------
@@ -302,7 +320,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the images of one chunk of a dask array that has declared what they are."""
         X = _validation.check_images(block, self)
         X = _validation.check_chunk(X, declared.dtype, declared.shape)
-        return self._as_images(X.reshape(len(X), *declared.image_shape), mask, numbering)
+        X = X.reshape(len(X), *declared.image_shape)
+        return self._as_images(X, mask, numbering)
 
     def _frozen_copy(self):
         """Return a copy for work that is done later and elsewhere, on the chunks of a dask array.
@@ -331,11 +350,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Check images against those of fit, if any, and parameters against what was learned."""
         if self._is_stateful:
             _validation.check_state_params(self, self._state_params)
-        if not hasattr(self, "n_features_in_"):
-            return
-        if images.X.ndim == 2 or self.flatten:
-            self._check_n_features(X, images.X, reset=False)
-        _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        if hasattr(self, "n_features_in_"):
+            if images.X.ndim == 2 or self.flatten:
+                self._check_n_features(X, images.X, reset=False)
+            _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
+        if getattr(self, "_shape_in", None) != images.X.shape[1:]:  # else fit has warned
+            _validation.warn_of_layout(images, self.channel_axis)
 
     def _check_n_features(self, X, checked, reset):
         """Set, or compare, the number and names of features."""
@@ -368,12 +388,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _set_state(self, learned):
         """Replace all that was learned before, at once."""
         for name in getattr(self, "_state_names", ()):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if learned:
             params = {name: getattr(self, name) for name in self._state_params}
             learned = {**learned, "_params_of_state": params}
             learned["_state_names"] = [*learned, "_state_names"]
-        vars(self).update(learned)
+        self.__dict__.update(learned)
 
     def _partial_fit(self, X, mask):
         """Learn from one more batch of images, and return self: a subclass's partial_fit."""
@@ -388,6 +408,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _set_input_attributes(self, X, images):
         """Set the attributes that say what images fit has seen."""
+        _validation.warn_of_layout(images, self.channel_axis)
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
         self._shape_in = images.X.shape[1:]

@@ -26,8 +26,12 @@ def recolor(planes, v, equalized, out, output_max, store):
     """
     v = v.astype(np.float64)
     black = v == 0
-    with np.errstate(over="ignore", invalid="ignore"):  # of images that the status refuses
-        colors = planes[:, :3] * equalized.astype(np.float64) / np.where(black, 1, v)
+    divisor = np.where(black, 1, v)
+    with np.errstate(over="ignore", invalid="ignore"):  # of images that the status refuses, too
+        colors = planes[:, :3] * equalized.astype(np.float64) / divisor
+        is_lost = np.isinf(colors)
+        if is_lost.any():  # the product is beyond the largest double, the result is not
+            colors = np.where(is_lost, planes[:, :3] / divisor * equalized, colors)
     colors = np.where(black, equalized, colors)
     store(_as_dtype(colors, equalized.dtype), out[:, :3], output_max)
     if planes.shape[1] == 4:

@@ -1,14 +1,17 @@
 """HistogramEqualizer: one transfer function per plane, or one per channel for a whole data set."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Literal, Self
 
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from . import _dataset_scope, _engines, _validation
 from ._arithmetic import conventions, transfer
 from ._arithmetic import counts as counting
-from ._base import ImageTransformer
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 def _has_partial_fit(self):
@@ -167,6 +170,10 @@ class HistogramEqualizer(ImageTransformer):
     array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
     """
 
+    cdf_: list[NDArray[Any]]
+    bin_centers_: list[NDArray[Any]]
+    n_samples_seen_: int
+
     _conventions = conventions.EQUALIZE
     _fitted_attribute = "cdf_"
     _state_params = ("n_bins", "convention", "output_distribution", "color")
@@ -174,17 +181,17 @@ class HistogramEqualizer(ImageTransformer):
     def __init__(
         self,
         *,
-        n_bins="auto",
-        convention="skimage",
-        scope="image",
-        output_distribution="uniform",
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        n_bins: int | Literal["auto"] = "auto",
+        convention: Literal["skimage", "numpy", "opencv", "pillow"] = "skimage",
+        scope: Literal["image", "dataset"] = "image",
+        output_distribution: Literal["uniform", "normal"] = "uniform",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_bins = n_bins
         self.convention = convention
         self.scope = scope
@@ -199,7 +206,7 @@ class HistogramEqualizer(ImageTransformer):
     # Public methods beyond the common ones -------------------------------------------------------
 
     @available_if(_has_partial_fit)
-    def partial_fit(self, X, y=None, mask=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (scope="dataset" only).
 
         Integers are counted exactly, so that batches give what `fit` gives on all images. Floats go
@@ -229,7 +236,7 @@ class HistogramEqualizer(ImageTransformer):
         return self._partial_fit(X, mask)
 
     @available_if(_has_inverse)
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map equalized values back to intensities (scope="dataset" only).
 
         Each channel's transfer function is inverted by np.interp, with the uncounted bins dropped.

@@ -1,12 +1,16 @@
 """HistogramMatcher: every image gets the histogram of a reference."""
 
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.metaestimators import available_if
 
 from . import _color, _dataset_scope, _engines, _validation
 from ._arithmetic import output, quantiles
 from ._arithmetic.conventions import single_or_double
-from ._base import ImageTransformer
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 def _has_partial_fit(self):
@@ -130,20 +134,23 @@ class HistogramMatcher(ImageTransformer):
     True
     """
 
+    quantiles_: NDArray[np.float64]
+    n_samples_seen_: int
+
     _fitted_attribute = "quantiles_"
     _state_params = ("color",)
 
     def __init__(
         self,
         *,
-        reference=None,
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        reference: ArrayLike | None = None,
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.reference = reference
         self.color = color
         self.channel_axis = channel_axis
@@ -155,7 +162,7 @@ class HistogramMatcher(ImageTransformer):
     # Public methods beyond the common ones -------------------------------------------------------
 
     @available_if(_has_partial_fit)
-    def partial_fit(self, X, y=None, mask=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (reference=None only).
 
         The state is of constant size, and batches give what `fit` gives on all images.
@@ -208,6 +215,7 @@ class HistogramMatcher(ImageTransformer):
 
     def _make_transform(self, images):
         targets = self._targets(images)
+        _validation.check_reference_range(targets, self._output_dtype(images.X.dtype))
 
         def match(engine, planes, mask, out, map_parts):
             return engine.match(planes, mask, out, targets, map_parts)

@@ -1,10 +1,14 @@
 """LocalHistogramEqualizer: one transfer function per pixel, of the window around it."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Literal
+
+from numpy.typing import DTypeLike
 
 from . import _engines, _validation
 from ._arithmetic import conventions, windows
-from ._base import ImageTransformer
+from ._base import ChannelAxis, Color, ImageTransformer
 
 
 class LocalHistogramEqualizer(ImageTransformer):
@@ -126,15 +130,15 @@ class LocalHistogramEqualizer(ImageTransformer):
     def __init__(
         self,
         *,
-        window=0.125,
-        convention="histeq",
-        color="channels",
-        channel_axis=1,
-        image_shape=None,
-        flatten=False,
-        dtype=None,
-        n_jobs=None,
-    ):
+        window: float = 0.125,
+        convention: Literal["histeq", "skimage"] = "histeq",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.window = window
         self.convention = convention
         self.color = color

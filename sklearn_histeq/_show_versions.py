@@ -9,7 +9,7 @@ from . import _engines
 PACKAGES = ("sklearn-histeq", "numpy", "scikit-learn", "scikit-image", "scipy", "joblib")
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions in use, and the engine with its instruction set.
 
     The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine, which never changes a

@@ -4,6 +4,7 @@ A message names what came, what was expected and what to do.
 """
 
 import numbers
+import os
 import sys
 import warnings
 from typing import NamedTuple
@@ -91,7 +92,7 @@ def check_image_shape(image_shape):
     """Refuse a shape that is neither None nor two or three positive integers."""
     if image_shape is None:
         return
-    is_shape = np.shape(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
+    is_shape = _shape(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
     if not is_shape or not all(is_integer(size) and size >= 1 for size in image_shape):
         raise ValueError(
             f"image_shape={image_shape!r}, but expected None, (height, width), or three numbers "
@@ -165,7 +166,7 @@ def check_images_of_convention(images, convention, conventions):
 
 def check_tiles(name, value):
     """Refuse tiles that are neither one integer >= 1 nor two."""
-    is_two = isinstance(value, (tuple, list, np.ndarray)) and np.shape(value) == (2,)
+    is_two = isinstance(value, (tuple, list, np.ndarray)) and _shape(value) == (2,)
     if not all(is_integer(n) and 1 <= n <= LARGEST_NUMBER for n in (value if is_two else [value])):
         raise ValueError(
             f"{name}={value!r}, but expected an integer >= 1 (and <= {LARGEST_NUMBER}), or two of "
@@ -188,18 +189,26 @@ def check_window(window):
 
 
 def check_clip_limit(clip_limit, convention):
-    """Refuse a limit that is neither None nor a number of a range that has a meaning."""
-    if clip_limit is None:
+    """Refuse a limit that is neither None, "auto", nor a number of a range that has a meaning."""
+    if clip_limit is None or (isinstance(clip_limit, str) and clip_limit == "auto"):
         return
     is_real = isinstance(clip_limit, numbers.Real) and not isinstance(clip_limit, (bool, np.bool_))
+    limit = _as_float(clip_limit) if is_real else np.nan
     least = convention.least_clip_limit
-    is_within = is_real and (clip_limit >= least if least else clip_limit > 0)
-    if not (is_within and clip_limit <= sys.float_info.max):
+    if not ((limit >= least if least else limit > 0) and limit < np.inf):
         expected = f">= {least:g} (1 is the uniform histogram)" if least else "> 0"
         raise ValueError(
-            f"clip_limit={clip_limit!r} with convention={convention.name!r}, but expected a finite "
-            f"number {expected}, or None, which clips nothing (the peers' 0)."
+            f"clip_limit={clip_limit!r} with convention={convention.name!r}, but expected 'auto', "
+            f"a finite number {expected}, or None, which clips nothing (the peers' 0)."
         )
+
+
+def _as_float(number):
+    """Return a real number as a float; infinity if it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf
 
 
 def check_tile_shape_of_convention(tile_shape, convention):
@@ -220,6 +229,11 @@ def check_reference(reference):
         raise TypeError(
             "reference is a numpy.ma.MaskedArray, but expected a plain array: its mask would be "
             "ignored. Set the masked pixels to NaN: reference.astype(float).filled(np.nan)."
+        )
+    if _shape(reference) is None:
+        raise ValueError(
+            "reference is a list whose rows differ in length, but expected one image: an array "
+            "(h, w), (c, h, w) or (h, w, c), or a row of pixels."
         )
     image = np.asarray(reference)
     if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
@@ -252,6 +266,17 @@ def check_reference_channels(n_channels, expected):
         )
 
 
+def check_reference_range(targets, dtype):
+    """Refuse a reference whose values are infinite in the dtype of the output."""
+    largest = max(float(np.abs(target.values.astype(np.float64)).max()) for target in targets)
+    if dtype.kind == "f" and largest > np.finfo(dtype).max:
+        raise ValueError(
+            f"reference has values of up to {largest:g}, but the output has dtype {dtype}: "
+            f"expected values of at most {np.finfo(dtype).max:g}. Use dtype='float64', or scale "
+            "the reference (the training images, where it is learned)."
+        )
+
+
 def check_reference_status(status):
     """Raise what was found in the planes of the reference: status of shape (1, c)."""
     for bit, found in (
@@ -271,25 +296,29 @@ def check_images(X, estimator):
     if _is_plain(X):
         return X
     _refuse_masked_arrays(X)
-    _check_equal_shapes(X)
-    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+    _refuse_files(X)
+    X = _as_one_array(X)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("c", "V"):
         _check_real(X)
+    if isinstance(X, numbers.Number) or getattr(X, "ndim", 2) == 0:
+        _check_n_dimensions(np.asarray(X))
     X = check_array(
         X,
         allow_nd=True,
         dtype="numeric",
         ensure_all_finite=False,
+        ensure_2d=False,
         estimator=estimator,
         input_name="X",
     )
     _check_n_dimensions(X)
     _check_not_empty(X)
-    return _check_real(X)
+    return _as_true_bool(_check_real(X))
 
 
 def _is_plain(X):
     """Return whether X is an array to which check_array has nothing to say: it takes 30 us."""
-    is_real = type(X) is np.ndarray and X.dtype.kind in "biuf" and X.dtype.itemsize <= 8
+    is_real = type(X) is np.ndarray and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8
     return is_real and 2 <= X.ndim <= 4 and X.size > 0
 
 
@@ -303,21 +332,66 @@ def _refuse_masked_arrays(X):
         )
 
 
-def _check_equal_shapes(X):
-    """Refuse a list of images of different shapes, with words about images."""
-    if not isinstance(X, (list, tuple)) or not all(hasattr(image, "shape") for image in X):
-        return
-    for i, image in enumerate(X):
-        if image.shape != X[0].shape:
+def _refuse_files(X):
+    """Refuse the name of a file, and an archive that was opened and not read."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise ValueError(
+            f"X is {X!r}, but expected an array of images. Read the file first: numpy.load for "
+            ".npy, skimage.io.imread for a picture (and add an axis: image[None])."
+        )
+    if isinstance(X, np.lib.npyio.NpzFile):
+        raise ValueError(
+            f"X is an open .npz file with the arrays {', '.join(X.files)}, but expected one array. "
+            f"Take it out first: X[{next(iter(X.files), 'name')!r}]."
+        )
+
+
+def _as_one_array(X):
+    """Return a list of pictures, of arrays, or of nested lists as one array of one shape."""
+    if hasattr(X, "getbands"):
+        raise ValueError(
+            "X is one PIL image, but expected an array of images. Pass numpy.asarray(X)[None], and "
+            "set channel_axis=-1 if it is in colour."
+        )
+    is_object = isinstance(X, np.ndarray) and X.dtype == object
+    if not (is_object or isinstance(X, (list, tuple))) or len(X) == 0:
+        return X
+    if hasattr(X[0], "getbands"):
+        X = [np.asarray(image) for image in X]
+    shapes = [_shape(image) for image in X]
+    if None in shapes:
+        raise ValueError(
+            "X is a list of images whose rows differ in length, but expected one shape for all "
+            "rows and images."
+        )
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
             raise ValueError(
-                f"X is a list of images of different shapes: {X[0].shape} in image 0, "
-                f"{image.shape} in image {i}, but expected one shape. Resize or crop them first "
+                f"X is a list of images of different shapes: {shapes[0]} in image 0, {shape} in "
+                f"image {i}, but expected one shape. Resize or crop them first "
                 "(skimage.transform.resize)."
             )
+    return np.stack(list(X)) if shapes[0] else X
+
+
+def _as_true_bool(X):
+    """Return bool images whose bytes are 0 and 1, as the engines take them for levels.
+
+    A view of other bytes as bool, as mask.view(bool), may hold others.
+    """
+    if X.dtype == np.bool_ and X.size and X.view(np.uint8).max() > 1:
+        return X.view(np.uint8) != 0
+    return X
 
 
 def _check_n_dimensions(X):
-    """Refuse arrays of more than four dimensions."""
+    """Refuse arrays of less than two or more than four dimensions."""
+    if X.ndim < 2:
+        raise ValueError(
+            f"X has {X.ndim} dimension(s) (shape {X.shape}). Expected 2D array or more: rows (n, "
+            "n_pixels), images (n, h, w), or images with channels. Reshape your data: one image "
+            "alone is image[None], one row of pixels is X.reshape(1, -1)."
+        )
     if X.ndim > 4:
         raise ValueError(
             f"X has {X.ndim} dimensions (shape {X.shape}), but expected rows (n, n_pixels), images "
@@ -356,6 +430,29 @@ def check_geometry(X, image_shape, channel_axis):
             )
 
 
+def warn_of_layout(images, channel_axis):
+    """Warn where colour channels are probably taken for columns, or columns for channels."""
+    shape, n_channels = images.X.shape, images.planes.shape[1]
+    *_, height, width = images.planes.shape
+    advice = None
+    if len(shape) == 3 and width in (3, 4) and height >= 4 * width:
+        advice = f"{shape[0]} images of {height}×{width} pixels"
+        remedy = "pass image[None] with channel_axis=-1, if it is one colour image"
+    elif channel_axis == 1 and width in (3, 4) and n_channels > 4 and height > width:
+        advice = f"images of {n_channels} channels of {height}×{width} pixels"
+        remedy = "set channel_axis=-1, if the channels come last"
+    elif (
+        channel_axis == -1 and height != n_channels > 4 and images.X.ndim == 4 and height in (3, 4)
+    ):
+        advice = f"images of {n_channels} channels of {height}×{width} pixels"
+        remedy = "set channel_axis=1, if the channels come first"
+    if advice is not None:
+        warn_the_caller(
+            f"X of shape {shape} is taken for {advice}. That is unusual: {remedy}, or move the "
+            "axis (numpy.moveaxis) to say what the array holds."
+        )
+
+
 def check_color(color, X, planes):
     """Refuse images that are not RGB or RGBA where color="value" asks for them."""
     if color == "value" and (planes.shape[1] not in (3, 4) or X.ndim == 3):
@@ -370,6 +467,8 @@ def check_mask(mask, shape):
     """Return a mask as a boolean array of the expected shape."""
     if mask is None:
         return None
+    if _shape(mask) is None:
+        raise ValueError(f"mask is a list whose rows differ in length, but expected shape {shape}.")
     mask = np.asarray(mask)
     if mask.dtype != np.bool_:
         raise ValueError(
@@ -381,7 +480,7 @@ def check_mask(mask, shape):
             f"mask has shape {mask.shape}, but expected {shape}: one value for each pixel of each "
             "image, the same for all channels."
         )
-    return mask
+    return _as_true_bool(mask)
 
 
 def check_n_channels(n_channels, expected, estimator):
@@ -558,6 +657,14 @@ def check_container(container, is_lazy):
             'one data frame. Call set_output(transform="default") to get a dask array, or compute '
             "X first."
         )
+
+
+def _shape(value):
+    """Return the shape of an array-like, or None for a list whose rows differ in length."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
 
 
 def is_integer(value):

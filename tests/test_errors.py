@@ -253,7 +253,7 @@ def test_another_number_of_channels_is_refused():
 def test_channels_last_given_for_channels_first_is_seen():
     fitted = HistogramEqualizer(channel_axis=-1).fit(np.moveaxis(faces(6, 3), 1, -1))
     with pytest.raises(ValueError, match="channel"):
-        fitted.transform(faces(6, 3))
+        fitted.transform(faces(6, 3))  # 8 channels of 3×8 pixels
 
 
 def test_nothing_is_checked_before_fit():

@@ -27,7 +27,7 @@ LARGE = [25, 61, 99, 151]
 def local(plane, mask=None, **params):
     """One plane through the estimator, as a batch of one image."""
     mask = None if mask is None else mask[None]
-    return LocalHistogramEqualizer(**params).transform(plane[None], mask=mask)[0]
+    return LocalHistogramEqualizer(**params).transform(plane[None, None], mask=mask)[0, 0]
 
 
 def brute_force(plane, window, mask=None):

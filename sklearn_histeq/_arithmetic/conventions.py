@@ -6,8 +6,8 @@ the record and does not compare names. To add a convention, add its record to `E
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,8 +52,9 @@ class Convention:
         What the brightest output of that dtype is; None: the largest level of the dtype.
     accepts : tuple of dtypes, or None
         The dtypes that images may have; None: every real dtype.
-    takes_nan, takes_mask : bool
-        Whether NaN marks missing pixels, and whether a mask may say which pixels count.
+    takes_nan, takes_mask, takes_negative : bool
+        Whether NaN marks missing pixels, whether a mask may say which pixels count, and whether
+        intensities may be negative.
     takes_n_bins : bool
         Whether the number of bins can be chosen.
     """
@@ -64,6 +65,7 @@ class Convention:
     accepts: tuple[np.dtype, ...] | None = None
     takes_nan: bool = True
     takes_mask: bool = True
+    takes_negative: bool = True
     takes_n_bins: bool = True
 
 
@@ -89,13 +91,17 @@ class EqualizeConvention(Convention):
     is_invertible: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AdaptiveConvention(Convention):
     """A convention of AdaptiveHistogramEqualizer.
 
     Attributes
     ----------
     default_clip_limit : float
+        The limit of `clip_limit="auto"`, as the engines take it.
+    clip_limit_is_share : bool
+        Whether the engines take the limit as a share of the pixels of a tile, and not as a multiple
+        of the bin height of the uniform histogram.
     least_clip_limit : float
         The least limit that has a meaning; 0 itself has none.
     takes_tile_shape : bool
@@ -104,10 +110,19 @@ class AdaptiveConvention(Convention):
         How it cuts an image into tiles.
     """
 
-    default_clip_limit: float = 3.0
+    default_clip_limit: float
+    clip_limit_is_share: bool = False
     least_clip_limit: float = 0.0
     takes_tile_shape: bool = True
-    tiling: Any = None
+    tiling: tiles.Tiling
+
+    def engine_clip_limit(self, clip_limit, n_bins):
+        """Return the parameter `clip_limit` as the engines take it."""
+        if clip_limit is None:
+            return None
+        if isinstance(clip_limit, str):
+            return self.default_clip_limit
+        return float(clip_limit) / n_bins if self.clip_limit_is_share else float(clip_limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,20 +139,10 @@ class LocalConvention(Convention):
         Whether a window without a counted pixel takes the counts of the whole plane.
     """
 
-    formula: Callable[..., Any] = windows.mid_ranks
-    top: Callable[[Any], int] = windows.no_top
+    formula: Callable[..., np.ndarray] = windows.mid_ranks
+    top: Callable[[np.ndarray], int] = windows.no_top
     fills_windows: bool = True
 
-
-_TABLE = {
-    "default_output_dtype": uint8,
-    "output_max": 255.0,
-    "accepts": (UINT8,),
-    "takes_nan": False,
-    "takes_n_bins": False,
-    "has_all_levels": True,
-    "is_invertible": False,
-}
 
 SKIMAGE = EqualizeConvention(
     "skimage",
@@ -154,15 +159,31 @@ NUMPY = EqualizeConvention(
     n_integer_bins=256,
 )
 OPENCV = EqualizeConvention(
-    "opencv", formulas={"uniform": Formula(transfer.opencv_table, kernel=2)}, **_TABLE
+    "opencv",
+    default_output_dtype=uint8,
+    output_max=255.0,
+    accepts=(UINT8,),
+    takes_nan=False,
+    takes_n_bins=False,
+    formulas={"uniform": Formula(transfer.opencv_table, kernel=2)},
+    has_all_levels=True,
+    is_invertible=False,
 )
-PILLOW = EqualizeConvention(
-    "pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}, **_TABLE
+PILLOW = replace(
+    OPENCV, name="pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}
 )
 
-HISTEQ_TILES = AdaptiveConvention("histeq", least_clip_limit=1.0, tiling=tiles.EVEN)
+HISTEQ_TILES = AdaptiveConvention(
+    "histeq", default_clip_limit=3.0, least_clip_limit=1.0, tiling=tiles.EVEN
+)
 SKIMAGE_TILES = AdaptiveConvention(
-    "skimage", takes_nan=False, takes_mask=False, tiling=tiles.SKIMAGE
+    "skimage",
+    takes_nan=False,
+    takes_mask=False,
+    takes_negative=False,
+    default_clip_limit=0.01,
+    clip_limit_is_share=True,
+    tiling=tiles.SKIMAGE,
 )
 OPENCV_TILES = AdaptiveConvention(
     "opencv",
@@ -173,6 +194,7 @@ OPENCV_TILES = AdaptiveConvention(
     takes_mask=False,
     takes_n_bins=False,
     takes_tile_shape=False,
+    default_clip_limit=40.0,
     tiling=tiles.OPENCV,
 )
 
@@ -233,7 +255,8 @@ class AdaptRule(NamedTuple):
     tiles : tuple of two ints
         (rows, columns) of tiles; with scikit-image's convention the shape of a tile.
     clip_limit : float or None
-        Multiple of the uniform histogram's bin height; None clips nothing.
+        Multiple of the uniform histogram's bin height, or share of the pixels of a tile, as the
+        convention says; None clips nothing.
     n_bins : int
     convention : AdaptiveConvention
     """

@@ -71,7 +71,7 @@ def steps(n_tiles: int) -> dict[str, Any]:
 
 def tiles_for(pictures: NDArray[np.uint8]) -> int:
     """Return the default number of tiles, halved until no tile is too small."""
-    n_tiles: int = AdaptiveHistogramEqualizer().n_tiles
+    n_tiles: int = AdaptiveHistogramEqualizer().get_params()["n_tiles"]
     while n_tiles > 1 and min(pictures.shape[2:]) < MIN_TILE * n_tiles:
         n_tiles //= 2
     return n_tiles

@@ -202,7 +202,7 @@ def _skimage(pixels, out, tile_shape, clip_limit, n_bins, dtype):
     n_pixels = tile_shape[0] * tile_shape[1]
     limit = n_pixels
     if clip_limit is not None:
-        limit = int(min(max(clip_limit / n_bins * n_pixels, 1), n_pixels))
+        limit = int(min(max(clip_limit * n_pixels, 1), n_pixels))
     run = kernel_for("adapt_skimage", pixels.dtype, out.dtype)
     is_single = dtype.kind == "f" and dtype.itemsize <= 4
     geometry = _skimage_geometry(pixels.shape[2:], tile_shape)

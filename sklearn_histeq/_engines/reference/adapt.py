@@ -214,7 +214,7 @@ def _adapt_skimage(planes, mask, out, rule):
             output.store(values, out_plane, 1)
         return refused
 
-    clip_limit = (rule.clip_limit or 0) / rule.n_bins
+    clip_limit = rule.clip_limit or 0
     # here bool does not have two levels: scikit-image takes True for white
     planes = planes.astype(np.uint8) * 255 if planes.dtype == np.bool_ else planes
     return map_planes(planes, None, out, map_plane)

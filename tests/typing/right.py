@@ -1,0 +1,85 @@
+"""Every documented parameter and method, as a user's script has them: type checkers accept it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    EqualizationDisplay,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+    show_versions,
+)
+
+X: NDArray[np.uint8] = np.zeros((4, 3, 16, 16), np.uint8)
+mask: NDArray[np.bool_] = np.ones((4, 16, 16), bool)
+
+equalizer = HistogramEqualizer(
+    n_bins=64,
+    convention="numpy",
+    scope="dataset",
+    output_distribution="uniform",
+    color="channels",
+    channel_axis=-1,
+    image_shape=(16, 16, 3),
+    flatten=True,
+    dtype="uint8",
+    n_jobs=2,
+)
+HistogramEqualizer(n_bins="auto", convention="opencv", output_distribution="normal", dtype=None)
+HistogramEqualizer(convention="pillow", color="value", dtype=np.float32, n_jobs=None)
+HistogramEqualizer(convention="skimage", scope="image", dtype="input", channel_axis=1)
+
+learned = HistogramEqualizer(scope="dataset").fit(X, mask=mask)
+n, c, h, w = learned.transform(X).shape
+learned.fit_transform(X, None, mask=mask)
+learned.partial_fit(X).inverse_transform(learned.transform(X))
+first_cdf: NDArray[np.float64] = learned.cdf_[0]
+first_centers = learned.bin_centers_[0].astype(np.float64)
+n_seen: int = learned.n_samples_seen_ + learned.n_features_in_ + learned.n_channels_in_
+names = HistogramEqualizer(flatten=True).fit(X).get_feature_names_out()
+names_of = HistogramEqualizer(flatten=True).fit(X).get_feature_names_out(["a", "b"])
+
+AdaptiveHistogramEqualizer(
+    n_tiles=(4, 4),
+    tile_shape=None,
+    clip_limit=None,
+    n_bins=128,
+    convention="histeq",
+    color="value",
+    channel_axis=1,
+    image_shape=[16, 16],
+    flatten=False,
+    dtype="float32",
+    n_jobs=-1,
+).fit_transform(X.tolist())
+AdaptiveHistogramEqualizer(n_tiles=8, tile_shape=(4, 4), clip_limit="auto", convention="skimage")
+AdaptiveHistogramEqualizer(tile_shape=8, clip_limit=2.5, convention="opencv").fit(X).transform(X)
+
+LocalHistogramEqualizer(
+    window=5,
+    convention="skimage",
+    color="value",
+    channel_axis=-1,
+    image_shape=None,
+    flatten=True,
+    dtype="input",
+    n_jobs=None,
+).fit(X, mask=mask).transform(X, mask=mask)
+LocalHistogramEqualizer(window=0.5, convention="histeq", dtype=np.float32).fit_transform(X)
+
+matcher = HistogramMatcher(
+    reference=X[0],
+    color="channels",
+    channel_axis=1,
+    image_shape=None,
+    flatten=True,
+    dtype=np.uint16,
+    n_jobs=1,
+).fit(X)
+quantiles: NDArray[np.float64] = HistogramMatcher().partial_fit(X, mask=mask).quantiles_
+
+EqualizationDisplay.from_estimator(equalizer, X, n_images=2, mask=None, tile_grid=False, ax=None)
+EqualizationDisplay.from_images(X, X, n_images=2, channel_axis=1, color="value").plot()
+show_versions()
