@@ -9,6 +9,8 @@ from sklearn_histeq import (
     HistogramEqualizer,
     HistogramMatcher,
     LocalHistogramEqualizer,
+    relight,
+    relit_scorer,
     show_versions,
 )
 
@@ -82,4 +84,10 @@ quantiles: NDArray[np.float64] = HistogramMatcher().partial_fit(X, mask=mask).qu
 
 EqualizationDisplay.from_estimator(equalizer, X, n_images=2, mask=None, tile_grid=False, ax=None)
 EqualizationDisplay.from_images(X, X, n_images=2, channel_axis=1, color="value").plot()
+copies = relight(X, "mild", channel_axis=1, image_shape=None, bits=8, random_state=0).astype(
+    np.uint8
+)
+relit_scorer(
+    "accuracy", "even", 0.5, channel_axis=-1, image_shape=(16, 16), bits=12, random_state=1
+)
 show_versions()
