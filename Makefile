@@ -8,9 +8,9 @@
 
 PYTHON ?= python3
 
-# The lower bounds in pyproject.toml. scikit-learn's array API needs SciPy 1.14, and pytest 10 will
-# refuse what scikit-learn 1.6 hands it.
-OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 scipy==1.14.1 'pytest<10'
+# The lower bounds in pyproject.toml. pytest 10 will refuse what scikit-learn 1.6 hands it.
+OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 scipy==1.14.1 \
+	pillow==11.0.0 tifffile==2024.5.22 'pytest<10'
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
@@ -19,7 +19,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -31,6 +31,9 @@ demo: .venv/installed-plot  ## recognise faces with and without equalization
 
 test: .venv/installed-tests  ## run all tests
 	SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
+
+test-all: .venv/installed-tests  ## run all tests, and scikit-learn's checks over all parameters
+	HISTEQ_TEST_ALL=1 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \

@@ -1,7 +1,4 @@
-"""Check a user's scripts with mypy --strict and pyright: right calls pass, each wrong one is found.
-
-python .ci/check_types.py
-"""
+"""Check scripts as users write them with mypy --strict and pyright: all wrong calls are found."""
 
 import json
 import subprocess

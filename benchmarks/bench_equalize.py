@@ -14,6 +14,7 @@ measured.
 """
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -30,6 +31,8 @@ from typing import NamedTuple
 import _report
 import cv2
 import numpy as np
+import PIL
+import skimage
 from PIL import Image, ImageOps
 from skimage.exposure import equalize_adapthist, equalize_hist, match_histograms
 
@@ -37,8 +40,8 @@ from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     HistogramMatcher,
-    _engine,
 )
+from sklearn_histeq._engines import describe
 
 try:
     import torch
@@ -322,12 +325,12 @@ GROWTH = {
 
 
 def growth(rounds):
-    """Return ns a pixel, by what grows: {name: [(value, uint8, float64), ...]}, in one thread."""
+    """Return ns per pixel, by what grows: {name: [(value, uint8, float64), ...]}, in one thread."""
     return {name: [_grown(name, *step, rounds) for step in steps] for name, steps in GROWTH.items()}
 
 
 def _grown(name, shape, n_bins, rounds):
-    """Return the value that grows, and ns a pixel for uint8 and float64 images."""
+    """Return the value that grows, and ns per pixel for uint8 and float64 images."""
     value = {"images": shape[0], "image size": shape[2], "n_bins": n_bins}[name]
     ns = []
     for dtype in ("uint8", "float64"):
@@ -337,12 +340,27 @@ def _grown(name, shape, n_bins, rounds):
     return (value, *ns)
 
 
+def single_calls():
+    """Return (side, ours, OpenCV's) for uint8 images, one per call: microseconds in one thread."""
+    equalizer = HistogramEqualizer(convention="opencv")
+    rows = []
+    for side in (32, 96, 256, 512, 1024, 2048):
+        image = make_images((1, 1, side, side), "uint8")[0, 0]
+        calls = partial(equalizer.transform, image[None]), partial(cv2.equalizeHist, image)
+        times = [[timed(call) for call in calls] for _ in range(max(30, 2**22 // image.size))]
+        rows.append((side, *(float(t) * 1e6 for t in np.median(times, axis=0))))
+    return rows
+
+
 def machine():
-    """Return where this was measured."""
+    """Return where, with which releases and when this was measured."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, {_engine.describe()}, NumPy {np.__version__}"
+    modules = {"NumPy": np, "scikit-image": skimage, "OpenCV": cv2, "Pillow": PIL}
+    versions = [f"{name} {module.__version__}" for name, module in modules.items()]
+    place = [cpu, f"{os.cpu_count()} cores", describe(), *versions]
+    return f"{', '.join(place)}; {datetime.date.today():%d %B %Y}"
 
 
 def main():
@@ -372,7 +390,9 @@ def main():
     results["limits"] = limits(options.rounds)
     results["cold"] = cold_starts(options.rounds)
     results["growth"] = growth(options.rounds)
-    print(json.dumps({name: results[name] for name in ("limits", "cold", "growth")}, indent=1))
+    results["single"] = single_calls()
+    rest = ("limits", "cold", "growth", "single")
+    print(json.dumps({name: results[name] for name in rest}, indent=1))
     if options.write:
         _report.write(results, Path(__file__).parents[1] / "docs")
 

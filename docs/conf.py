@@ -1,6 +1,11 @@
 """How Sphinx builds the site: `make docs`. Nothing is fetched, and a warning is an error."""
 
+import tempfile
+import zlib
+from pathlib import Path
+
 import sphinx_gallery.sorting
+from docutils import nodes
 
 import sklearn_histeq
 
@@ -14,6 +19,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
@@ -27,7 +33,6 @@ templates_path = ["_templates"]
 default_role = "code"  # `X` in a docstring is code, as in Markdown
 suppress_warnings = [
     "config.cache",  # sphinx-gallery's settings hold functions
-    "myst.header",  # docs/performance.md, as `make bench` writes it, skips a level
 ]
 
 # Pages in Markdown are read on their own, too: their links are those of files and of headings.
@@ -39,6 +44,78 @@ toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings tell
 numpydoc_show_class_members = False  # _templates/class.rst lists those of this package
 numpydoc_xref_param_type = False
+
+# The names of other libraries that the site links to: address, page of a name, names. Their own
+# inventories would have to be fetched.
+LINKED = {
+    "numpy": (
+        "https://numpy.org/doc/stable/",
+        "reference/generated/{name}.html",
+        "linspace nan_to_num ndarray ptp repeat stack unique where",
+    ),
+    "sklearn": (
+        "https://scikit-learn.org/stable/",
+        "modules/generated/{name}.html",
+        "decomposition.IncrementalPCA impute.SimpleImputer model_selection.GridSearchCV "
+        "model_selection.GroupKFold model_selection.train_test_split pipeline.Pipeline "
+        "pipeline.make_pipeline preprocessing.FunctionTransformer "
+        "preprocessing.QuantileTransformer svm.SVC",
+    ),
+    "skimage": (
+        "https://scikit-image.org/docs/stable/",
+        "api/{module}.html#{name}",
+        "data.cell data.coffee data.lfw_subset data.page data.stereo_motorcycle "
+        "exposure.cumulative_distribution exposure.equalize_adapthist exposure.equalize_hist "
+        "exposure.match_histograms transform.resize",
+    ),
+    "dask": (
+        "https://docs.dask.org/en/stable/",
+        "generated/{name}.html",
+        "array.concatenate array.from_array",
+    ),
+    "joblib": (
+        "https://joblib.readthedocs.io/en/stable/",
+        "generated/{name}.html",
+        "parallel_config",
+    ),
+}
+
+
+def write_inventory(path, project, page, names):
+    """Write an objects.inv, in which a name that begins with a capital letter is a class."""
+    lines = []
+    for name in (f"{project}.{name}" for name in names.split()):
+        is_class = name.split(".")[-1][0].isupper() or name == "numpy.ndarray"
+        role = "class" if is_class else "function"
+        place = page.format(name=name, module=name.rpartition(".")[0])
+        lines.append(f"{name} py:{role} 1 {place} -\n")
+    head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: \n"
+    head += "# The remainder of this file is compressed using zlib.\n"
+    path.write_bytes(head.encode() + zlib.compress("".join(lines).encode()))
+    return str(path)
+
+
+inventories = tempfile.TemporaryDirectory()
+intersphinx_mapping = {
+    project: (
+        address,
+        write_inventory(Path(inventories.name) / f"{project}.inv", project, page, names),
+    )
+    for project, (address, page, names) in LINKED.items()
+}
+
+
+def setup(app):
+    """Keep what a browser alone shows of the diagrams of estimators out of the search."""
+    app.connect("doctree-read", hide_diagrams_from_search)
+
+
+def hide_diagrams_from_search(app, doctree):
+    """Mark the HTML of estimators: its tooltips describe every parameter of scikit-learn."""
+    for node in doctree.findall(nodes.raw):
+        if "sk-top-container" in node.astext():
+            node["classes"].append("no-search")
+
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
@@ -69,7 +146,7 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {
-        "text": "sklearn-histeq",
+        "text": f"sklearn-histeq {version}",
         "image_light": "_static/logo.svg",
         "image_dark": "_static/logo.svg",
     },

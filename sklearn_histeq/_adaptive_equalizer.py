@@ -25,10 +25,10 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     Parameters
     ----------
     n_tiles : int or tuple of two ints, default=8
-        Tiles along each axis, or (rows, columns). Convention "histeq" takes at most half as many as
-        there are pixels, with a warning where that bites.
+        Tiles along each axis, or (rows, columns). The convention "histeq" uses at most half as many
+        tiles as there are pixels along an axis, and warns where this is less than `n_tiles`.
     tile_shape : int, tuple of two ints or None, default=None
-        Pixels a tile along each axis, or (rows, columns), instead of `n_tiles`. Not with
+        Pixels per tile along each axis, or (rows, columns), instead of `n_tiles`. Not with the
         convention "opencv".
     clip_limit : "auto", float or None, default="auto"
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
@@ -38,10 +38,10 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values of
         MATLAB.
     n_bins : int, default=256
-        Number of histogram bins. Convention "opencv" has a bin for each level and takes no other
+        Number of histogram bins. The convention "opencv" has one bin per level and takes no other
         number than the default.
     convention : {"histeq", "skimage", "opencv"}, default="histeq"
-        Whose arithmetic it is:
+        The definition, or the library whose arithmetic is used:
 
         - "histeq": this package's own, below; floats in [0, 1], from images of any dtype and range.
         - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
@@ -51,32 +51,32 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
         The last two refuse negative values, floats above 1, NaN and masks.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
-        v', and each colour c becomes c * v' / v, so that hue and saturation stay; alpha is only
-        brought to the output's range.
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay.
+        Alpha is only brought to the range of the output.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane of 1×n_pixels, which is seldom
-        meant: there is a warning. Ignored for
-        images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
+        this is rarely meant. Ignored for images.
     flatten : bool, default=False
-        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
         Type of the output. None: the convention's own, float64 (float32 for images in float32 and
-        float16), or that of the images with "opencv". Floats: a cast, no scaling. Integers:
-        `rint(double(value) / top * max)`, where top is 1, or the largest level of the images' type
-        with "opencv", and max is that of the output's. "input": the type of X by the same rule.
+        float16), or that of the images with "opencv". Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is 1, or the largest level of the type of the
+        images with "opencv", and max is the largest level of the type of the output. "input": the
+        type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of values an image: the product of X.shape[1:].
+        Number of values per image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -84,12 +84,13 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     See Also
     --------
-    HistogramEqualizer : One transfer function an image.
+    HistogramEqualizer : One transfer function per image.
     skimage.exposure.equalize_adapthist : Convention "skimage", one image at a time.
 
     Notes
     -----
-    Convention "histeq" is this, for a plane with T tiles along an axis of L pixels:
+    The convention "histeq" is defined as follows, for a plane with T tiles along an axis of L
+    pixels:
 
     1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`: of equal width over the plane's
        own range. A constant plane is 1.0.
@@ -110,18 +111,19 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
        where a, b, c and d are its values in the CDFs of the tiles to the upper left, upper right,
        lower left and lower right. Beyond the outer centers, the outer tiles alone count.
 
-    So `n_tiles=1, clip_limit=None` is `HistogramEqualizer(n_bins=256)`. A picture in 8 bits gives
-    the same as one in 16 (times 257), to the last bit with 256 bins and a limit or more than one
-    tile, else but for rounding. A limit that is no whole number of pixels acts, too, while OpenCV's
-    is the same for all clip limits below 8 on tiles of 8×8 pixels.
+    So `n_tiles=1, clip_limit=None` equals `HistogramEqualizer(n_bins=256)`. An image in 8 bits and
+    the same image in 16 bits (times 257) give the same result: to the last bit with 256 bins and
+    either a limit or more than one tile, and up to rounding otherwise. A limit that is not a whole
+    number of pixels has an effect, too, while OpenCV's result is the same for all clip limits below
+    8 on tiles of 8×8 pixels.
 
-    A flat tile without a limit has no defined gray: noise is stretched over the whole range. One
-    hot pixel in a picture of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles
-    cost accuracy where light is even already: see the page "Which of the three" for measurements.
+    Without a limit, the noise in a flat tile is stretched over the whole range. One very bright
+    pixel in an image of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles cost
+    accuracy where the light is even: the page "Choosing an estimator" has measurements.
 
-    NaN is a missing pixel: not counted, kept in the output. `mask` (of `transform` and
-    `fit_transform`) says which pixels count; all are mapped. An infinity is an error. `fit` reads
-    no pixel.
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `transform` and `fit_transform` says which pixels count; all pixels are mapped. An infinity
+    is an error. `fit` reads no pixel.
 
     References
     ----------
@@ -130,8 +132,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    A scene under light that falls from the left. One transfer function cannot take the light away,
-    tiles can: both halves come out alike.
+    A scene under light that falls from the left. A single transfer function cannot correct such
+    light. Tiles can: both halves become equally bright.
 
     >>> import numpy as np
     >>> from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
@@ -145,7 +147,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     >>> left_and_right(AdaptiveHistogramEqualizer().fit_transform(X))
     [0.5, 0.5]
 
-    The pictures of a user of OpenCV, in one call:
+    The result of OpenCV, for all images in one call:
 
     >>> clahe = AdaptiveHistogramEqualizer(convention="opencv", clip_limit=2.0, n_tiles=(4, 6))
     >>> clahe.fit_transform(X).dtype
@@ -182,6 +184,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     # Hooks ---------------------------------------------------------------------------------------
 
     _conventions = conventions.ADAPT
+    _ns_per_pixel = 3, 5
 
     def _select_engine(self):
         return _engines.select()

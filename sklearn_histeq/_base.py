@@ -214,6 +214,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # Hooks -------------------------------------------------------------------------------------
 
+    # how long the work takes, roughly: on bytes, and on other pixels; threads are shared out by it
+    _ns_per_pixel = 1, 2
+    _ns_per_counted_pixel = 1, 5
     _conventions: Mapping[str, Any] = {}  # the records to choose from
     _fitted_attribute: str = "n_features_in_"  # one that only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
@@ -344,7 +347,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 return None, finding.of_values(planes)
 
             unmasked = images._replace(mask=None)
-            self._map_blocks(find, unmasked, self._status_context(unmasked, dtype))
+            self._map_blocks(find, unmasked, self._status_context(unmasked, dtype), 1)
 
     def _check_as_fitted(self, X, images):
         """Check images against those of fit, if any, and parameters against what was learned."""
@@ -420,7 +423,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has_mask = images.mask is not None
         return StatusContext(images.numbering, has_mask, dtype, learned_dtype, self._convention)
 
-    def _map_blocks(self, function, images, context, has_temporaries=True):
+    def _map_blocks(self, function, images, context, ns_per_pixel, has_temporaries=True):
         """Call function(engine, part, planes, mask, map_parts) on blocks; return its results.
 
         function returns a result and the status of the block's planes. What the status says is
@@ -432,7 +435,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             mask = None if images.mask is None else images.mask[part]
             return function(engine, part, images.planes[part], mask, map_parts)
 
-        size = len(images.planes), images.X[0].size
+        size = len(images.planes), images.X[0].size, ns_per_pixel
         pairs = _threads.map_blocks(run, *size, self.n_jobs, has_temporaries)
         results, status = zip(*pairs, strict=True)
         _validation.check_status(np.concatenate(status), context)
@@ -464,7 +467,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return total, np.concatenate(status)
 
         context = self._status_context(images, learned_dtype=learned_dtype)
-        return reduce(add, self._map_blocks(count, images, context, has_temporaries=False))
+        ns = self._ns_per_counted_pixel[images.X.dtype.itemsize > 1]
+        return reduce(add, self._map_blocks(count, images, context, ns, has_temporaries=False))
 
     def _write(self, function, images, dtype, flatten=False):
         """Return a new array laid out as the images, or as rows, written by function.
@@ -485,7 +489,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         context = self._status_context(images, result.dtype, self._learned_dtype)
         # the engines need no memory but that of one plane; colours are computed as doubles
-        self._map_blocks(write, images, context, has_temporaries=self.color == "value")
+        is_value = self.color == "value"
+        ns = self._ns_per_pixel[images.X.dtype.itemsize > 1] + 10 * is_value
+        self._map_blocks(write, images, context, ns, has_temporaries=is_value)
         return result.reshape(len(result), -1) if flatten else result
 
     def _transform_block(self, transform, engine, planes, mask, out, map_parts):

@@ -27,13 +27,13 @@ _RGB = [("#e05a4e", "#b3261a"), ("#58b368", "#1f7a33"), ("#5b8ee6", "#1f4fae")]
 class EqualizationDisplay:
     """Images before and after equalization, with their histograms and CDFs.
 
-    Make one with :meth:`from_estimator` or :meth:`from_images`, which draw it, too. It draws a row
-    an image: the image before and after, then its histogram (bars) and CDF (line) before and after.
-    Equalized, bars are level and the line is straight.
+    Make one with :meth:`from_estimator` or :meth:`from_images`, which also draw it. Each row shows
+    one image: the image before and after, then its histogram (bars) and CDF (line) before and
+    after. After equalization the bars are level and the line is straight.
 
-    All images before share one scale of gray, and so do all after, so that dark images look dark:
-    0 to 1 for floats in that range, 0 to 255 for other values in that range, else a power of two
-    for integers and the images' own range for floats.
+    All images before share one gray scale, and so do all images after, so that dark images look
+    dark: 0 to 1 for floats in that range, 0 to 255 for other values in that range, else a power of
+    two for integers and the range of the images for floats.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ class EqualizationDisplay:
     Attributes
     ----------
     ax_ : ndarray of shape (n, 4), of matplotlib Axes
-        Those drawn to, a row an image.
+        The Axes, one row per image.
     figure_ : matplotlib Figure
         The figure drawn to.
 
     See Also
     --------
-    HistogramEqualizer : One transfer function an image.
-    AdaptiveHistogramEqualizer : One a tile.
+    HistogramEqualizer : One transfer function per image.
+    AdaptiveHistogramEqualizer : One transfer function per tile.
     HistogramMatcher : To the histogram of a reference.
 
     Notes
@@ -116,8 +116,8 @@ class EqualizationDisplay:
             as its first step's.
         n_images : int, default=4
             How many images are drawn, at most.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
         tile_grid : bool, default=False
             Draw the tiles of an AdaptiveHistogramEqualizer over its images.
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
@@ -159,23 +159,23 @@ class EqualizationDisplay:
         mask: Any = None,
         ax: Any = None,
     ) -> EqualizationDisplay:
-        """Draw the first of images that are there before and after, wherever they come from.
+        """Draw the first images of two arrays, before and after, made by any library.
 
         Parameters
         ----------
         before : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images before.
         after : array-like
-            The same images after, laid out as those before, or one flattened image a row.
+            The same images after, laid out as those before, or one flattened image per row.
         n_images : int, default=4
             How many images are drawn, at most.
         channel_axis : {1, -1}, default=1
-            Where 4-D images have their channels.
+            Position of the channels in 4-D images.
         image_shape : tuple of 2 or 3 ints or None, default=None
             Geometry of rows.
         color : {"channels", "value"}, default="channels"
             What the histograms of colour images show: red, green and blue, or v = max(R, G, B).
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
             The pixels that the histograms count. None: all but NaN.
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
             Where to draw, as for :meth:`plot`.
@@ -239,8 +239,8 @@ class EqualizationDisplay:
             return _divide(ax, n, np.array(ratios) / sum(ratios))
         if np.shape(ax) not in ((n, 4), (4 * n,)):
             raise ValueError(
-                f"ax has shape {np.shape(ax)}, but expected one Axes or ({n}, 4): a row an image, "
-                "and in it image and curves, before and after."
+                f"ax has shape {np.shape(ax)}, but expected one Axes or ({n}, 4): one row per "
+                "image, with the image and its curves, before and after."
             )
         axes = np.asarray(ax).reshape(n, 4)
         for one in axes.flat:
@@ -263,7 +263,7 @@ def _layout_of(estimator: Any) -> dict[str, Any]:
 
 
 def _checked(name: str, X: Any) -> NDArray[Any]:
-    """Return an array of images, of whatever library it is."""
+    """Return an array of images of any library as a checked NumPy array."""
     is_numpys = isinstance(X, (list, tuple, np.ndarray))
     X = _validation.check_images(X if is_numpys else np.asarray(X), None)
     if X.dtype.kind == "f" and np.isinf(X).any():
@@ -346,7 +346,7 @@ def _shares(pixels: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.floa
 
 
 def _is_drawable(scale: tuple[float, float]) -> bool:
-    """Tell whether a scale has room for the bars, and an Axes for the scale."""
+    """Return whether a scale has room for the bars, and an Axes for the scale."""
     with np.errstate(over="ignore"):
         width = np.subtract(*scale[::-1], dtype=np.float64)
     return bool(np.isfinite(width) and (np.diff(np.linspace(*scale, _N_BARS + 1)) > 0).all())
@@ -419,7 +419,7 @@ def _counted(plane: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any
 
 
 def _short(value: float) -> str:
-    """Return a number as it is if it is whole, else with three digits."""
+    """Return a number as text: whole numbers as they are, others with three digits."""
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"
 
 
@@ -441,7 +441,7 @@ def _label(axes: NDArray[Any]) -> None:
 
 
 def _divide(ax: Axes, n: int, shares: NDArray[Any]) -> NDArray[Any]:
-    """Return (n, 4) Axes inside one, which is emptied of whatever was in it."""
+    """Return (n, 4) Axes inside one, which is emptied first."""
     ax.clear()  # with the Axes inside it, from an earlier time
     ax.set_axis_off()
     left = np.cumsum(shares) - shares

@@ -43,24 +43,23 @@ def _has_inverse(self):
 class HistogramEqualizer(ImageTransformer):
     """Equalize the histogram of every image, or of a whole data set.
 
-    Each plane (one channel of one image) is mapped by a monotone transfer function, the cumulative
-    distribution function (CDF) of its own intensities, so that these spread evenly over the output
-    range whatever the light was [1]_. Every CDF is that of
-    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result of an image never
-    depends on the other images, except where `scope="dataset"` asks for it.
+    Each plane (one channel of one image) is mapped by a monotone transfer function: the cumulative
+    distribution function (CDF) of its own intensities. The intensities then spread evenly over the
+    output range, whatever the light was [1]_. Every CDF is that of
+    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result for one image never
+    depends on the other images, unless `scope="dataset"` is set.
 
     One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
 
     Parameters
     ----------
     n_bins : int or "auto", default="auto"
-        Number of histogram bins. "auto": one bin a level for integers and 256 bins for floats, as
-        scikit-image. A number bins integers too: the result is that of `plane.astype(float64)` with
-        that many bins. With `convention` "opencv" and "pillow", which have no bins to choose, a
-        number is an error.
+        Number of histogram bins. "auto": one bin per level for integers and 256 bins for floats, as
+        in scikit-image. A number bins integers, too: the result is that of `plane.astype(float64)`
+        with so many bins. With the conventions "opencv" and "pillow", which have one bin per level,
+        a number is an error.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
-        Whose arithmetic turns counts into output values, each bit for bit that library's own
-        result:
+        The library whose arithmetic turns counts into output values, bit for bit:
 
         - "skimage": `skimage.exposure.equalize_hist`; floats in (0, 1].
         - "numpy": the NumPy recipe [2]_, 256 bins unless `n_bins` says otherwise; float64 in [0,
@@ -68,37 +67,37 @@ class HistogramEqualizer(ImageTransformer):
         - "opencv": `cv2.equalizeHist`; takes and gives uint8.
         - "pillow": `PIL.ImageOps.equalize`; takes and gives uint8.
     scope : {"image", "dataset"}, default="image"
-        "image": each plane by its own CDF, nothing is learned. "dataset": one CDF a channel,
-        learned from all training images, which keeps one image brighter than another; adds
-        `partial_fit` and `inverse_transform`.
+        "image": each plane is mapped by its own CDF, and nothing is learned. "dataset": one CDF per
+        channel is learned from all training images, so that a brighter image stays brighter than
+        another; `partial_fit` and `inverse_transform` are then available.
     output_distribution : {"uniform", "normal"}, default="uniform"
-        "normal" (with convention "skimage" only): the transfer function is the standard normal
-        quantile of the mid-distribution [3]_ `(cum_before + count / 2) / n_pixels` at the counted
-        bin centers, so that no pixel becomes infinite.
+        "normal" (with the convention "skimage" only): the transfer function is the standard normal
+        quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the counted
+        bin centers. No pixel becomes infinite.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
-        v', and each colour c becomes c * v' / v, so that hue and saturation stay [4]_; alpha is
-        only brought to the output's range.
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay
+        [4]_. Alpha is only brought to the range of the output.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane. Ignored for images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane. Ignored for images.
     flatten : bool, default=False
-        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output. None: the convention's own. Floats: a cast, no scaling. Integers:
-        `rint(double(value) / top * max)`, where top is the convention's brightest value (1 or 255)
-        and max the type's. "input": the type of X by the same rule.
+        Type of the output. None: the convention's own. Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is the largest value of the convention (1 or
+        255) and max that of the type. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of values an image: the product of X.shape[1:].
+        Number of values per image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -107,31 +106,34 @@ class HistogramEqualizer(ImageTransformer):
         The CDF of each channel at its `bin_centers_` (one for `color="value"`). Only with
         `scope="dataset"`.
     bin_centers_ : list of ndarray
-        Bin centers of each channel; for integers with a bin a level, the counted levels. Only with
-        `scope="dataset"`.
+        Bin centers of each channel; the counted levels for integers with one bin per level. Only
+        with `scope="dataset"`.
     n_samples_seen_ : int
         Number of images learned from. Only with `scope="dataset"`.
 
     See Also
     --------
     skimage.exposure.equalize_hist : One image at a time.
-    sklearn.preprocessing.QuantileTransformer : The same for features instead of images.
+    sklearn.preprocessing.QuantileTransformer : Maps features, not images, to a distribution.
 
     Notes
     -----
-    NaN is a missing pixel: not counted, kept in the output. `mask` (of `fit`, `transform` and the
-    others) says which pixels count; all are mapped. An infinity is an error.
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `fit`, `transform` and the others says which pixels count; all pixels are mapped. An infinity
+    is an error.
 
-    Where scikit-image and NumPy fail or surprise, this class does not. These are its only
-    deviations from them:
+    The results differ from those of scikit-image and NumPy only where these fail or surprise:
 
     - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
       `output_distribution="normal"`).
-    - Where equal bins have no meaning in the plane's dtype (two neighbouring edges coincide, or an
-      edge, center or slope is not finite), where integers spread too widely for a bin a level, and
-      for integers beyond 2**53, the ranks of the pixels take the place of the plane: the exact
-      empirical CDF.
-    - float16 is computed in float32, bool has two levels, NaN is missing.
+    - In some planes equal bins have no meaning: two neighbouring edges coincide in the dtype of the
+      plane, or an edge, a center or a slope is not finite. In others, integers are spread too
+      widely for one bin per level, or lie beyond 2**53, and `n_bins="auto"`. The ranks of the
+      pixels then take the place of the plane, which gives the exact empirical CDF. A number for
+      `n_bins` bins integers beyond 2**53 as the doubles nearest to them.
+    - float16 is computed in float32, bool has two levels, and NaN is missing.
+    - One plane has at most 2**31 - 1 pixels in the compiled engine. A larger one takes 8 more bytes
+      of memory per pixel.
 
     `fit` reads no pixel unless `scope="dataset"`.
 
@@ -147,7 +149,8 @@ class HistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    Two images of the same scene in different light become the same:
+    Two images of the same scene in different light become equal here, since the light has changed
+    all intensities by one increasing function:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramEqualizer
@@ -160,7 +163,7 @@ class HistogramEqualizer(ImageTransformer):
     >>> X_equalized.dtype, bool((X_equalized[0] == X_equalized[1]).all())
     (dtype('float64'), True)
 
-    As the first step of a recogniser, which then knows a scene in any light:
+    As the first step of a recogniser, which then recognises a scene in another light:
 
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from sklearn.pipeline import make_pipeline
@@ -209,18 +212,19 @@ class HistogramEqualizer(ImageTransformer):
     def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (scope="dataset" only).
 
-        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats go
-        to a fine histogram of constant size, whose range grows with the batches without losing a
-        count; `cdf_` is read out of it at `n_bins` equal bins over the range seen so far.
+        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats
+        are counted in a fine histogram of constant size, whose range grows with the batches without
+        losing a count; `cdf_` is computed from it in `n_bins` equal bins over the range seen so
+        far.
 
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images of the kind (integers or floats) and number of channels of the batches before.
         y : None
-            Ignored; here for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
 
         Returns
         -------
@@ -239,15 +243,17 @@ class HistogramEqualizer(ImageTransformer):
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map equalized values back to intensities (scope="dataset" only).
 
-        Each channel's transfer function is inverted by np.interp, with the uncounted bins dropped.
-        Counted levels of integers come back exactly from float64 output.
+        Each channel's transfer function is inverted by np.interp, with the uncounted bins left out.
+        From float64 output, a counted level of integers comes back exactly, unless several counted
+        levels share its output value: then the lowest of these comes back. Levels can share a value
+        where bins are wider than a level.
 
         Parameters
         ----------
         X : array-like in the layout of the output
-            Equalized images. Integers are first divided by their type's maximum, as `dtype`
-            multiplied by it. With flatten=True, rows get back the shape of the images that `fit`
-            saw.
+            Equalized images. Integers are first divided by the largest value of their type, by
+            which `dtype` has multiplied them. With flatten=True, rows get back the shape of the
+            images in `fit`.
 
         Returns
         -------

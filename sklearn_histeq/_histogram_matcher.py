@@ -40,34 +40,35 @@ class HistogramMatcher(ImageTransformer):
     Parameters
     ----------
     reference : array-like or None, default=None
-        None: learned in `fit`, the mean of the training images' quantiles. An array, one image laid
-        out as one of X (h, w), (c, h, w), (h, w, c) or a row: nothing is learned, and the result
-        is `skimage.exposure.match_histograms`, bit for bit, plane by plane. It may have another
-        size and dtype than the images, but not another number of channels. NaN is missing.
+        None: `fit` learns the mean quantiles of the training images. An array: one image, laid out
+        as one of X, (h, w), (c, h, w), (h, w, c) or a row; then nothing is learned, and the result
+        for each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference
+        may have another size and dtype than the images, but not another number of channels. NaN is
+        a missing pixel.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is matched to
-        the reference's, v', and each colour c becomes c * v' / v, so that hue and saturation stay;
-        alpha is only brought to the range of the reference's type.
+        "channels": each channel is matched by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        matched to that of the reference and becomes v', and each colour c becomes c * v' / v, so
+        that hue and saturation stay. Alpha is only brought to the range of the reference's type.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image a row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane. Ignored for images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane. Ignored for images.
     flatten : bool, default=False
-        Return one row an image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output, which has the reference's intensities whatever it is. None: float64
-        (float32 for images in float32 and float16). Floats: a cast. Integers: rounded and kept
-        in range, not scaled. "input": the type of X by the same rule.
+        Type of the output, which has the intensities of the reference in every type. None: float64
+        (float32 for images in float32 and float16). Floats: a cast, kept finite. Integers: rounded
+        and kept in range, not scaled. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of values an image: the product of X.shape[1:].
+        Number of values per image: the product of X.shape[1:].
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -81,7 +82,7 @@ class HistogramMatcher(ImageTransformer):
 
     See Also
     --------
-    HistogramEqualizer : A uniform distribution instead of a reference's.
+    HistogramEqualizer : To a uniform distribution instead of that of a reference.
     skimage.exposure.match_histograms : One image at a time.
 
     Notes
@@ -95,13 +96,13 @@ class HistogramMatcher(ImageTransformer):
     `quantiles_` and (k + 1/2) / 1024 for a learned one. An intensity that is not counted (outside a
     `mask`) takes the value of the largest counted one below it.
 
-    Unlike `match_histograms` with a `channel_axis`, nothing is truncated to the images' integer
-    type; images of unsigned integers take a reference of any dtype; integers may be spread as
-    widely as they like; NaN is a missing pixel, not counted and kept in the output. An infinity is
-    an error.
+    The results differ from those of `match_histograms` with a `channel_axis` in these points:
+    nothing is truncated to the integer type of the images; images of unsigned integers take a
+    reference of any dtype; integers may be spread widely. NaN is a missing pixel: it is not
+    counted, and it stays NaN in the output. An infinity is an error.
 
-    A mean of quantiles keeps the shape that the images' histograms have in common, where the
-    histogram of all pixels together would be as wide as the differences between images.
+    A mean of quantiles keeps the shape that the histograms of the images have in common. The
+    histogram of all pixels together would be as wide as the differences between the images.
 
     References
     ----------
@@ -110,8 +111,8 @@ class HistogramMatcher(ImageTransformer):
 
     Examples
     --------
-    Images of one scene in different light become the same, in the intensities that they have on
-    average:
+    Images of one scene in different light become equal here. Their intensities are those that the
+    images have on average:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramMatcher
@@ -137,6 +138,8 @@ class HistogramMatcher(ImageTransformer):
     quantiles_: NDArray[np.float64]
     n_samples_seen_: int
 
+    _ns_per_pixel = 1, 8
+    _ns_per_counted_pixel = 3, 20
     _fitted_attribute = "quantiles_"
     _state_params = ("color",)
 
@@ -172,9 +175,9 @@ class HistogramMatcher(ImageTransformer):
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images of the kind (integers or floats) and number of channels of the batches before.
         y : None
-            Ignored; here for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) beside rows, default=None
-            True where a pixel counts. None: all do.
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
 
         Returns
         -------
@@ -214,8 +217,8 @@ class HistogramMatcher(ImageTransformer):
         output.saturate(values, out)
 
     def _make_transform(self, images):
-        targets = self._targets(images)
-        _validation.check_reference_range(targets, self._output_dtype(images.X.dtype))
+        dtypes = self._default_output_dtype(images.X.dtype), self._output_dtype(images.X.dtype)
+        targets = [target.within(*dtypes) for target in self._targets(images)]
 
         def match(engine, planes, mask, out, map_parts):
             return engine.match(planes, mask, out, targets, map_parts)

@@ -119,12 +119,13 @@ class LocalHistogramEqualizer(ImageTransformer):
     >>> similarity(LocalHistogramEqualizer().fit_transform(X))
     0.98
 
-    A pixel in the middle of nine, and in the corner of four:
+    The pixel in the middle has nine pixels in its window, those in the corners have four:
 
-    >>> LocalHistogramEqualizer(window=3).transform([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]])[0, 1, 1]
-    0.5
-    >>> LocalHistogramEqualizer(window=3).transform([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]])[0, 0, 0]
-    0.125
+    >>> X = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]
+    >>> LocalHistogramEqualizer(window=3).transform(X).round(3)
+    array([[[0.125, 0.25 , 0.375],
+            [0.417, 0.5  , 0.583],
+            [0.625, 0.75 , 0.875]]])
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     # Hooks ---------------------------------------------------------------------------------------
 
     _conventions = conventions.LOCAL
+    _ns_per_pixel = 3, 4  # of small windows
 
     def _select_engine(self):
         return _engines.select()

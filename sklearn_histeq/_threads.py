@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from joblib import effective_n_jobs
 
-# About half a millisecond of work; for less a thread costs more than it saves.
-PIXELS_PER_THREAD = 2**19
+# Half a millisecond of work; for less a thread costs more than it saves.
+NS_PER_THREAD = 2**19
 # The largest block whose work needs memory for each pixel: what it needs stays in the cache.
 PIXELS_PER_BLOCK = 2**17
 
 
-def map_blocks(function, n_images, pixels_per_image, n_jobs, has_temporaries):
+def map_blocks(function, n_images, pixels_per_image, ns_per_pixel, n_jobs, has_temporaries):
     """Call function(part, map_parts) on slices that cover range(n_images); return its results.
 
     Parameters
@@ -22,12 +22,14 @@ def map_blocks(function, n_images, pixels_per_image, n_jobs, has_temporaries):
         Called from several threads at once. `part` is a slice of images; `map_parts` is like the
         builtin map, in threads where these are left over: fewer images than threads.
     n_images, pixels_per_image : int
+    ns_per_pixel : float
+        How long the work on one pixel takes, roughly: it decides how many threads are worthwhile.
     n_jobs : int or None
         Threads, as joblib counts them.
     has_temporaries : bool
         Whether the function needs memory for each pixel, of which small blocks need little.
     """
-    n_threads = _n_threads(n_jobs, n_images * pixels_per_image)
+    n_threads = _n_threads(n_jobs, n_images * pixels_per_image * ns_per_pixel)
     if n_threads == 1 and not has_temporaries:
         return [function(slice(0, n_images), map)]
     # two blocks per thread, so that one slow block does not delay all
@@ -56,9 +58,9 @@ def _n_slices(n_images, pixels_per_image):
     return -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image))
 
 
-def _n_threads(n_jobs, n_pixels):
-    """Return the number of threads that pay for so many pixels."""
-    most = n_pixels // PIXELS_PER_THREAD
+def _n_threads(n_jobs, ns):
+    """Return the number of threads that are worthwhile for so many nanoseconds of work."""
+    most = int(ns // NS_PER_THREAD)
     return 1 if most < 2 else min(effective_n_jobs(n_jobs), most)  # joblib takes 5 us to answer
 
 

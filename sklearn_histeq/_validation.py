@@ -242,7 +242,7 @@ def check_reference(reference):
             "image of real numbers, laid out as one of X: (h, w), (c, h, w) or (h, w, c) as "
             "channel_axis says, or a row of pixels."
         )
-    return _check_real(image)
+    return _as_true_bool(_check_real(image))
 
 
 def check_reference_geometry(reference, image_shape):
@@ -263,17 +263,6 @@ def check_reference_channels(n_channels, expected):
             f"reference has {n_channels} channel(s), but X has {expected}: expected the same "
             "number. Give one image laid out as one of X; check channel_axis (and image_shape for "
             "rows)."
-        )
-
-
-def check_reference_range(targets, dtype):
-    """Refuse a reference whose values are infinite in the dtype of the output."""
-    largest = max(float(np.abs(target.values.astype(np.float64)).max()) for target in targets)
-    if dtype.kind == "f" and largest > np.finfo(dtype).max:
-        raise ValueError(
-            f"reference has values of up to {largest:g}, but the output has dtype {dtype}: "
-            f"expected values of at most {np.finfo(dtype).max:g}. Use dtype='float64', or scale "
-            "the reference (the training images, where it is learned)."
         )
 
 
@@ -432,25 +421,21 @@ def check_geometry(X, image_shape, channel_axis):
 
 def warn_of_layout(images, channel_axis):
     """Warn where colour channels are probably taken for columns, or columns for channels."""
-    shape, n_channels = images.X.shape, images.planes.shape[1]
-    *_, height, width = images.planes.shape
-    advice = None
-    if len(shape) == 3 and width in (3, 4) and height >= 4 * width:
-        advice = f"{shape[0]} images of {height}×{width} pixels"
+    shape, (_, n_channels, height, width) = images.X.shape, images.planes.shape
+    taken_for = f"images of {n_channels} channels of {height}×{width} pixels"
+    if len(shape) == 3 and width in (3, 4) and min(shape[:2]) >= 2 * width:
+        taken_for = f"{shape[0]} images of {height}×{width} pixels"
         remedy = "pass image[None] with channel_axis=-1, if it is one colour image"
-    elif channel_axis == 1 and width in (3, 4) and n_channels > 4 and height > width:
-        advice = f"images of {n_channels} channels of {height}×{width} pixels"
+    elif channel_axis == 1 and width in (3, 4) and height > width and n_channels > 4:
         remedy = "set channel_axis=-1, if the channels come last"
-    elif (
-        channel_axis == -1 and height != n_channels > 4 and images.X.ndim == 4 and height in (3, 4)
-    ):
-        advice = f"images of {n_channels} channels of {height}×{width} pixels"
+    elif channel_axis == -1 and height in (3, 4) and width >= 4 * height and n_channels > 4:
         remedy = "set channel_axis=1, if the channels come first"
-    if advice is not None:
-        warn_the_caller(
-            f"X of shape {shape} is taken for {advice}. That is unusual: {remedy}, or move the "
-            "axis (numpy.moveaxis) to say what the array holds."
-        )
+    else:
+        return
+    warn_the_caller(
+        f"X of shape {shape} is taken for {taken_for}. That is unusual: {remedy}, or move the axis "
+        "(numpy.moveaxis) to say what the array holds."
+    )
 
 
 def check_color(color, X, planes):

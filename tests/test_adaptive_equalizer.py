@@ -680,3 +680,38 @@ def test_integers_of_any_sign_and_order(dtype):
         AdaptiveHistogramEqualizer().transform(x),
         AdaptiveHistogramEqualizer().transform(x.astype(np.int64)),
     )
+
+
+# --- a convention with default parameters is its library with default parameters ------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8"])
+@pytest.mark.parametrize("shape", [(64, 64), (61, 83), (40, 120)])
+def test_defaults_are_scikit_images_defaults(shape, dtype):
+    plane = faces(1, side=max(shape), dtype=dtype)[0, 0, : shape[0], : shape[1]]
+    actual = AdaptiveHistogramEqualizer(convention="skimage").transform(plane[None])[0]
+    np.testing.assert_array_equal(actual, equalize_adapthist(plane))
+
+
+@pytest.mark.parametrize("n_bins", [29, 57, 100, 128, 201, 256])
+def test_the_default_limit_is_scikit_images_whatever_the_bins(n_bins):
+    plane = faces(1, side=80)[0, 0]
+    equalizer = AdaptiveHistogramEqualizer(convention="skimage", n_bins=n_bins)
+    actual = equalizer.transform(plane[None])[0]
+    np.testing.assert_array_equal(actual, equalize_adapthist(plane, nbins=n_bins))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("shape", [(64, 64), (61, 83), (8, 8)])
+def test_defaults_are_opencvs_defaults(shape, dtype):
+    plane = np.ascontiguousarray(
+        faces(1, side=max(shape), dtype=dtype)[0, 0, : shape[0], : shape[1]]
+    )
+    actual = AdaptiveHistogramEqualizer(convention="opencv").transform(plane[None])[0]
+    np.testing.assert_array_equal(actual, cv2.createCLAHE().apply(plane))
+
+
+def test_the_default_limit_of_histeq_is_three():
+    x = faces(side=32)
+    expected = AdaptiveHistogramEqualizer(clip_limit=3).transform(x)
+    assert_same(AdaptiveHistogramEqualizer().transform(x), expected)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,7 +72,8 @@ def test_documents_spell_the_parameters_as_the_code_does():
 def test_the_guide_tells_the_defaults_of_tiles(name):
     guide = (ROOT / "docs" / "user_guide.md").read_text(encoding="utf-8")
     default = inspect.signature(sklearn_histeq.AdaptiveHistogramEqualizer).parameters[name].default
-    assert guide.count(f"`{name}={default}`") == 2, "once among its tiles, once beside its peers'"
+    shown = json.dumps(default)  # text in double quotes, as the guide writes it
+    assert guide.count(f"`{name}={shown}`") == 2, "once among its tiles, once beside its peers'"
 
 
 def test_version_is_in_one_place():

@@ -49,9 +49,9 @@ class TestOptions:
         [
             ([], "the following arguments are required: COMMAND"),
             (["nonsense"], "invalid choice: 'nonsense'"),
-            (["demo", "--repeats", "0"], "'0', but expected a whole number >= 1"),
-            (["demo", "--repeats", "two"], "'two', but expected a whole number >= 1"),
-            (["demo", "--seed", "-1"], "'-1', but expected a whole number >= 0"),
+            (["demo", "--repeats", "0"], "'0', but expected an integer >= 1"),
+            (["demo", "--repeats", "two"], "'two', but expected an integer >= 1"),
+            (["demo", "--seed", "-1"], "'-1', but expected an integer >= 0"),
         ],
     )
     def test_wrong(self, capsys, argv, words):

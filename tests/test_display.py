@@ -373,6 +373,10 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     [HistogramEqualizer, AdaptiveHistogramEqualizer, HistogramMatcher],
     ids=lambda c: c.__name__,
 )
-def test_the_html_repr_links_to_the_documentation(cls):
-    page = f"../api/sklearn_histeq.{cls.__name__}.html"
+def test_the_html_repr_links_to_the_documentation_only_where_it_is_published(cls, monkeypatch):
+    assert f"sklearn_histeq.{cls.__name__}.html" not in make_pipeline(cls())._repr_html_()
+    monkeypatch.setattr(cls, "_doc_link_module", "sklearn_histeq")
+    template = "https://example.org/api/sklearn_histeq.{estimator_name}.html"
+    monkeypatch.setattr(cls, "_doc_link_template", template, raising=False)
+    page = f"https://example.org/api/sklearn_histeq.{cls.__name__}.html"
     assert f'href="{page}"' in make_pipeline(cls())._repr_html_()

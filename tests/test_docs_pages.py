@@ -5,9 +5,12 @@ shows what the demo prints.
 """
 
 import re
+import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sklearn_histeq._cli import demo
 
@@ -63,3 +66,13 @@ def test_the_page_on_the_demo_shows_what_the_demo_prints(tmp_path, capsys):
             assert re.split(number, ours) == re.split(number, theirs)
             a, b = (list(map(float, re.findall(number, text))) for text in (ours, theirs))
             assert a == pytest.approx(b, abs=0.03)
+
+
+def test_the_picture_of_the_start_page_is_drawn_by_its_script(tmp_path):
+    pytest.importorskip("matplotlib")
+    script = runpy.run_path(str(DOCS / "draw_lights.py"))
+    script["draw"](tmp_path / "lights.png")
+    ours, theirs = (
+        np.asarray(Image.open(path), float) for path in (tmp_path / "lights.png", script["PICTURE"])
+    )
+    assert np.abs(ours - theirs).mean() < 1  # another matplotlib may set the text otherwise

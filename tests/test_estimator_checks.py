@@ -3,8 +3,9 @@
 import os
 
 import pytest
+from sklearn.model_selection import ParameterGrid
 
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
 
 ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
 WHY = "some checks want SCIPY_ARRAY_API=1 in the environment before SciPy is imported (make test)"
@@ -18,25 +19,48 @@ except RuntimeError as error:  # scikit-learn 1.6 beside array-api-compat
 
 pytestmark = pytest.mark.usefixtures("default_engine")
 
-ESTIMATORS = [
-    HistogramEqualizer(),
-    HistogramEqualizer(scope="dataset"),
-    HistogramEqualizer(flatten=True),
-    HistogramEqualizer(flatten=True, scope="dataset"),
-    HistogramEqualizer(convention="numpy"),
-    HistogramEqualizer(convention="numpy", scope="dataset"),
-    HistogramEqualizer(output_distribution="normal"),
-    HistogramEqualizer(output_distribution="normal", scope="dataset"),
-    HistogramEqualizer(n_bins=16),
-    HistogramEqualizer(dtype="float32"),
-    HistogramEqualizer(dtype="float64"),
-    HistogramEqualizer(dtype="uint8"),
-    HistogramEqualizer(dtype="uint16", scope="dataset"),
-    HistogramEqualizer(dtype="input"),
-    HistogramEqualizer(n_jobs=2),
-]
+COMMON = {
+    "flatten": [False, True],
+    "dtype": [None, "input", "float32", "float64", "uint8", "uint16"],
+    "n_jobs": [None, 2],
+}
+GRIDS = {
+    HistogramEqualizer: [
+        {"convention": ["skimage"], "n_bins": ["auto", 16], "scope": ["image", "dataset"]},
+        {"convention": ["numpy"], "n_bins": ["auto", 300], "scope": ["image", "dataset"]},
+        {
+            "output_distribution": ["normal"],
+            "n_bins": ["auto", 16],
+            "scope": ["image", "dataset"],
+            "dtype": [None, "float32", "float64"],
+        },
+    ],
+    AdaptiveHistogramEqualizer: [
+        {"n_tiles": [1, (1, 2)], "clip_limit": ["auto", None], "n_bins": [256, 16]},
+        {"tile_shape": [(1, 2)], "clip_limit": [2], "n_bins": [16]},
+    ],
+    HistogramMatcher: [{}],
+}
 
 
+def estimators():
+    """All combinations of parameters of scikit-learn's rows, in a fixed order."""
+    for cls, grids in GRIDS.items():
+        for params in ParameterGrid([COMMON | grid for grid in grids]):
+            yield cls(**params)
+
+
+# All of them run with HISTEQ_TEST_ALL=1 (make test-all), which takes minutes; else a sample.
+EVERY = 1 if os.environ.get("HISTEQ_TEST_ALL") else 17
+ESTIMATORS = [HistogramEqualizer(), HistogramEqualizer(scope="dataset"), HistogramMatcher()]
+ESTIMATORS += list(estimators())[::EVERY]
+
+
+def test_the_grid_is_large():
+    assert len(list(estimators())) >= 400
+
+
+@pytest.mark.filterwarnings("ignore:image_shape=None with rows")
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

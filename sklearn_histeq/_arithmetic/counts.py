@@ -1,9 +1,9 @@
-"""Counts that add: of many images, whatever the order and the blocks they come in.
+"""Counts that add: the counts of many images, in any order and in any blocks.
 
-Arrays only. Integers are counted exactly, a count a distinct level. Floats are counted in a lattice
-of bins [k 2^e, (k+1) 2^e), at most N_FINE of them: where a wider range needs more, e grows and bins
-merge in pairs, so that no count is lost and the state stays of constant size. The state is a
-function of the pixels alone: e is the least that fits them.
+Integers are counted exactly, with one count per distinct level. Floats are counted in a lattice of
+bins [k 2^e, (k+1) 2^e), at most N_FINE of them. Where a wider range needs more, e grows and bins
+merge in pairs, so that no count is lost and the state keeps its size. The state depends on the
+pixels alone: e is the least that fits them.
 """
 
 from typing import NamedTuple

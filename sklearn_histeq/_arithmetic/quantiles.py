@@ -1,10 +1,10 @@
-"""Quantile functions: of a reference, and the mean of those of many images.
+"""Quantile functions: that of a reference, and the mean of those of many images.
 
-Arrays only. A mean is kept as an exact sum, so that it does not depend on the order and the blocks
-in which images come. Doubles are written in digits of DIGIT bits on a fixed lattice, the k-th worth
-2**(DIGIT * k), and each digit is summed as an integer: the state is a function of the planes alone.
-It has as many digits as the doubles need: one for levels of 16 bits, three or four for floats of
-one range, never more than 82.
+A mean is kept as an exact sum, so that it does not depend on the order and the blocks in which
+images come. Doubles are written in digits of DIGIT bits on a fixed lattice, the k-th digit worth
+2**(DIGIT * k), and each digit is summed as an integer. So the sum depends on the planes alone. It
+has as many digits as the doubles need: one for levels of 16 bits, three or four for floats of one
+range, never more than 82.
 """
 
 from functools import reduce
@@ -32,6 +32,13 @@ class Target(NamedTuple):
         """Return whether np.interp's slopes are finite."""
         values = self.values.astype(np.float64)
         return transfer.is_finite(TransferFunction(self.shares, values, False))
+
+    def within(self, *dtypes):
+        """Return the function with its values kept finite in all dtypes that are floats."""
+        largest = min(float(np.finfo(dtype).max) for dtype in dtypes if dtype.kind == "f")
+        if np.abs(self.values.astype(np.float64)).max() <= largest:
+            return self
+        return self._replace(values=self.values.clip(-largest, largest))
 
     def values_at(self, shares):
         """Return the values at shares, by np.interp."""

@@ -1,9 +1,8 @@
-"""The command line: reads the options, runs one command, and turns what went wrong into one line.
+"""The command line: reads the options, runs one command, and reports an error in one line.
 
-Each command is one function that adds its own parser and names the function that runs it, so that
-a further command is a further function in `_COMMANDS`. Whatever a command needs is imported when
-it runs: ``--help`` and a mistyped option answer at once. The commands for files are those of
-`_files`.
+Each command is one function in `_COMMANDS`, which adds a parser and names the function to run. A
+command imports what it needs when it runs. The commands for files are in `files`, and the demo is
+in `demo`.
 """
 
 from __future__ import annotations
@@ -22,29 +21,29 @@ from sklearn_histeq._cli.files.options import Commands, add_clahe, add_equalize,
 _DEMO = """\
 Shows what histogram equalization does for face recognition.
 
-Without --data it uses the 200 pictures of 25x25 pixels that come with
-scikit-image (no network needed): faces are told from other things by
-classifiers trained on the pictures as they are and tested on copies under
-other lights. These are simulated: a random gamma, gain and bias for each
-picture, or light that falls from its left or its right.
+Without --data the demo uses 200 pictures of 25x25 pixels from scikit-image (no
+network needed). Classifiers learn to distinguish faces from other things in the
+original pictures, and are tested on copies under other lights. The lights are
+simulated: each picture gets a random gamma, gain and bias, or light that falls
+from its left or its right.
 
-With --data it recognises people in your own pictures, trained on a random part
-of them and, the harder case, trained on the brightest and tested on the
-darkest.
+With --data the demo recognises people in your own pictures. The classifiers are
+trained on a random part of them and, in the harder case, trained on the
+brightest pictures and tested on the darkest.
 
-The columns are the pictures as they are (raw), each picture minus its mean and
-divided by its standard deviation (standardised, the simple remedy to beat),
+The tables compare the original pictures (raw), each picture minus its mean and
+divided by its standard deviation (standardised, the simple baseline),
 HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
 HistogramMatcher (matched). GridSearchCV then chooses among these three, their
-parameters and "passthrough", no equalization. The last thing written is a
-picture: faces before and after, with their histograms and CDFs.
+parameters, and "passthrough", which does not equalize. At the end the demo
+writes a figure of faces before and after, with their histograms and CDFs.
 """
 
 _DATA = """\
-your own faces: an .npz file with X, shape (n, height, width) or
-(n, 1, height, width), and y, who is in each picture (numbers or text); or a
-folder with one subfolder of pictures (PGM, PNG, JPEG) for each person, all of
-one size. People with a single picture are left out, large pictures are reduced
+your own faces: an .npz file with X, of shape (n, height, width) or
+(n, 1, height, width), and y, the person in each picture (numbers or text); or a
+folder with one subfolder of pictures (PGM, PNG, JPEG) per person, all of one
+size. People with a single picture are left out, and large pictures are reduced
 """
 
 _EXAMPLES = """\
@@ -66,21 +65,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 1 after an error, 2 for wrong options, 130 after Ctrl-C.
+        The exit status: 0, 1 after an error, 2 for wrong options, 130 after Ctrl-C, and 128 plus
+        the number of another signal that ended the run.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
-            stream.reconfigure(errors="replace")
-    arguments = sys.argv[1:] if argv is None else argv
-    options = _parser().parse_args([_hyphenated(argument) for argument in arguments])
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
+                stream.reconfigure(errors="replace")
         with ending_on_signals():
+            options = _parse(sys.argv[1:] if argv is None else argv)
             status: int = options.run(options)
             sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return _fail("interrupted", status=130)
-    except BrokenPipeError:  # `... | head`: the reader has left, and so do we
+    except BrokenPipeError:  # the reader has ended, as in `histeq demo | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except UsageError as error:
@@ -95,15 +94,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that tells what is wrong in one line, as the commands do."""
+    """A parser that reports an error in one line, as the commands do."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the options, and leave."""
+        """Report what is wrong with the options, and exit."""
         self.exit(2, f"histeq: error: {message} (see {self.prog} --help)\n")
 
 
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; they may be written like the parameters, with underscores."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = _parser()
+    options, others = parser.parse_known_args(
+        [*map(_hyphenated, arguments[:end]), *arguments[end:]]
+    )
+    if any(other.startswith("-") and other != "--" for other in others):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others and not hasattr(options, "paths"):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:  # names that stand after an option
+        options.paths += [other for other in others if other != "--"]
+    return options
+
+
 def _hyphenated(argument: str) -> str:
-    """Return an argument, an option's name with hyphens: it may be spelt as the parameter is."""
+    """Return an argument, with hyphens in the name of an option."""
     name, *value = argument.split("=", 1)
     return "=".join([name.replace("_", "-"), *value]) if name.startswith("--") else argument
 
@@ -115,8 +130,8 @@ def _parser() -> _Parser:
     as_module = Path(sys.argv[0]).name == "__main__.py"
     parser = _Parser(
         prog="python -m sklearn_histeq" if as_module else "histeq",
-        description="Histogram equalization of image files, by the estimators of sklearn-histeq.",
-        epilog="'%(prog)s COMMAND --help' explains a command.",
+        description="Histogram equalization of image files with the estimators of sklearn-histeq.",
+        epilog="'%(prog)s COMMAND --help' describes a command.",
     )
     parser.add_argument("--version", action="version", version=f"sklearn-histeq {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -129,7 +144,7 @@ def _add_demo(commands: Commands) -> None:
     """Add the command ``demo``."""
     demo = commands.add_parser(
         "demo",
-        help="what equalization does for face recognition, on bundled or your own pictures",
+        help="show what equalization does for face recognition, on bundled or your own pictures",
         description=_DEMO,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -140,27 +155,29 @@ def _add_demo(commands: Commands) -> None:
         type=Path,
         metavar="PNG",
         default=Path("demo.png"),
-        help="where to write the picture (default: %(default)s); "
-        "a file that the demo did not write is never overwritten",
+        help="file for the figure; a file that the demo did not write is never overwritten "
+        "(default: %(default)s)",
     )
     demo.add_argument(
         "--repeats",
         type=_at_least(1),
         metavar="N",
-        help="random draws, behind each ± (default: 20, with --data 5)",
+        help="number of random draws behind each mean ± standard deviation (default: 20, or 5 with "
+        "--data)",
     )
     demo.add_argument(
         "--seed",
         type=_at_least(0),
         metavar="N",
         default=0,
-        help="the same number gives the same draws and lights (default: %(default)s)",
+        help="seed of the draws and lights; the same seed gives the same result "
+        "(default: %(default)s)",
     )
     demo.add_argument(
         "--n-jobs",
         type=int,
         metavar="N",
-        help="threads for GridSearchCV, as in scikit-learn: -1 is one a core (default: 1)",
+        help="number of threads for GridSearchCV; -1 uses all processors (default: 1)",
     )
     demo.set_defaults(run=_run_demo)
 
@@ -182,20 +199,20 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 
 def _at_least(lowest: int) -> Callable[[str], int]:
-    """Return a type for argparse: a whole number that is not below `lowest`."""
+    """Return a type for argparse: an integer that is not below `lowest`."""
 
-    def whole_number(text: str) -> int:
+    def integer(text: str) -> int:
         if not text.strip().isdecimal() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"{text!r}, but expected a whole number >= {lowest}")
+            raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer >= {lowest}")
         return int(text)
 
-    return whole_number
+    return integer
 
 
 def _fail(message: str, status: int = 1) -> int:
-    """Say in one line what went wrong, and return the exit status."""
+    """Report in one line what went wrong, and return the exit status."""
     one_line = " ".join(message.split())
-    start = "\n" if status == 130 else ""  # below the ^C and the line that tells the progress
+    start = "\n" if status == 130 else ""  # below the ^C and the progress
     print(f"{start}histeq: {one_line}", file=sys.stderr)
     return status
 

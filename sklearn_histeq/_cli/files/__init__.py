@@ -1,18 +1,20 @@
-"""The commands for files: pictures or arrays in, equalized, out.
+"""The commands for files: pictures or arrays are read, equalized and written.
 
-They use the package through its public names. `options` has the options and their help, `job`
-describes a run and makes the estimators, `npy` and `folder` read, transform and write, `pictures`
-reads and writes the formats of pictures, and `deep_png` the one that Pillow does not.
+They use the package through its public names. `options` has the options and their help, and `job`
+describes a run. `npy` processes arrays by blocks, and `picture_run` processes pictures: `changer`
+applies the estimators, and `formats` chooses among the modules that read and write one format each.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,13 @@ from numpy.typing import NDArray
 from sklearn_histeq import EqualizationDisplay
 from sklearn_histeq._cli.atomic_write import check_file_target, save_figure
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
-from sklearn_histeq._cli.files.folder import N_EXAMPLES, Example, Pictures
-from sklearn_histeq._cli.files.job import FileJob
+from sklearn_histeq._cli.files.formats import FORMATS, read_picture
+from sklearn_histeq._cli.files.job import FileJob, in_options, is_array, option, warn_of_single
 from sklearn_histeq._cli.files.npy import NpyFile, run_array
-from sklearn_histeq._cli.files.pictures import FORMATS, read_picture
+from sklearn_histeq._cli.files.picture_run import N_EXAMPLES, PictureRun, stack_examples
 
-_SIGNATURE = "sklearn-histeq"  # kept in a figure's file
+_SIGNATURE = "sklearn-histeq"  # stored in a figure's file
+_MAX_PIXELS = 2**29  # Pillow warns above this, and refuses twice as many
 
 
 def run(job: FileJob) -> int:
@@ -40,68 +43,90 @@ def run(job: FileJob) -> int:
     FileError
         If a file cannot be read, used or written. OUT is then what it was.
     """
-    with _warnings_in_lines(job.quiet):
-        _check_job(job)
-        reference = None if job.reference is None else _read_reference(job)
-        if _is_array(job.source):
-            status = 0
-            before, after = run_array(job, reference, N_EXAMPLES if job.plot else 0)
-        else:
-            status, examples = Pictures(job, reference, say_error).run()
-            before, after = _stack(examples)
+    with _surroundings(job.quiet):
+        _check_inputs(job)
+        _check_parameters(job)
         if job.plot is not None:
-            _plot(job, before, after)
+            _check_plot(job)
+        reference = None if job.reference is None else _read_reference(job)
+        if is_array(job.sources[0]):
+            return _run_arrays(job, reference)
+        pictures = PictureRun(job, reference)
+        if job.learns and job.train is None and pictures.n_pictures == 1:
+            warn_of_single(job)
+        status, examples = pictures.run()
+        if job.plot is not None and examples:
+            _plot(job, *stack_examples(examples))
         return status
 
 
-def say_error(message: str) -> None:
-    """Tell a problem in one line."""
-    print(f"histeq: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
-
-
-def _is_array(path: Path) -> bool:
-    """Tell whether a path is that of an array, not of pictures."""
-    return path.suffix.lower() == ".npy" and not path.is_dir()
+def _run_arrays(job: FileJob, reference: NDArray[Any] | None) -> int:
+    """Run over .npy files, one by one."""
+    into_folder = job.target.is_dir()
+    if len(job.sources) > 1 and not into_folder:
+        raise FileError(f"{job.target}: several inputs need a folder as OUT; create it first")
+    for source in job.sources:
+        target = job.target / source.name if into_folder else job.target
+        one = replace(job, sources=(source,), target=target)
+        before, after = run_array(one, reference, N_EXAMPLES if job.plot else 0)
+    if job.plot is not None:
+        _plot(job, before, after)
+    return 0
 
 
 # Checks before any work ---------------------------------------------------------------------------
 
 
-def _check_job(job: FileJob) -> None:
-    """Check what can be known before anything is read."""
-    job.source.stat()  # or the system says why not
-    _check_kinds(job)
-    _check_parameters(job)
-    if job.plot is not None:
-        _check_plot(job)
+def _check_inputs(job: FileJob) -> None:
+    """Check that the inputs, OUT and TRAIN are of one kind."""
+    for path in job.sources:
+        path.stat()  # or the system says why not
+        if not path.is_file() and not path.is_dir():
+            raise FileError(f"{path} is not a regular file, but expected a picture or an .npy file")
+        if path.suffix.lower() == ".npz":
+            raise UsageError(f"{path} is an archive of .npy files; unzip it, and give one of them")
+        if len(job.sources) > 1 and path.is_dir():
+            raise UsageError(f"{path} is a folder, but expected several files, or a single folder")
+    arrays = {is_array(path) for path in job.sources}
+    if len(arrays) > 1:
+        raise UsageError("IN has .npy files and pictures, but expected only one kind")
+    _check_target(job, arrays.pop())
+    if job.train is not None:
+        job.train.stat()
+        if is_array(job.train) != is_array(job.sources[0]):
+            raise UsageError(
+                f"IN is {job.sources[0]}, but --fit is {job.train}: expected both .npy, or both"
+                " pictures"
+            )
 
 
-def _check_kinds(job: FileJob) -> None:
-    """Check that OUT, and TRAIN, are of the kind that IN is of."""
-    is_array = _is_array(job.source)
-    if is_array and not _is_array(job.target):
-        raise UsageError(f"IN is an .npy file, but OUT is {job.target}: expected another .npy")
-    is_picture = not is_array and not job.source.is_dir()
-    if is_picture and job.target.suffix.lower() not in FORMATS and not job.target.is_dir():
+def _check_target(job: FileJob, of_arrays: bool) -> None:
+    """Check that OUT is a name for what will be written."""
+    target = job.target
+    is_single = len(job.sources) == 1 and not job.sources[0].is_dir()
+    if not is_single or target.is_dir():
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"OUT is {target}, which is a file, but expected a folder")
+    elif of_arrays and not is_array(target):
+        raise UsageError(f"IN is an .npy file, but OUT is {target}: expected another .npy")
+    elif not of_arrays and target.suffix.lower() not in FORMATS:
         raise UsageError(
-            f"IN is no .npy file and no folder, and so a picture, but OUT is {job.target}:"
-            f" expected a name that ends in one of {', '.join(FORMATS)}"
-        )
-    if job.train is not None and _is_array(job.train) != is_array:
-        raise UsageError(
-            f"IN is {job.source}, but --fit is {job.train}: expected both .npy, or both pictures"
+            f"IN is a picture, but OUT is {target}: expected an existing folder, or a name that"
+            f" ends in one of {', '.join(FORMATS)}"
         )
 
 
 def _check_parameters(job: FileJob) -> None:
     """Check parameters that have no meaning here; the estimators check the others."""
     if job.train is not None and not job.learns:
-        raise UsageError(f"--fit {job.train} without --scope dataset: nothing would be learned")
-    if not _is_array(job.source):
-        for name in ("channel_axis", "image_shape"):
-            if name in job.params:
-                option = name.replace("_", "-")
-                raise UsageError(f"--{option} with pictures, but expected it with an .npy only")
+        raise UsageError(f"--fit {job.train} needs --scope dataset: otherwise nothing is learned")
+    if is_array(job.sources[0]):
+        if job.learns and job.train is None and len(job.sources) > 1:
+            raise UsageError("several .npy files need --fit to learn from, or one file at a time")
+        return
+    for name in ("channel_axis", "image_shape"):
+        if name in job.params:
+            raise UsageError(f"{option(name)} applies to .npy files only, but IN has pictures")
 
 
 def _check_plot(job: FileJob) -> None:
@@ -109,9 +134,16 @@ def _check_plot(job: FileJob) -> None:
     assert job.plot is not None
     if job.plot.suffix.lower() != ".png":
         raise UsageError(f"--plot {job.plot}, but expected a name that ends in .png")
+    plot = os.path.realpath(job.plot)
+    others = [*job.sources, job.target, job.reference, job.train]
+    if any(path is not None and os.path.realpath(path) == plot for path in others):
+        raise UsageError(f"--plot {job.plot} is also read or written; name another file")
+    is_folder = job.sources[0].is_dir()
+    if is_folder and Path(os.path.realpath(job.target)) in Path(plot).parents:
+        raise UsageError(f"--plot {job.plot} is inside OUT; name a file elsewhere")
     check_file_target(job.plot, job.overwrite)
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError('--plot takes matplotlib: pip install "sklearn-histeq[plot]"')
+        raise UsageError('--plot needs matplotlib: pip install "sklearn-histeq[plot]"')
 
 
 # The reference ------------------------------------------------------------------------------------
@@ -120,28 +152,23 @@ def _check_plot(job: FileJob) -> None:
 def _read_reference(job: FileJob) -> NDArray[Any]:
     """Return the reference, laid out as one image of IN."""
     assert job.reference is not None
-    if _is_array(job.reference):
+    if is_array(job.reference):
         with NpyFile(job.reference, n_dimensions=1) as file:
             return np.array(file.whole())
     try:
-        colours = read_picture(job.reference).pages[0].colours
+        pages = read_picture(job.reference).pages
     except PictureError as error:
         raise FileError(f"{job.reference}: {error}") from error
-    first = _is_array(job.source) and job.params.get("channel_axis", 1) == 1
-    return np.moveaxis(colours, -1, 0) if colours.ndim == 3 and first else colours
+    if len(pages) > 1:
+        raise FileError(f"{job.reference} has {len(pages)} pages, but expected one")
+    colors, _, nodata = pages[0]
+    if nodata is not None and (colors == nodata).any():
+        raise FileError(f"{job.reference} has missing pixels (nodata), but expected none")
+    is_first = is_array(job.sources[0]) and job.params.get("channel_axis", 1) == 1
+    return np.moveaxis(colors, -1, 0) if colors.ndim == 3 and is_first else colors
 
 
 # The figure ---------------------------------------------------------------------------------------
-
-
-def _stack(examples: list[Example]) -> Example:
-    """Return the first pictures of the first one's shape and type, as arrays before and after."""
-    if not examples:
-        return np.array([]), np.array([])
-    kinds = [[(part.shape, part.dtype) for part in pair] for pair in examples]
-    alike = [pair for pair, kind in zip(examples, kinds, strict=True) if kind == kinds[0]]
-    before, after = zip(*alike[:N_EXAMPLES], strict=True)
-    return np.stack(before), np.stack(after)
 
 
 def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
@@ -149,13 +176,16 @@ def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
     assert job.plot is not None
     names = ("image_shape", "color")
     layout: dict[str, Any] = {name: job.params[name] for name in names if name in job.params}
-    layout["channel_axis"] = job.params.get("channel_axis", 1 if _is_array(job.source) else -1)
+    of_arrays = is_array(job.sources[0])
+    layout["channel_axis"] = job.params.get("channel_axis", 1 if of_arrays else -1)
     if before.ndim == 3:
-        layout.pop("color", None)  # gray has no other value than itself
+        layout.pop("color", None)  # a gray value is the brightest channel already
     try:
         figure = EqualizationDisplay.from_images(before, after, **layout).figure_
     except ValueError as error:
-        raise FileError(f"{job.plot} cannot be drawn, {job.target} is done: {error}") from error
+        raise FileError(
+            f"{job.plot} cannot be drawn, but {job.target} is written: {error}"
+        ) from error
     save_figure(figure, job.plot, job.overwrite, _SIGNATURE)
 
 
@@ -163,18 +193,25 @@ def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
 
 
 @contextmanager
-def _warnings_in_lines(quiet: bool) -> Iterator[None]:
-    """Tell each warning of an estimator once, in one line; nothing with quiet."""
+def _surroundings(quiet: bool) -> Iterator[None]:
+    """Report each warning of an estimator once, in one line; with quiet, report none."""
+    from PIL import Image
+
     told: set[str] = set()
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
-        text = " ".join(str(message).split())
+        text = in_options(message)
         if issubclass(category, UserWarning) and not quiet and text not in told:
             told.add(text)
             print(f"histeq: warning: {text}", file=sys.stderr, flush=True)
 
+    most = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = show
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what matters, it raises
-        yield
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it raises what matters
+        Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = most

@@ -1,7 +1,9 @@
-"""What the command line asks for, and the estimators that do it."""
+"""What the command line asks for, the estimators that do it, and their errors in its words."""
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
 from sklearn_histeq._cli.errors import UsageError
 
-_ESTIMATORS = {
+ESTIMATORS = {
     "equalize": HistogramEqualizer,
     "clahe": AdaptiveHistogramEqualizer,
     "match": HistogramMatcher,
@@ -23,7 +25,7 @@ class FileJob:
     """One run of a command: what to read, how to change it, and where to write it."""
 
     command: str
-    source: Path
+    sources: tuple[Path, ...]
     target: Path
     params: dict[str, Any] = field(default_factory=dict)  # those given, by the estimator's names
     reference: Path | None = None
@@ -41,16 +43,55 @@ class FileJob:
 
     def estimator(self, **params: Any) -> Any:
         """Return a new estimator with the given parameters, and those of the command line."""
-        return _ESTIMATORS[self.command](**(self.params | params))
+        return ESTIMATORS[self.command](**(self.params | params))
 
 
-def check(estimator: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def is_array(path: Path) -> bool:
+    """Tell whether a path is that of an array, not of pictures."""
+    return path.suffix.lower() == ".npy" and not path.is_dir()
+
+
+def check_parameters(estimator: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Let an estimator check its parameters against images of a shape and type; reads no pixel.
 
-    The estimator is not to be used afterwards: it may have learned from nothing.
+    The estimator must not be used afterwards: it may have learned from this.
     """
     one = np.broadcast_to(np.zeros((), dtype), (1, *shape[1:]))
     try:
         estimator.fit(one)
     except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(in_options(error)) from error
+
+
+def in_options(error: Exception | str) -> str:
+    """Return an estimator's message for somebody who knows files and options, not Python.
+
+    The first sentence says what came and what was expected; the advice after it is for programs.
+    """
+    text = re.split(r"(?<=\w[\w)'])[.:] (?=[A-Z])|\.$", " ".join(str(error).split()))[0]
+    names = {name for kind in ESTIMATORS.values() for name in kind().get_params()}
+    pattern = rf"\b({'|'.join(sorted(names))})=('[^']*'|\([^)]*\)|[^\s,;:]+)"
+    text = re.sub(pattern, lambda found: f"{option(found[1])} {_spelled(found[2])}", text)
+    text = re.sub(r"\b[Cc]heck .*$", "", text)
+    text = re.sub(r"\bX\b", "the input", text)
+    return text.replace("None", "none").rstrip(" ,;:")
+
+
+def warn_of_single(job: FileJob) -> None:
+    """Warn that learning from the only image changes little."""
+    if job.command == "match":
+        warnings.warn(
+            "match without --reference or --fit learns from this single image, and returns nearly"
+            " a copy of it",
+            stacklevel=2,
+        )
+
+
+def option(name: str) -> str:
+    """Return the option of a parameter."""
+    return "--" + name.replace("_", "-")
+
+
+def _spelled(value: str) -> str:
+    """Return a value as it is written on the command line."""
+    return re.sub(r"['()\s]", "", value).replace("None", "none")

@@ -1,7 +1,7 @@
-"""Arrays in .npy files: read by memory map and written, block by block.
+"""Arrays in .npy files, read by memory map and written block by block.
 
-The memory that this takes does not depend on the number of images. A window of the file is mapped
-at a time, so that even a limited address space (`ulimit -v`) holds it.
+The memory does not depend on the number of images. One block of the file is mapped at a time, so
+that a limited address space (`ulimit -v`) suffices too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from sklearn_histeq._cli.atomic_write import AtomicFile
 from sklearn_histeq._cli.errors import FileError
-from sklearn_histeq._cli.files.job import FileJob, check
+from sklearn_histeq._cli.files.job import FileJob, check_parameters, in_options, warn_of_single
 from sklearn_histeq._cli.progress import ProgressBar
 
-# Of images read, or written if that is more. Larger blocks gain nothing, and memory of this size is
-# used again by the next block instead of being returned to the system.
+# Size of a block as it is read, or as it is written if that is more. Larger blocks are no faster,
+# and the next block reuses memory of this size, which larger sizes return to the system.
 BLOCK_BYTES = 2**24
-_WIDEST = 8  # bytes a pixel of the output, at most
+_WIDEST = 8  # largest number of bytes per pixel of the output
 
 
 class NpyFile:
@@ -70,28 +70,28 @@ class NpyFile:
         return np.memmap(self._file, self.dtype, "r", self._offset, self.shape, order)
 
     def _read_header(self) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-        """Return shape, order and dtype; runs nothing that the file holds."""
+        """Return shape, order and dtype; nothing in the file is executed."""
         try:
             version = npy_format.read_magic(self._file)
             if version == (1, 0):
                 return npy_format.read_array_header_1_0(self._file)
             return npy_format.read_array_header_2_0(self._file)
-        except ValueError as error:
-            raise FileError(f"{self.path} is no .npy file that can be read: {error}") from error
+        except Exception as error:  # a damaged header is read as Python, and raises what it likes
+            raise FileError(f"{self.path} is damaged, or not an .npy file") from error
 
     def _check(self, n_dimensions: int) -> None:
         """Refuse what holds no images, or not all of them."""
         if self.dtype.hasobject:
             raise FileError(
-                f"{self.path} holds Python objects, which could run code and are never loaded;"
-                " save plain numbers (X.astype('uint8'))"
+                f"{self.path} contains Python objects, which could run code and are never loaded;"
+                " save plain numbers"
             )
         if self.dtype.kind not in "biuf":
             raise FileError(f"{self.path} has dtype {self.dtype}, but expected real numbers")
-        if len(self.shape) < n_dimensions or 0 in self.shape:
+        if len(self.shape) < n_dimensions or any(n < 1 for n in self.shape):
             raise FileError(
                 f"{self.path} has shape {self.shape}, but expected images: (n, h, w), (n, c, h, w),"
-                " (n, h, w, c) or rows (n, n_pixels), none of these 0"
+                " (n, h, w, c) or rows (n, n_pixels), all of them at least 1"
             )
         expected = self._offset + self._n_bytes(self.shape)
         found = self.path.stat().st_size
@@ -114,8 +114,10 @@ def run_array(
     Returns the first images before and after.
     """
     params = {} if reference is None else {"reference": reference}
-    with NpyFile(job.source) as source:
-        check(job.estimator(**params), source.shape, source.dtype)
+    with NpyFile(job.sources[0]) as source:
+        check_parameters(job.estimator(**params), source.shape, source.dtype)
+        if job.learns and job.train is None and len(source) == 1:
+            warn_of_single(job)
         with AtomicFile(job.target, job.overwrite) as out:
             estimator = job.estimator(**params)
             if job.learns:
@@ -128,19 +130,19 @@ def run_array(
 
 
 def _learn(estimator: Any, source: NpyFile, job: FileJob) -> None:
-    """Learn from the images of TRAIN, or from those that are to be changed."""
+    """Learn from the images of TRAIN, or from those that will be changed."""
     if job.train is None:
         _fit(estimator, source, job)
         return
     with NpyFile(job.train) as train:
-        check(job.estimator(), train.shape, train.dtype)
+        check_parameters(job.estimator(), train.shape, train.dtype)
         _fit(estimator, train, job)
 
 
 def _fit(estimator: Any, source: NpyFile, job: FileJob) -> None:
     """Learn from all images of a file, block by block where that is exact."""
     if source.dtype.kind == "f":
-        # batches of floats would be counted in bins of their own; `fit` goes over the map twice
+        # batches of floats would be counted in different bins; `fit` reads the map as a whole
         with _errors_of(source.path, 0):
             estimator.fit(source.whole())
         return
@@ -153,7 +155,7 @@ def _fit(estimator: Any, source: NpyFile, job: FileJob) -> None:
 
 
 def _transform(estimator: Any, source: NpyFile, out: AtomicFile, job: FileJob) -> None:
-    """Write the transformed images after a header that the first block decides."""
+    """Write the transformed images after a header, which depends on the first block."""
     progress = ProgressBar(job.command, len(source), "images", job.quiet)
     for start, stop in _parts(source):
         with _errors_of(source.path, start):
@@ -183,7 +185,7 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 @contextmanager
 def _errors_of(path: Path, start: int) -> Iterator[None]:
-    """Tell what an estimator does not take, with images numbered from the file's first."""
+    """Report what an estimator does not take, with images numbered from the first of the file."""
 
     def renumber(found: re.Match[str]) -> str:
         return found[1] + ", ".join(str(start + int(number)) for number in found[2].split(", "))
@@ -191,5 +193,5 @@ def _errors_of(path: Path, start: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        message = re.sub(r"(image\(s\) )(\d+(?:, \d+)*)", renumber, str(error))
+        message = re.sub(r"(image\(s\) )(\d+(?:, \d+)*)", renumber, in_options(error))
         raise FileError(f"{path}: {message}") from error

@@ -1,4 +1,7 @@
-"""The commands for files: their options, which bear the parameters' names, and their help."""
+"""The commands for files: their options, which have the names of the parameters, and their help.
+
+Every default is read from the estimator, so that no help text can differ from it.
+"""
 
 from __future__ import annotations
 
@@ -7,61 +10,55 @@ from pathlib import Path
 from typing import Any
 
 _FILES = """\
-IN and OUT are both one of
+IN is one of
+  pictures      one or more files (PNG, JPEG, TIFF, BMP, WebP, PGM, PPM)
+  a folder      of pictures, which may be in subfolders. Hidden files and
+                folders (.name) are left out, links to folders are not
+                followed, and files that are not pictures are skipped
   an .npy file  an array (n, h, w), (n, c, h, w) or (n, h, w, c) of images, or
-                one flattened image a row, (n, n_pixels); any real dtype, any
-                size: it is read and written block by block. One image alone
-                must be (1, h, w)
-  a folder      of pictures (PNG, JPEG, TIFF, BMP, WebP, PGM, PPM), in
-                subfolders or not. OUT gets the same names, formats and bit
-                depths; other files are left out
-  a picture     one file; where OUT ends in another format, it is converted
+                (n, n_pixels) with one flattened image per row. It has real
+                numbers and any size: it is read and written by blocks. A single
+                image has the shape (1, h, w)
+OUT is a file or a folder. In a folder, files keep their names, and pictures
+their formats. A single picture is converted if OUT ends in another format.
 
-OUT appears when all is done, or not at all, and is never written over without
---overwrite. A picture that cannot be done is named, the others are done.
-Exit status: 0, 1 if anything could not be done, 2 for wrong options, 130 after
-Ctrl-C.
+OUT appears when it is complete, or not at all. Nothing is replaced without
+--overwrite. If a picture cannot be processed, it is reported and the others
+are processed. The exit status is 0, 1 if something could not be processed, 2
+for wrong options, and 130 after Ctrl-C.
 """
 
 _PICTURES = """\
 pictures:
-  Alpha stays as it is. Palette and black-and-white pictures come out in 8 bits
-  a colour. JPEG is written with quality 95 and the subsampling it had; TIFF as
-  deflate if it was compressed. Colour profile, resolution and EXIF are kept
-  (without EXIF's small preview).
+  Only the pixels change: depth, alpha, pages, Exif, color profile, resolution,
+  text and tags stay, or the picture is refused. The exceptions: palettes and
+  fewer than 8 bits become 8 bits per channel, JPEG and lossy WebP are written
+  with quality 95, and previews inside a file are removed, because they show
+  the old picture.
 """
 
-_EQUALIZE = f"""\
-Equalizes the histogram of every image, each channel by itself: one curve an
-image, or with --scope dataset one for all.
-
-{_FILES}"""
-
-_CLAHE = f"""\
-Equalizes every image tile by tile with limited contrast (CLAHE), which also
-removes light that falls from one side.
-
-{_FILES}"""
-
-_MATCH = f"""\
-Gives every image the histogram of a reference: that of a given image, or the
-mean of those of all images in IN, or of those in TRAIN.
-
-{_FILES}"""
+_DESCRIPTIONS = {
+    "equalize": "Equalizes the histogram of every image. Each channel of each image gets its own\n"
+    "transfer function; with --scope dataset, all images share one per channel.\n",
+    "clahe": "Equalizes every image tile by tile with limited contrast (CLAHE). This also\n"
+    "removes light that falls from one side.\n",
+    "match": "Gives every image the histogram of a reference. The reference is a given image,\n"
+    "or the mean of all images in IN, or of those in TRAIN.\n",
+}
 
 _EXAMPLES = {
     "equalize": """\
 examples:
-  histeq equalize faces.npy equalized.npy --dtype uint8
-  histeq equalize photos/ equalized/ --color value
   histeq equalize dark.jpg light.jpg
+  histeq equalize photos/ equalized/ --color value --n-jobs 2
+  histeq equalize *.png equalized/
   histeq equalize test.npy out.npy --scope dataset --fit train.npy
 """,
     "clahe": """\
 examples:
-  histeq clahe faces.npy out.npy --n-tiles 8 --clip-limit 4
-  histeq clahe scans/ out/ --tile-shape 64,64 --n-jobs -1
   histeq clahe xray.tif out.tif --plot before_after.png
+  histeq clahe scans/ out/ --tile-shape 64,64 --n-jobs -1
+  histeq clahe faces.npy out.npy --n-tiles 4
 """,
     "match": """\
 examples:
@@ -71,155 +68,136 @@ examples:
 """,
 }
 
-_ABOUT_DTYPE = (
-    "type of the output: input, uint8, uint16, float32 or float64 (default: input for pictures;"
-    " for .npy {})"
-)
-_COMMON = [
-    (
-        "--color",
-        "NAME",
-        "channels: each by itself (default); value: RGB or RGBA by the brightest of the three,"
-        " which keeps the hue",
-    ),
-    (
-        "--channel-axis",
-        "AXIS",
-        "where an .npy of 4 dimensions has its channels: 1 for (n, c, h, w) (default),"
-        " -1 for (n, h, w, c)",
-    ),
-    (
-        "--image-shape",
-        "H,W",
-        "shape of the images that are the rows of an .npy of 2 dimensions",
-    ),
-]
-_N_JOBS = (
-    "--n-jobs",
-    "N",
-    "threads, as in scikit-learn: -1 is one a core (default: 1); the result is the same",
-)
-_SCALED = "float64, or float32 for images in float32 and float16"
+PICTURE_DTYPE = "input"  # the default of --dtype for pictures, which keep their depth
 
+_COMMON = {
+    "color": "channels: each channel by itself; value: RGB or RGBA by the largest of the three"
+    " channels, which keeps the hue",
+    "channel_axis": "where an .npy of 4 dimensions has its channels: 1 for (n, c, h, w), -1 for"
+    " (n, h, w, c)",
+    "image_shape": "height,width of the images in an .npy of 2 dimensions",
+    "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: as the convention"
+    f" defines; the default for pictures is {PICTURE_DTYPE}",
+    "n_jobs": "number of threads; -1 uses all processors, none uses one; the result is the same",
+}
 _PARAMETERS = {
-    "equalize": [
-        (
-            "--n-bins",
-            "N",
-            "histogram bins, or auto (default): one a level for integers, 256 for floats",
-        ),
-        (
-            "--convention",
-            "NAME",
-            "whose result it is: skimage (default), numpy, opencv or pillow",
-        ),
-        (
-            "--scope",
-            "NAME",
-            "image: each by its own curve (default); dataset: one curve a channel, learned from"
-            " all of IN, or of TRAIN, in a first pass",
-        ),
-        ("--output-distribution", "NAME", "uniform (default) or normal"),
-        *_COMMON,
-        ("--dtype", "NAME", _ABOUT_DTYPE.format("the convention's own")),
-        _N_JOBS,
-    ],
-    "clahe": [
-        ("--n-tiles", "N", "tiles along each axis, or rows,columns (default: 8)"),
-        ("--tile-shape", "N", "pixels of a tile along each axis, or rows,columns, instead"),
-        (
-            "--clip-limit",
-            "X",
-            "the steepest slope allowed, as a multiple of a level histogram's; none clips nothing"
-            " (default: 4)",
-        ),
-        ("--n-bins", "N", "histogram bins (default: 256)"),
-        (
-            "--convention",
-            "NAME",
-            "whose arithmetic it is: histeq (default), skimage or opencv",
-        ),
-        *_COMMON,
-        ("--dtype", "NAME", _ABOUT_DTYPE.format(_SCALED)),
-        _N_JOBS,
-    ],
-    "match": [
-        *_COMMON,
-        ("--dtype", "NAME", _ABOUT_DTYPE.format(_SCALED)),
-        _N_JOBS,
-    ],
+    "equalize": {
+        "n_bins": "number of histogram bins; auto: one per level for integers, 256 for floats",
+        "convention": "library whose result is reproduced: skimage, numpy, opencv or pillow",
+        "scope": "image: each image has its own transfer function; dataset: all images share one,"
+        " which is learned from all of IN, or of TRAIN, in a first pass",
+        "output_distribution": "uniform or normal",
+    },
+    "clahe": {
+        "n_tiles": "number of tiles along each axis, or rows,columns",
+        "tile_shape": "pixels of a tile along each axis, or rows,columns; replaces --n-tiles",
+        "clip_limit": "largest slope of a transfer function, in the units of the convention; auto:"
+        " its usual limit; none: no limit",
+        "n_bins": "number of histogram bins",
+        "convention": "arithmetic to use: histeq, skimage or opencv",
+    },
+    "match": {},
+}
+_METAVARS = {
+    "n_bins": "N",
+    "n_tiles": "N",
+    "tile_shape": "N",
+    "n_jobs": "N",
+    "clip_limit": "X",
+    "channel_axis": "AXIS",
+    "image_shape": "H,W",
 }
 
-_REFERENCE = "a picture, or an .npy of one image laid out as those of IN"
-_FIT = "an .npy file or a folder, as IN is, to learn from instead of IN"
+_REFERENCE = "a picture, or an .npy of one image with the layout of those in IN"
+_FIT = "an .npy file or a folder, to learn from instead of IN"
 
 Commands = Any  # argparse has no public name for what a parser adds commands to
 
 
 def add_equalize(commands: Commands) -> None:
     """Add the command ``equalize``."""
-    summary = "equalize the histogram of every image"
-    command = _add(commands, "equalize", summary, _EQUALIZE)
+    command = _add(commands, "equalize", "equalize the histogram of every image")
     command.add_argument("--fit", type=Path, metavar="TRAIN", help=f"{_FIT} (--scope dataset)")
 
 
 def add_clahe(commands: Commands) -> None:
     """Add the command ``clahe``."""
-    _add(commands, "clahe", "equalize tile by tile, with limited contrast (CLAHE)", _CLAHE)
+    _add(commands, "clahe", "equalize tile by tile, with limited contrast (CLAHE)")
 
 
 def add_match(commands: Commands) -> None:
     """Add the command ``match``."""
-    command = _add(commands, "match", "give every image the histogram of a reference", _MATCH)
+    command = _add(commands, "match", "give every image the histogram of a reference")
     either = command.add_mutually_exclusive_group()
     either.add_argument("--reference", type=Path, metavar="R", help=_REFERENCE)
     either.add_argument("--fit", type=Path, metavar="TRAIN", help=_FIT)
 
 
-def _add(commands: Commands, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+def _add(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
     """Add a command with the options that all have, and those of its estimator."""
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        description=description,
+        description=_DESCRIPTIONS[name] + "\n" + _FILES,
         epilog=_PICTURES + "\n" + _EXAMPLES[name],
-        usage="%(prog)s IN OUT [options]",  # argparse's own is laid out anew in each release
+        usage="%(prog)s IN... OUT [options]",  # argparse lays out its own anew in each release
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("source", type=Path, metavar="IN", help="what to read")
-    command.add_argument("target", type=Path, metavar="OUT", help="what to write")
-    command.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    # one list: argparse would not find OUT if options stand between the inputs and OUT
+    command.add_argument("paths", nargs="*", metavar="IN... OUT", help="what to read and to write")
+    command.add_argument("--overwrite", action="store_true", help="replace what exists")
     command.add_argument(
-        "--quiet", action="store_true", help="no progress bar and no warnings, errors alone"
+        "--quiet", action="store_true", help="show only errors, no progress, warnings or summary"
     )
     command.add_argument(
         "--plot",
         type=Path,
         metavar="FILE.png",
-        help="draw some images before and after, with their histograms (takes matplotlib)",
+        help="draw some images before and after, with their histograms (needs matplotlib)",
     )
-    group = command.add_argument_group("parameters")
-    for option, metavar, text in _PARAMETERS[name]:
-        # not given, a parameter has the estimator's own default
-        group.add_argument(
-            option, type=_value, metavar=metavar, help=text, default=argparse.SUPPRESS
-        )
+    _add_parameters(command, name)
     command.set_defaults(run=_run, command=name)
     return command
 
 
+def _add_parameters(command: argparse.ArgumentParser, name: str) -> None:
+    """Add an option for each parameter of the command's estimator, with its default."""
+    from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+
+    kinds = {"equalize": HistogramEqualizer, "clahe": AdaptiveHistogramEqualizer}
+    defaults = kinds.get(name, HistogramMatcher)().get_params()
+    group = command.add_argument_group("parameters")
+    for parameter, text in (_PARAMETERS[name] | _COMMON).items():
+        default = defaults[parameter]
+        group.add_argument(
+            "--" + parameter.replace("_", "-"),
+            type=_value,
+            metavar=_METAVARS.get(parameter, "NAME"),
+            help=f"{text} (default: {'none' if default is None else default})",
+            default=argparse.SUPPRESS,  # a parameter that is not given keeps its default
+        )
+
+
 def _run(options: argparse.Namespace) -> int:
     """Run one of the commands."""
+    from sklearn_histeq._cli.errors import UsageError
     from sklearn_histeq._cli.files import run
     from sklearn_histeq._cli.files.job import FileJob
 
-    names = [option[2:].replace("-", "_") for option, _, _ in _PARAMETERS[options.command]]
-    given = vars(options)
+    given, paths = vars(options), options.paths
+    if len(paths) < 2:
+        raise UsageError(
+            f"the following arguments are required: {'OUT' if paths else 'IN, OUT'} (see histeq"
+            f" {options.command} --help)"
+        )
+    if "" in paths:
+        raise UsageError("an empty name, but expected the name of a file or folder")
+    names = _PARAMETERS[options.command] | _COMMON
     job = FileJob(
         command=options.command,
-        source=options.source,
-        target=options.target,
+        sources=tuple(Path(path) for path in paths[:-1]),
+        target=Path(paths[-1]),
         params={name: given[name] for name in names if name in given},
         reference=given.get("reference"),
         train=given.get("fit"),
@@ -231,9 +209,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _value(text: str) -> Any:
-    """Read a parameter: None, numbers, some of them with commas, or a name; no rule but that.
+    """Read a parameter: none, a number, several separated by commas, or a name.
 
-    What it may be is for the estimator to say, in the same words as to its other users.
+    The estimator decides which of them it accepts.
     """
     if text.lower() == "none":
         return None

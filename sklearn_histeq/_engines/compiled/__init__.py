@@ -1,15 +1,9 @@
 """The compiled engine: the functions of the reference engine, by kernels, with the same bits."""
 
+from ._kernels import instruction_set, use_simd
 from .adapt import adapt
-from .equalize import (
-    apply,
-    count_bins,
-    count_lattice,
-    count_levels,
-    equalize,
-    instruction_set,
-    use_simd,
-)
+from .equalize import equalize
+from .learn import apply, count_bins, count_lattice, count_levels, invert
 from .local import equalize_locally
 from .match import match, quantiles
 
@@ -22,6 +16,7 @@ __all__ = [
     "equalize",
     "equalize_locally",
     "instruction_set",
+    "invert",
     "match",
     "quantiles",
     "use_simd",

@@ -1,87 +1,60 @@
-/* The hot loops of _tile_loops.h, compiled for the instruction sets of _simd.h. */
-#ifndef HISTEQ_TILES_H
-#define HISTEQ_TILES_H
-
-#include "_simd.h"
-
-enum { EIGHT = 8 }; /* tiles that are worked on together */
+/* What all conventions of CLAHE share: tables of the tiles of one row, side by side.
+ *
+ * Counts and tables have entries [code * stride + tile], so that TILE_LANES tiles are worked on at
+ * once, and a pixel finds the values of two neighbours in one place. A code is a level, the rank of
+ * a level, or a bin. The tables of two rows of tiles are kept, those that surround a row of pixels:
+ * row k in slot k % 2.
+ */
 
 /* GCC would unroll so short a loop before it looks for vectors, and then finds none. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define EACH_TILE(j) _Pragma("GCC unroll 1") for (int j = 0; j < EIGHT; ++j)
+#define HISTEQ_EACH_TILE(j) _Pragma("GCC unroll 1") for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
 #else
-#define EACH_TILE(j) for (int j = 0; j < EIGHT; ++j)
+#define HISTEQ_EACH_TILE(j) for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
 #endif
 
-#define TARGET
-#define FUNCTION(name) name##_base
-#include "_tile_loops.h"
-#undef FUNCTION
-#undef TARGET
+/* The number of tiles of a row, rounded up to a multiple of TILE_LANES. */
+inline ptrdiff_t lanes_of(ptrdiff_t n_tiles) {
+    return (n_tiles + TILE_LANES - 1) / TILE_LANES * TILE_LANES;
+}
 
-/* Add a row of the n_tiles tiles' pixels to counts[level * lanes + tile]. It goes from tile to tile:
- * of equal pixels, one count need not wait for the one before. */
-static inline void count_lanes(const uint8_t *x, ptrdiff_t n_tiles, ptrdiff_t tile_width,
-                               ptrdiff_t lanes, int32_t *counts) {
-    if (n_tiles == EIGHT) { /* constants spare a multiplication a pixel */
+/* Repeat the first and the last tile's values beyond them. */
+template <class Entry>
+void repeat_outer(Entry *tables, ptrdiff_t n_codes, ptrdiff_t n_tiles, ptrdiff_t stride) {
+    for (ptrdiff_t code = 0; code < n_codes; ++code) {
+        Entry *row = tables + code * stride;
+        row[0] = row[1];
+        row[n_tiles + 1] = row[n_tiles];
+    }
+}
+
+/* table_index = code * stride + place. */
+template <class Code>
+void index_tables(const Code *codes, ptrdiff_t n, ptrdiff_t stride, const int32_t *places,
+                  int32_t *table_index) {
+    const int32_t factor = static_cast<int32_t>(stride);
+    for (ptrdiff_t i = 0; i < n; ++i)
+        table_index[i] = static_cast<int32_t>(codes[i]) * factor + places[i];
+}
+
+/* Whole numbers that fit, as the output type. */
+template <class Out> void narrow(const int32_t *values, ptrdiff_t n, Out *out) {
+    for (ptrdiff_t i = 0; i < n; ++i)
+        out[i] = static_cast<Out>(values[i]);
+}
+
+/* Add a row of the tiles' pixels to counts[code * lanes + tile]. It goes from tile to tile: of equal
+ * pixels, one count need not wait for the one before. */
+template <class Code>
+void count_lanes(const Code *codes, ptrdiff_t n_tiles, ptrdiff_t tile_width, ptrdiff_t lanes,
+                 int32_t *counts) {
+    if (n_tiles == TILE_LANES) { /* constants spare a multiplication per pixel */
         for (ptrdiff_t i = 0; i < tile_width; ++i)
-            for (int t = 0; t < EIGHT; ++t)
-                ++counts[x[t * tile_width + i] * EIGHT + t];
+            for (ptrdiff_t t = 0; t < TILE_LANES; ++t)
+                ++counts[codes[t * tile_width + i] * TILE_LANES + t];
         return;
     }
     for (ptrdiff_t i = 0; i < tile_width; ++i)
         for (ptrdiff_t t = 0; t < n_tiles; ++t)
-            ++counts[x[t * tile_width + i] * lanes + t];
+            ++counts[codes[t * tile_width + i] * lanes + t];
 }
-
-#ifdef HISTEQ_X86
-static inline int32_t load_pair(const uint16_t *p) {
-    int32_t pair;
-    memcpy(&pair, p, sizeof pair);
-    return pair;
-}
-
-/* Eight pairs of words, as they lie in memory. */
-__attribute__((target("avx2"))) static inline __m256i load_pairs(const uint16_t *table,
-                                                                 const int32_t *at) {
-    return _mm256_setr_epi32(load_pair(table + at[0]), load_pair(table + at[1]),
-                             load_pair(table + at[2]), load_pair(table + at[3]),
-                             load_pair(table + at[4]), load_pair(table + at[5]),
-                             load_pair(table + at[6]), load_pair(table + at[7]));
-}
-
-#define TARGET __attribute__((target("avx2")))
-#define HISTEQ_AVX2
-/* the pairs at two addresses, in one vector; a pair twice */
-#define LOAD_PAIRS(p, q)                                                                           \
-    _mm_castsi128_ps(                                                                              \
-        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(p)),                    \
-                           _mm_loadl_epi64((const __m128i *)(const void *)(q))))
-#define LOAD_INTS(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
-#define LOAD_FOUR(p, q)                                                                            \
-    _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1)
-#define LOAD_TWICE(p) _mm256_broadcast_pd((const __m128d *)(const void *)(p))
-#define FUNCTION(name) name##_avx2
-#include "_tile_loops.h"
-#undef FUNCTION
-#undef TARGET
-#undef HISTEQ_AVX2
-#endif
-
-#define opencv_tables(...) RUN(opencv_tables, __VA_ARGS__)
-#define index_bytes(...) RUN(index_bytes, __VA_ARGS__)
-#define index_codes(...) RUN(index_codes, __VA_ARGS__)
-#define blend_opencv(...) RUN(blend_opencv, __VA_ARGS__)
-#define narrow_to_u8(...) RUN(narrow_to_u8, __VA_ARGS__)
-#define narrow_to_u16(...) RUN(narrow_to_u16, __VA_ARGS__)
-#define clip_and_share(...) RUN(clip_and_share, __VA_ARGS__)
-#define skimage_tables(...) RUN(skimage_tables, __VA_ARGS__)
-#define blend_skimage(...) RUN(blend_skimage, __VA_ARGS__)
-#define sum_over(...) RUN(sum_over, __VA_ARGS__)
-#define clipped_cdfs(...) RUN(clipped_cdfs, __VA_ARGS__)
-#define level_values(...) RUN(level_values, __VA_ARGS__)
-#define blend_levels(...) RUN(blend_levels, __VA_ARGS__)
-#define blend_points(...) RUN(blend_points, __VA_ARGS__)
-#define weigh(...) RUN(weigh, __VA_ARGS__)
-
-#endif

@@ -1,77 +1,126 @@
-"""The compiled engine's histogram matching: brings planes to types that the kernels know.
+"""The compiled engine's histogram matching, and the quantiles that it learns.
 
-Integers go through a look-up table, floats are sorted. Integers of eight bytes, which doubles may
-not hold, and targets whose slopes overflow go to the reference engine, with the same bits.
+Targets whose slopes overflow go to the reference engine, with the same bits.
 """
 
 import numpy as np
 
-from ..._arithmetic import output as _output
+from ..._arithmetic import output, transfer
+from ..._arithmetic import status as finding
 from ..._arithmetic.conventions import single_or_double
-from .equalize import MOST_PIXELS, N_LEVELS, as_pixels, is_plain, kernel_for, pieces
+from ..._arithmetic.status import EMPTY, INF
+from . import planes as _planes
+from .planes import FLOAT64, kernel_for, rows
 
 __all__ = ["match", "quantiles"]
 
 
 def match(planes, mask, out, targets, map_parts=map):
     """Map each plane to its channel's target distribution; see `reference.match`."""
-    pixel = _pixel_dtype(planes.dtype)
-    if pixel is None or planes[0, 0].size > MOST_PIXELS:
-        return _reference().match(planes, mask, out, targets)
-    status = np.empty(planes.shape[:2], np.uint8)
-    for part in pieces(planes, not (is_plain(planes, pixel) and _is_written(out))):
-        counted = None if mask is None else mask[part]
-        _match_piece(planes[part], counted, out[part], status[part], targets, pixel)
+    is_wide = planes.dtype.kind in "iu" and planes.dtype.itemsize == 8
+    pixel = (
+        FLOAT64
+        if planes.dtype.kind in "iu" and planes.dtype.itemsize == 4
+        else (_planes.pixel_dtype(planes.dtype))
+    )
+    if (pixel is None and not is_wide) or planes[0, 0].size > _planes.MOST_PIXELS:
+        return _planes.reference().match(planes, mask, out, targets)
+    status = np.zeros(planes.shape[:2], np.uint8)
+    are_copied = is_wide or _planes.is_copied(planes, pixel, out)
+    for block in _planes.image_slices(planes, are_copied):
+        counted = None if mask is None else mask[block]
+        if is_wide:
+            status[block] = _match_ranks(planes[block], counted, out[block], targets)
+        else:
+            status[block] = _match_block(planes[block], counted, out[block], targets, pixel)
     for channel, target in enumerate(targets):
         if not target.is_finite():
             one = np.s_[:, channel : channel + 1]
-            status[one] = _reference().match(planes[one], mask, out[one], [target])
+            status[one] = _planes.reference().match(planes[one], mask, out[one], [target])
+    _planes.fill_unmapped(out, status)
     return status
+
+
+def _match_block(planes, mask, out, targets, pixel):
+    """Match some planes, those of the channels whose target has finite slopes."""
+    written = _planes.writable(out, single_or_double(planes.dtype))
+    pixels = rows(_planes.as_pixels(planes, pixel))
+    status = np.zeros(planes.shape[:2], np.uint8)
+    kernel, counted = kernel_for("match", pixel, written.dtype), _planes.mask_rows(mask)
+    for channel, target in enumerate(targets):
+        if target.is_finite():
+            rest = status.reshape(-1), channel, len(targets), _knots(target)
+            kernel(pixels, counted, rows(written), *rest)
+    _planes.write_back(written, out, None)
+    return status
+
+
+def _knots(target):
+    """Return a target's shares, values, and the slopes behind them."""
+    values = target.values.astype(np.float64)
+    slopes = np.diff(values) / np.diff(target.shares)
+    return np.stack([target.shares, values, np.append(slopes, 0)])
+
+
+def _match_ranks(planes, mask, out, targets):
+    """Match some planes of integers that doubles may not hold, by their ranks."""
+    pixels = np.require(planes, planes.dtype.newbyteorder("="), ["C", "A"])
+    ranks = np.empty(rows(pixels).shape, np.int32)
+    counts = np.empty_like(ranks)
+    kernel_for("rank_planes", pixels.dtype)(rows(pixels), _planes.mask_rows(mask), ranks, counts)
+    ranks = ranks.reshape(planes.shape)
+    status = np.zeros(planes.shape[:2], np.uint8)
+    for row, (i, channel) in enumerate(np.ndindex(status.shape)):
+        of_plane = counts[row, : np.count_nonzero(counts[row])]
+        if not of_plane.size:
+            status[i, channel] = EMPTY
+        elif targets[channel].is_finite():
+            values = targets[channel].values_at(transfer.cdf(of_plane))
+            output.saturate(values[ranks[i, channel]], out[i, channel])
+    return status
+
+
+# Quantiles ----------------------------------------------------------------------------------------
 
 
 def quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane; see `reference.quantiles`."""
-    return _reference().quantiles(planes, mask, n_quantiles)
+    pixel = _planes.pixel_dtype(planes.dtype)
+    found = np.empty((*planes.shape[:2], n_quantiles))
+    status = np.empty(planes.shape[:2], np.uint8)
+    by_levels = pixel is not None and pixel.kind == "u"
+    ready = by_levels and _planes.is_kernel_ready(planes, pixel)
+    for block in _planes.image_slices(planes, not ready):
+        counted = None if mask is None else mask[block]
+        if by_levels:
+            pixels = rows(_planes.as_pixels(planes[block], pixel))
+            kernel = kernel_for("find_level_quantiles", pixel)
+            of_block = found[block].reshape(-1, n_quantiles)
+            kernel(pixels, _planes.mask_rows(counted), status[block].reshape(-1), of_block)
+            found[block] -= _planes.sign_bit(planes.dtype)
+        else:
+            found[block], status[block] = _sorted_quantiles(planes[block], counted, n_quantiles)
+    found[status & (EMPTY | INF) > 0] = np.nan
+    return found, status
 
 
-def _reference():
-    """Return the reference engine, imported when first needed: scikit-image takes its time."""
-    from .. import reference
-
-    return reference
-
-
-def _pixel_dtype(dtype):
-    """Return the type in which the kernels read images of a dtype, or None where they do not."""
-    kind, itemsize = dtype.kind, dtype.itemsize
-    if kind == "f":
-        return np.dtype(np.float64 if itemsize == 8 else np.float32) if itemsize <= 8 else None
-    if itemsize > 2:
-        return np.dtype(np.float64) if itemsize == 4 else None
-    return np.dtype(np.uint8 if itemsize == 1 else np.uint16)
-
-
-def _is_written(out):
-    """Tell whether the kernels write to an output as it is."""
-    return out.dtype in N_LEVELS and is_plain(out, out.dtype)
-
-
-def _match_piece(planes, mask, out, status, targets, pixel):
-    """Match some planes, those of the channels whose target has finite slopes."""
-    n, c, height, width = planes.shape
-    rows = n * c, height * width
-    written = out
-    if not _is_written(out):
-        is_known = out.dtype in N_LEVELS
-        own = out.dtype if is_known else single_or_double(planes.dtype)
-        written = np.empty(out.shape, own)
-    pixels = as_pixels(planes, pixel).reshape(rows)
+def _sorted_quantiles(planes, mask, n_quantiles):
+    """Return the order statistics of each plane, by sorting it, and the planes' status."""
+    n, c = planes.shape[:2]
+    pixels = planes.astype(planes.dtype.newbyteorder("=")).reshape(n, c, -1)
+    counted = np.ones(pixels.shape, bool)
     if mask is not None:
-        mask = np.ascontiguousarray(mask).view(np.uint8).reshape(n, -1)
-    run = kernel_for("match", pixel, written.dtype)
-    for channel, target in enumerate(targets):
-        if target.is_finite():
-            curve = target.shares, target.values.astype(np.float64)
-            run(pixels, mask, written.reshape(rows), status.reshape(-1), channel, c, *curve)
-    if written is not out:
-        _output.saturate(written, out)
+        counted &= mask.reshape(n, 1, -1)
+    status = finding.of_values(planes)
+    if pixels.dtype.kind == "f":
+        counted &= ~np.isnan(pixels)
+    # what does not count sorts behind everything else, or not before it
+    largest = np.nan if pixels.dtype.kind == "f" else output.largest_level(pixels.dtype)
+    pixels[~counted] = largest
+    pixels.sort(axis=2)
+    n_counted = counted.sum(axis=2, keepdims=True)
+    status[n_counted[..., 0] == 0] |= EMPTY
+    # numpy.quantile's method "inverted_cdf"
+    shares = (np.arange(n_quantiles) + 0.5) / n_quantiles
+    places = np.maximum(np.ceil(n_counted * shares - 1), 0).astype(np.intp)
+    return np.take_along_axis(pixels, places, axis=2).astype(np.float64), status

@@ -1,0 +1,485 @@
+/* The package's own CLAHE: a clipped CDF per tile, blended between tiles.
+ *
+ * How the bits are kept: everything is in double precision in the order of operations of
+ * _engines/reference/adapt.py. The clipped counts of a tile are accumulated from its lowest bin, all
+ * bins one after the other, eight tiles side by side; no multiply-add is contracted. Bytes look
+ * their values up in tables of levels, other pixels find theirs between two points.
+ */
+
+/* Arrays that every plane of a call uses anew. */
+struct HisteqArrays {
+    Grid<double> grid;       /* of integers and doubles */
+    Grid<float> float_grid;  /* of floats */
+    int32_t *counts;         /* (n_bins, lanes) */
+    int32_t *of_plane;       /* (n_bins,), counts of the whole plane */
+    int32_t *n_counted;      /* (lanes,), pixels of each tile */
+    double *cdfs;            /* (n_bins + 1, lanes) */
+    double *tables;          /* 2 of (n_codes + 1, lanes) */
+    double *points, *gaps;   /* (n_bins,), bin centers, and the distances to the next */
+    int32_t *codes, *bins;   /* (256,), a level's code and bin, times lanes */
+    int32_t *below;          /* (256,), the point below a level */
+    double *weights;         /* (256,) */
+    int32_t *intervals, *table_index; /* (width,) */
+    double *row, *row_weights;        /* (width,) */
+    double *levels;          /* (256,) */
+
+    HisteqArrays(Scratch &scratch, const Tiling &tiling, ptrdiff_t n_bins,
+                 ptrdiff_t n_levels) {
+        const ptrdiff_t lanes = lanes_of(tiling.n_tiles), width = tiling.width;
+        const ptrdiff_t n_codes = greatest(n_levels, n_bins) + 1;
+        grid.thresholds = scratch.array<double>(2 * n_bins + 1);
+        float_grid.thresholds = reinterpret_cast<float *>(grid.thresholds);
+        counts = scratch.array<int32_t>(n_bins * lanes);
+        of_plane = scratch.array<int32_t>(n_bins);
+        n_counted = scratch.array<int32_t>(lanes);
+        cdfs = scratch.array<double>((n_bins + 1) * lanes);
+        tables = scratch.array<double>(2 * n_codes * lanes);
+        points = scratch.array<double>(n_bins);
+        gaps = scratch.array<double>(n_bins);
+        codes = scratch.array<int32_t>(3 * 256);
+        bins = codes + 256, below = codes + 2 * 256;
+        weights = scratch.array<double>(2 * 256);
+        levels = weights + 256;
+        intervals = scratch.array<int32_t>(greatest(width, ptrdiff_t{256}));
+        table_index = scratch.array<int32_t>(width);
+        row = scratch.array<double>(width);
+        row_weights = scratch.array<double>(width);
+        if (scratch.is_complete) { /* beyond the last point, where the weight is 0 */
+            std::memset(cdfs, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(double));
+            std::memset(tables, 0, static_cast<size_t>(2 * n_codes * lanes) * sizeof(double));
+        }
+    }
+
+    template <class Pixel> auto &grid_of() {
+        if constexpr (std::is_same_v<Pixel, float>)
+            return float_grid;
+        else
+            return grid;
+    }
+};
+
+/* Where pixels lie --------------------------------------------------------------------------- */
+
+/* Set the bin centers, and the gaps between them; there is no gap beyond the last. */
+template <class Real>
+void set_points(const Grid<Real> &grid, ptrdiff_t n_bins, const HisteqArrays &arrays) {
+    for (ptrdiff_t k = 0; k < n_bins; ++k)
+        arrays.points[k] = grid.thresholds[2 * k + 1];
+    for (ptrdiff_t k = 0; k + 1 < n_bins; ++k)
+        arrays.gaps[k] = arrays.points[k + 1] - arrays.points[k];
+    arrays.gaps[n_bins - 1] = std::numeric_limits<double>::infinity();
+}
+
+/* The point below each pixel, by its half-bin, and how far it is on the way to the next; NaN stays.
+ */
+inline void weigh(const double *x, const int32_t *intervals, ptrdiff_t n,
+                  const HisteqArrays &arrays, int32_t *below, double *weights) {
+    const double *points = arrays.points, *gaps = arrays.gaps;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        const int32_t point = ((intervals[i] + 1) >> 1) - 1, k = point > 0 ? point : 0;
+        const double offset = x[i] - points[k];
+        below[i] = k;
+        weights[i] = (offset < 0.0 ? 0.0 : offset) / gaps[k];
+    }
+}
+
+/* Set the bin, the code, the point below and the weight of each level of a plane of bytes. */
+inline void set_levels(LevelRange range, ptrdiff_t lanes, const HisteqArrays &arrays) {
+    const ptrdiff_t n_levels = range.n_levels();
+    const int32_t last = (arrays.grid.last >> 1) - 1;
+    for (ptrdiff_t i = 0; i < n_levels; ++i)
+        arrays.levels[i] = static_cast<double>(range.low + i);
+    locate(arrays.levels, n_levels, arrays.grid, arrays.intervals);
+    weigh(arrays.levels, arrays.intervals, n_levels, arrays, arrays.below, arrays.weights);
+    for (int32_t level = 0; level < 256; ++level) {
+        const int32_t code = least(greatest(level, range.low), range.high) - range.low;
+        arrays.codes[level] = static_cast<int32_t>(code * lanes);
+        arrays.bins[level] = static_cast<int32_t>(least(arrays.intervals[code] >> 1, last) * lanes);
+    }
+}
+
+/* Set the half-bin of each pixel of a row, and the pixels as doubles. */
+template <class Pixel> void locate_row(const Pixel *x, ptrdiff_t n, HisteqArrays &arrays) {
+    for (ptrdiff_t i = 0; i < n; ++i)
+        arrays.row[i] = static_cast<double>(x[i]);
+    if constexpr (std::is_same_v<Pixel, float>)
+        locate(x, n, arrays.float_grid, arrays.intervals);
+    else
+        locate(arrays.row, n, arrays.grid, arrays.intervals);
+}
+
+/* Set table_index to the bins of a row of pixels, times lanes. */
+template <class Pixel>
+void bin_row(const Pixel *x, ptrdiff_t n, ptrdiff_t lanes, HisteqArrays &arrays) {
+    int32_t *table_index = arrays.table_index;
+    if constexpr (sizeof(Pixel) == 1) {
+        map_each(x, n, arrays.bins, table_index);
+    } else {
+        const int32_t last = (arrays.grid_of<Pixel>().last >> 1) - 1;
+        locate_row(x, n, arrays);
+        for (ptrdiff_t i = 0; i < n; ++i)
+            table_index[i] = least(arrays.intervals[i] >> 1, last) * static_cast<int32_t>(lanes);
+    }
+}
+
+/* Counts ------------------------------------------------------------------------------------- */
+
+/* Count the bins of each tile of row k, and its pixels. */
+template <class Pixel>
+void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t k, bool is_weighted,
+                 const Tiling &tiling, ptrdiff_t n_bins, HisteqArrays &arrays) {
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
+    int32_t *counts = arrays.counts, *n_counted = arrays.n_counted;
+    std::memset(counts, 0, static_cast<size_t>(n_bins * lanes) * sizeof(int32_t));
+    std::memset(n_counted, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
+    for (ptrdiff_t y = tiling.rows[2 * k]; y < tiling.rows[2 * k + 1]; ++y) {
+        const Pixel *row = x + y * tiling.width;
+        const uint8_t *row_mask = mask ? mask + y * tiling.width : nullptr;
+        bin_row(row, tiling.width, lanes, arrays);
+        for (ptrdiff_t t = 0; t < tiling.n_tiles; ++t) {
+            const ptrdiff_t start = tiling.columns[2 * t], stop = tiling.columns[2 * t + 1];
+            int32_t n = 0;
+            if (!is_weighted) {
+                for (ptrdiff_t i = start; i < stop; ++i)
+                    ++counts[arrays.table_index[i] + t];
+                n = static_cast<int32_t>(stop - start);
+            }
+            for (ptrdiff_t i = start; is_weighted && i < stop; ++i) {
+                const int32_t in = is_counted(row, row_mask, i);
+                counts[arrays.table_index[i] + t] += in;
+                n += in;
+            }
+            n_counted[t] += n;
+        }
+    }
+}
+
+/* Count the bins of the whole plane. */
+template <class Pixel>
+void count_whole(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
+                 ptrdiff_t n_bins, HisteqArrays &arrays) {
+    const int32_t lanes = static_cast<int32_t>(lanes_of(tiling.n_tiles));
+    std::memset(arrays.of_plane, 0, static_cast<size_t>(n_bins) * sizeof(int32_t));
+    for (ptrdiff_t y = 0; y < tiling.height; ++y) {
+        const ptrdiff_t start = y * tiling.width;
+        bin_row(x + start, tiling.width, lanes, arrays);
+        for (ptrdiff_t i = 0; i < tiling.width; ++i)
+            arrays.of_plane[arrays.table_index[i] / lanes] += is_counted(x, mask, start + i);
+    }
+}
+
+/* Give the plane's counts to the tiles without a counted pixel; false: these are wanted first. */
+inline bool fill_tiles(bool is_known, const Tiling &tiling, ptrdiff_t n_bins,
+                       const HisteqArrays &arrays) {
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
+    for (ptrdiff_t t = 0; t < lanes; ++t) {
+        if (arrays.n_counted[t])
+            continue;
+        if (t >= tiling.n_tiles) {
+            arrays.n_counted[t] = 1; /* no tile: any number will do */
+            continue;
+        }
+        if (!is_known)
+            return false;
+        for (ptrdiff_t b = 0; b < n_bins; ++b) {
+            arrays.counts[b * lanes + t] = arrays.of_plane[b];
+            arrays.n_counted[t] += arrays.of_plane[b];
+        }
+    }
+    return true;
+}
+
+/* Tables ------------------------------------------------------------------------------------- */
+
+/* What TILE_LANES tiles' counts become: max(min(count + d, limit), least). */
+struct Limits {
+    double d[TILE_LANES], limit[TILE_LANES], least[TILE_LANES], n_pixels[TILE_LANES];
+};
+
+/* The least count that, with d more, exceeds the limit. */
+inline int32_t least_over(double d, double limit) {
+    if (limit - d >= 2147483000.0)
+        return 2147483647;
+    int32_t count = static_cast<int32_t>(greatest(limit - d, 0.0));
+    while (count > 0 && count - 1 + d > limit)
+        --count;
+    while (!(count + d > limit))
+        ++count;
+    return count;
+}
+
+/* Set the number of bins of TILE_LANES tiles whose count is at least the tile's threshold, and the
+ * sums of their counts. */
+inline void sum_over(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
+                     const int32_t *thresholds, int32_t *over, int32_t *sums) {
+    int32_t n[TILE_LANES] = {0}, s[TILE_LANES] = {0};
+    for (ptrdiff_t b = 0; b < n_bins; ++b)
+        HISTEQ_EACH_TILE(j) {
+            const int32_t count = counts[b * lanes + j];
+            const int32_t is_over = -(count >= thresholds[j]); /* all ones, or none */
+            n[j] -= is_over, s[j] += count & is_over;
+        }
+    HISTEQ_EACH_TILE(j) over[j] = n[j], sums[j] = s[j];
+}
+
+/* Set the limits of TILE_LANES tiles; see `clip_counts` of the reference engine. */
+inline void find_limits(const int32_t *counts, ptrdiff_t lanes, const int32_t *n_counted,
+                        const AdaptRule &rule, Limits &limits) {
+    int32_t thresholds[TILE_LANES], over[TILE_LANES], sums[TILE_LANES], n_over[TILE_LANES];
+    const ptrdiff_t n_bins = rule.n_bins;
+    int n_open = TILE_LANES;
+    for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
+        const double m = n_counted[j];
+        limits.limit[j] = rule.clip_limit * greatest(m / static_cast<double>(n_bins), 1.0);
+        limits.d[j] = 0.0, limits.least[j] = 0.0, limits.n_pixels[j] = m, n_over[j] = 0;
+    }
+    if (rule.clip_limit == std::numeric_limits<double>::infinity())
+        return;
+    while (n_open) {
+        for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
+            thresholds[j] =
+                n_over[j] >= 0 ? least_over(limits.d[j], limits.limit[j]) : 2147483647;
+        sum_over(counts, n_bins, lanes, thresholds, over, sums);
+        for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
+            if (n_over[j] < 0)
+                continue;
+            if (over[j] > n_over[j] && over[j] < n_bins) {
+                n_over[j] = over[j];
+                limits.d[j] = (sums[j] - over[j] * limits.limit[j]) /
+                              static_cast<double>(n_bins - over[j]);
+                continue;
+            }
+            if (over[j] > n_over[j]) /* all bins reach the limit, which is below a uniform one */
+                limits.limit[j] = limits.least[j] = n_counted[j] / static_cast<double>(n_bins);
+            n_over[j] = -1;
+            --n_open;
+        }
+    }
+}
+
+/* The CDFs of TILE_LANES tiles: of the counts within the limits, cumulated, divided by the number of
+ * pixels; the last value is 1. */
+inline void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
+                         const Limits &limits, double *cdfs) {
+    const double *d = limits.d, *limit = limits.limit, *least = limits.least;
+    const double *n_pixels = limits.n_pixels;
+    double sum[TILE_LANES] = {0};
+    for (ptrdiff_t b = 0; b < n_bins; ++b)
+        HISTEQ_EACH_TILE(j) {
+            double count = static_cast<double>(counts[b * lanes + j]) + d[j];
+            count = count < limit[j] ? count : limit[j];
+            sum[j] += count > least[j] ? count : least[j];
+            const double share = sum[j] / n_pixels[j];
+            cdfs[b * lanes + j] = share < 1.0 ? share : 1.0;
+        }
+    HISTEQ_EACH_TILE(j) cdfs[(n_bins - 1) * lanes + j] = 1.0;
+}
+
+/* The values of n_levels levels in the CDFs of a row of tiles: a level lies the share weights beyond
+ * the point below. */
+inline void level_values(const double *cdfs, ptrdiff_t lanes, ptrdiff_t n_levels,
+                         const int32_t *below, const double *weights, double *values) {
+    for (ptrdiff_t k = 0; k < n_levels; ++k) {
+        const double *c = cdfs + below[k] * lanes, w = weights[k];
+        for (ptrdiff_t t = 0; t < lanes; t += TILE_LANES)
+            HISTEQ_EACH_TILE(j)
+                values[k * lanes + t + j] = c[t + j] + w * (c[lanes + t + j] - c[t + j]);
+    }
+}
+
+/* A plane while it is worked on. */
+struct HisteqPlane {
+    int status;
+    LevelRange range; /* of bytes */
+    bool is_weighted; /* not all pixels count */
+    bool is_counted;  /* arrays.of_plane is known */
+};
+
+/* Set the tables of row k of the tiles: for bytes the values of levels, else the CDFs. */
+template <class Pixel>
+void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t k, const Tiling &tiling,
+                  const AdaptRule &rule, HisteqPlane &plane, HisteqArrays &arrays, double *tables) {
+    constexpr bool is_bytes = sizeof(Pixel) == 1;
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_bins = rule.n_bins;
+    double *cdfs = is_bytes ? arrays.cdfs : tables;
+    Limits limits;
+    count_tiles(x, mask, k, plane.is_weighted, tiling, n_bins, arrays);
+    if (!fill_tiles(plane.is_counted, tiling, n_bins, arrays)) {
+        count_whole(x, mask, tiling, n_bins, arrays);
+        plane.is_counted = true;
+        fill_tiles(true, tiling, n_bins, arrays);
+    }
+    for (ptrdiff_t t = 0; t < lanes; t += TILE_LANES) {
+        find_limits(arrays.counts + t, lanes, arrays.n_counted + t, rule, limits);
+        clipped_cdfs(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
+    }
+    if (is_bytes)
+        level_values(cdfs, lanes, plane.range.n_levels(), arrays.below, arrays.weights, tables);
+}
+
+/* The blend ---------------------------------------------------------------------------------- */
+
+#ifdef HISTEQ_AVX2
+inline __m256d load_two_pairs(const double *p, const double *q) {
+    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1);
+}
+
+inline __m256d load_twice(const double *p) {
+    return _mm256_broadcast_pd(reinterpret_cast<const __m128d *>(p));
+}
+
+/* The blends of two pixels, each from its weighted values (left up, right up, left down, right
+ * down). */
+inline void save_blended(__m256d w0, __m256d w1, double fy, double *out) {
+    const __m128d low = _mm_set1_pd(1.0 - fy), high = _mm_set1_pd(fy);
+    const __m256d sums = _mm256_hadd_pd(w0, w1);
+    _mm_storeu_pd(out, _mm_add_pd(_mm_mul_pd(low, _mm256_castpd256_pd128(sums)),
+                                  _mm_mul_pd(high, _mm256_extractf128_pd(sums, 1))));
+}
+#endif
+
+/* The package's own blend of a row of pixels: (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) *
+ * c + fx * d); a and b are up[table_index], up[table_index + 1], c and d down's. */
+inline void blend_levels(const double *up, const double *down, const int32_t *table_index,
+                         const double *shares, double fy, ptrdiff_t n, double *out) {
+    const double gy = 1.0 - fy;
+    ptrdiff_t i = 0;
+#ifdef HISTEQ_AVX2
+    for (; i + 2 <= n; i += 2) {
+        const ptrdiff_t k0 = table_index[i], k1 = table_index[i + 1];
+        save_blended(
+            _mm256_mul_pd(load_two_pairs(up + k0, down + k0), load_twice(shares + 2 * i)),
+            _mm256_mul_pd(load_two_pairs(up + k1, down + k1), load_twice(shares + 2 * i + 2)), fy,
+            out + i);
+    }
+#endif
+    for (; i < n; ++i) {
+        const double *u = up + table_index[i], *d = down + table_index[i], *s = shares + 2 * i;
+        out[i] = gy * (s[0] * u[0] + s[1] * u[1]) + fy * (s[0] * d[0] + s[1] * d[1]);
+    }
+}
+
+/* The same, a pixel's values being those at the point below, plus the share weights of the way to
+ * the next, which is `lanes` further on. */
+inline void blend_points(const double *up, const double *down, ptrdiff_t lanes,
+                         const HisteqArrays &arrays, const double *shares, double fy, ptrdiff_t n,
+                         double *out) {
+    const int32_t *table_index = arrays.table_index;
+    const double *weights = arrays.row_weights, gy = 1.0 - fy;
+    ptrdiff_t i = 0;
+#ifdef HISTEQ_AVX2
+    for (; i + 2 <= n; i += 2) {
+        __m256d w[2];
+        for (int j = 0; j < 2; ++j) {
+            const double *u = up + table_index[i + j], *d = down + table_index[i + j];
+            const __m256d a = load_two_pairs(u, d), b = load_two_pairs(u + lanes, d + lanes);
+            const __m256d weight = _mm256_broadcast_sd(weights + i + j);
+            const __m256d v = _mm256_add_pd(a, _mm256_mul_pd(weight, _mm256_sub_pd(b, a)));
+            w[j] = _mm256_mul_pd(v, load_twice(shares + 2 * (i + j)));
+        }
+        save_blended(w[0], w[1], fy, out + i);
+    }
+#endif
+    for (; i < n; ++i) {
+        const double *u = up + table_index[i], *d = down + table_index[i], *s = shares + 2 * i;
+        const double w = weights[i];
+        const double a = u[0] + w * (u[lanes] - u[0]), b = u[1] + w * (u[lanes + 1] - u[1]);
+        const double c = d[0] + w * (d[lanes] - d[0]), e = d[1] + w * (d[lanes + 1] - d[1]);
+        out[i] = gy * (s[0] * a + s[1] * b) + fy * (s[0] * c + s[1] * e);
+    }
+}
+
+/* Set arrays.row to the values of a row of pixels between two rows of tables. */
+template <class Pixel>
+void blend_row(const Pixel *x, const double *up, const double *down, double fy,
+               const Tiling &tiling, HisteqArrays &arrays) {
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n = tiling.width;
+    int32_t *table_index = arrays.table_index;
+    if constexpr (sizeof(Pixel) == 1) {
+        for (ptrdiff_t i = 0; i < n; ++i)
+            table_index[i] = arrays.codes[x[i]] + tiling.places[i];
+        blend_levels(up, down, table_index, tiling.shares, fy, n, arrays.row);
+    } else {
+        locate_row(x, n, arrays);
+        weigh(arrays.row, arrays.intervals, n, arrays, table_index, arrays.row_weights);
+        for (ptrdiff_t i = 0; i < n; ++i)
+            table_index[i] = table_index[i] * static_cast<int32_t>(lanes) + tiling.places[i];
+        blend_points(up, down, lanes, arrays, tiling.shares, fy, n, arrays.row);
+    }
+}
+
+/* Planes ------------------------------------------------------------------------------------- */
+
+/* Find the bins of a plane, and with them its status: IS_FLAT where one level is counted. */
+template <class Pixel>
+HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
+                     const AdaptRule &rule, HisteqArrays &arrays) {
+    const ptrdiff_t n = tiling.height * tiling.width;
+    HisteqPlane plane{0, {0, 0}, mask != nullptr, false};
+    auto &grid = arrays.grid_of<Pixel>();
+    if constexpr (std::is_floating_point_v<Pixel>) {
+        plane.status = find_range(x, mask, n, grid.low, grid.high);
+        plane.is_weighted |= (plane.status & HAS_NAN) != 0;
+    } else {
+        plane.range = find_range(x, mask, n);
+        plane.status = plane.range.low > plane.range.high ? IS_EMPTY : 0;
+        grid.low = plane.range.low, grid.high = plane.range.high;
+    }
+    if (plane.status & (HAS_INF | IS_EMPTY))
+        return plane;
+    if (grid.low == grid.high)
+        plane.status |= IS_FLAT;
+    else if (!make_grid(grid.low, grid.high, rule.n_bins, true, grid))
+        plane.status |= REFER;
+    else
+        set_points(grid, rule.n_bins, arrays);
+    if constexpr (sizeof(Pixel) == 1)
+        if (!plane.status)
+            set_levels(plane.range, lanes_of(tiling.n_tiles), arrays);
+    return plane;
+}
+
+/* The package's own CLAHE of some rows of a plane; returns its status. */
+template <class Pixel, class Out>
+int adapt_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
+                const AdaptRule &rule, HisteqArrays &arrays, Out *out) {
+    HisteqPlane plane = set_bins(x, mask, tiling, rule, arrays);
+    const ptrdiff_t begin = tiling.begin * tiling.width, end = tiling.end * tiling.width;
+    if (plane.status & IS_FLAT) {
+        fill_counted(x + begin, end - begin, 1.0, 1.0, out + begin);
+        return plane.status & ~IS_FLAT;
+    }
+    if (plane.status & (HAS_INF | IS_EMPTY | REFER))
+        return plane.status;
+    const ptrdiff_t n_codes = sizeof(Pixel) == 1 ? plane.range.n_levels() : rule.n_bins;
+    const ptrdiff_t size = (n_codes + 1) * lanes_of(tiling.n_tiles);
+    ptrdiff_t built = tiling.above[tiling.begin] - 1;
+    for (ptrdiff_t y = tiling.begin; y < tiling.end; ++y) {
+        while (built < tiling.below[y]) {
+            ++built;
+            build_tables(x, mask, built, tiling, rule, plane, arrays,
+                         arrays.tables + (built & 1) * size);
+        }
+        const ptrdiff_t start = y * tiling.width;
+        blend_row(x + start, arrays.tables + (tiling.above[y] & 1) * size,
+                  arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y], tiling, arrays);
+        store(arrays.row, tiling.width, {rule.is_float32, 1.0}, out + start);
+    }
+    return plane.status;
+}
+
+/* The package's own CLAHE of each plane, into the same row of out; false: not enough memory. */
+template <class Pixel, class Out>
+bool adapt(const Pixel *x, const uint8_t *mask, Planes planes, Tiling tiling,
+           AdaptRule rule, uint8_t *status, Out *out) {
+    Scratch scratch;
+    HisteqArrays arrays(scratch, tiling, rule.n_bins, N_LEVELS<Pixel> == 256 ? 256 : 0);
+    if (!scratch.is_complete)
+        return false;
+    for (ptrdiff_t p = 0; p < planes.n; ++p) {
+        const ptrdiff_t start = p * planes.n_pixels;
+        status[p] = static_cast<uint8_t>(
+            adapt_plane(x + start, planes.mask_of(p, mask), tiling, rule, arrays, out + start));
+    }
+    return true;
+}

@@ -1,0 +1,237 @@
+"""What the compiled engine learns from planes, and how learned transfer functions are applied."""
+
+import numpy as np
+
+from ..._arithmetic import counts as counting
+from ..._arithmetic import output, transfer
+from ..._arithmetic.status import EMPTY, INF
+from . import planes as _planes
+from ._kernels import REFER
+from .planes import FLOAT32, FLOAT64, N_LEVELS, kernel_for, rows
+
+__all__ = ["apply", "count_bins", "count_lattice", "count_levels", "invert"]
+
+
+# Counts -------------------------------------------------------------------------------------------
+
+
+def count_levels(planes, mask):
+    """Return the `counts.Levels` of each channel's counted pixels, and the planes' status."""
+    pixel = _planes.pixel_dtype(planes.dtype)
+    if pixel is None or pixel.kind == "f":
+        return _count_distinct(planes, mask)
+    levels = _planes.all_levels(planes.dtype)
+    counts = np.zeros((planes.shape[1], N_LEVELS[pixel]), np.int64)
+    kernel = kernel_for("add_level_counts", pixel)
+    for block in _image_blocks(planes, pixel):
+        pixels = rows(_planes.as_pixels(planes[block], pixel))
+        kernel(pixels, _mask_rows(mask, block), counts)
+    found = [np.flatnonzero(of_channel) for of_channel in counts]
+    states = [counting.Levels(levels[k], of[k]) for k, of in zip(found, counts, strict=True)]
+    return states, _mask_status(planes, mask)
+
+
+def count_lattice(planes, mask):
+    """Return the `counts.Lattice` of each channel's counted floats, and the planes' status."""
+    pixel = _planes.pixel_dtype(planes.dtype)
+    if pixel is None:
+        return _planes.reference().count_lattice(planes, mask)
+    status, lows, highs = _find_ranges(planes, mask, pixel)
+    if (status & INF).any():
+        return _planes.reference().count_lattice(planes, mask)
+    ranges = zip(lows.min(axis=0), highs.max(axis=0), strict=True)
+    frames = [
+        counting.count_lattice(np.array(pair)) if pair[0] <= pair[1] else None for pair in ranges
+    ]
+    starts = np.array([frame.start if frame else 0 for frame in frames], np.int64)
+    exponents = np.array([frame.exponent if frame else 0 for frame in frames], np.int32)
+    counts = np.zeros((planes.shape[1], counting.N_FINE), np.int64)
+    kernel = kernel_for("add_lattice_counts", pixel)
+    for block in _image_blocks(planes, pixel):
+        pixels = rows(_planes.as_pixels(planes[block], pixel))
+        kernel(pixels, _mask_rows(mask, block), starts, exponents, counts)
+    lattices = [
+        frame and frame._replace(counts=of_channel)
+        for frame, of_channel in zip(frames, counts, strict=True)
+    ]
+    return lattices, status
+
+
+def count_bins(planes, mask, edges):
+    """Return each channel's counts over its edges, and the planes' status; 0 without edges."""
+    pixel = _planes.pixel_dtype(planes.dtype)
+    known = [channel for channel in edges if channel is not None]
+    if pixel is None or any(channel.dtype != pixel for channel in known):
+        return _planes.reference().count_bins(planes, mask, edges)
+    status, _, _ = _find_ranges(planes, mask, pixel)
+    n_bins = len(known[0]) - 1 if known else 1
+    limits = [(0.0, 1.0) if channel is None else (channel[0], channel[-1]) for channel in edges]
+    lows, highs = np.array(limits, np.float64).T.copy()
+    counts = np.zeros((planes.shape[1], n_bins), np.int64)
+    kernel, found = kernel_for("add_bin_counts", pixel), status.copy()
+    for block in _image_blocks(planes, pixel):
+        pixels = rows(_planes.as_pixels(planes[block], pixel))
+        kernel(pixels, _mask_rows(mask, block), found[block].reshape(-1), lows, highs, counts)
+    if (found & (INF | REFER)).any():
+        return _planes.reference().count_bins(planes, mask, edges)
+    return [0 if e is None else of for e, of in zip(edges, counts, strict=True)], status
+
+
+def _count_distinct(planes, mask):
+    """Return the counts of distinct values of any type, by sorting, and the planes' status."""
+    planes = planes.astype(planes.dtype.newbyteorder("="), copy=False)
+    if planes.dtype == np.float16:
+        planes = planes.astype(np.float32)
+    counted = (
+        np.ones(planes.shape, bool)
+        if mask is None
+        else np.repeat(mask[:, np.newaxis], planes.shape[1], axis=1)
+    )
+    status = _mask_status(planes, mask)
+    if planes.dtype.kind == "f":
+        status, _, _ = _find_ranges(planes, mask, _planes.pixel_dtype(planes.dtype))
+        counted = counted & np.isfinite(planes)
+    channels = range(planes.shape[1])
+    return [counting.count_levels(planes[:, c][counted[:, c]]) for c in channels], status
+
+
+# Learned transfer functions -----------------------------------------------------------------------
+
+
+def apply(planes, mask, out, transfers, convention):
+    """Map each plane by the learned transfer function of its channel; see `reference.apply`."""
+    pixel, own_dtype = (
+        _planes.pixel_dtype(planes.dtype),
+        convention.default_output_dtype(planes.dtype),
+    )
+    if pixel is None:
+        status = _apply_by_search(planes, mask, out, transfers, convention)
+    elif pixel.kind == "u":
+        levels = _planes.all_levels(planes.dtype)
+        levels = levels.view(np.uint8) if levels.dtype == np.bool_ else levels
+        values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
+        _look_up(planes, out, values, convention.output_max)
+        status = _mask_status(planes, mask)
+    else:
+        status = _find_ranges(planes, mask, pixel)[0]
+        _interpolate(planes, out, transfers, own_dtype, convention.output_max)
+    _planes.fill_unmapped(out, status)
+    return status
+
+
+def invert(planes, out, transfers, output_max):
+    """Map equalized planes (n, c, h, w) back by each channel's `transfer.invert`.
+
+    Floats are values of the convention, integers their share of output_max. `out` is of floats.
+    Return the planes' status, NAN and INF.
+    """
+    pixel = _planes.pixel_dtype(planes.dtype)
+    inverses = [_inverse(found) for found in transfers]
+    if pixel is None:
+        scaled = planes / output.largest_level(planes.dtype) * output_max
+        _interpolate(scaled, out, inverses, FLOAT64, None)
+        return _mask_status(planes, None)
+    if pixel.kind == "u":
+        levels = _planes.all_levels(planes.dtype) / output.largest_level(planes.dtype) * output_max
+        _look_up(planes, out, [transfer.apply(inverse, levels) for inverse in inverses], None)
+        return _mask_status(planes, None)
+    _interpolate(planes, out, inverses, FLOAT64, None)
+    return _find_ranges(planes, None, pixel)[0] & ~np.uint8(EMPTY)
+
+
+def _inverse(found):
+    """Return the transfer function that maps values back; see `transfer.invert`."""
+    rises = np.concatenate([[True], np.diff(found.values) > 0])
+    return transfer.TransferFunction(found.values[rises], found.points[rises], False)
+
+
+def _look_up(planes, out, values, output_max):
+    """Map integers of one or two bytes by each channel's values of all levels."""
+    pixel = _planes.pixel_dtype(planes.dtype)
+    own_dtype = values[0].dtype
+    tables = np.zeros(
+        (len(values), N_LEVELS[pixel]), out.dtype if out.dtype in N_LEVELS else own_dtype
+    )
+    for table, of_channel in zip(tables, values, strict=True):
+        _planes.write_back(of_channel, table[: len(of_channel)], output_max)
+    kernel = kernel_for("look_up", pixel, tables.dtype)
+    for block in _planes.image_slices(planes, _planes.is_copied(planes, pixel, out)):
+        written = _planes.writable(out[block], own_dtype)
+        kernel(rows(_planes.as_pixels(planes[block], pixel)), tables, rows(written))
+        _planes.write_back(written, out[block], output_max)
+
+
+def _interpolate(planes, out, transfers, own_dtype, output_max):
+    """Map floats by each channel's transfer function, in doubles, and then in own_dtype."""
+    pixel = _planes.pixel_dtype(planes.dtype)
+    knots = [_knots(found) for found in transfers]
+    for block in _planes.image_slices(planes, True):
+        for channel, found in enumerate(transfers):
+            part = out[block, channel]
+            written = _planes.writable(part, own_dtype)
+            pixels = np.require(planes[block, channel], pixel, ["C", "A"])
+            kernel = kernel_for("interpolate_at", pixel, written.dtype)
+            status = knots[channel] is None or kernel(
+                pixels.reshape(-1),
+                knots[channel],
+                own_dtype == FLOAT32,
+                output_max or 1.0,
+                written.reshape(-1),
+            )
+            if status:
+                written = transfer.apply(found, pixels).astype(own_dtype, copy=False)
+            _planes.write_back(written, part, output_max)
+
+
+def _knots(found):
+    """Return the points, values and slopes of a transfer function; None where it is no line."""
+    points, values = (array.astype(np.float64) for array in found[:2])
+    with np.errstate(all="ignore"):
+        slopes = np.diff(values) / np.diff(points)
+    knots = np.stack([points, values, np.append(slopes, 0)])
+    return None if found.is_step or not np.isfinite(knots).all() else knots
+
+
+def _apply_by_search(planes, mask, out, transfers, convention):
+    """Map integers of four or eight bytes; return their status."""
+    native = planes.dtype.newbyteorder("=")
+    own_dtype = convention.default_output_dtype(planes.dtype)
+    for block in _planes.image_slices(planes, True):
+        for channel, found in enumerate(transfers):
+            values = transfer.apply(found, planes[block, channel].astype(native, copy=False))
+            values = values.astype(own_dtype, copy=False)
+            output.store(values, out[block, channel], convention.output_max)
+    return _mask_status(planes, mask)
+
+
+# What the functions above share -------------------------------------------------------------------
+
+
+def _image_blocks(planes, pixel):
+    """Return slices of images: all where none is copied."""
+    return _planes.image_slices(planes, not _planes.is_kernel_ready(planes, pixel))
+
+
+def _mask_rows(mask, block):
+    """Return the mask of a block of images as kernels take it."""
+    return None if mask is None else _planes.mask_rows(mask[block])
+
+
+def _mask_status(planes, mask):
+    """Return the status of planes without NaN and infinities."""
+    status = np.zeros(planes.shape[:2], np.uint8)
+    if mask is not None:
+        status[~mask.any(axis=(1, 2))] = EMPTY
+    return status
+
+
+def _find_ranges(planes, mask, pixel):
+    """Return the status and the counted range of planes of floats: three arrays (n, c)."""
+    status = np.empty(planes.shape[:2], np.uint8)
+    lows, highs = np.empty((2, *status.shape))
+    kernel = kernel_for("find_ranges", pixel)
+    for block in _image_blocks(planes, pixel):
+        pixels = rows(_planes.as_pixels(planes[block], pixel))
+        found = (array[block].reshape(-1) for array in (status, lows, highs))
+        kernel(pixels, _mask_rows(mask, block), *found)
+    return status, lows, highs

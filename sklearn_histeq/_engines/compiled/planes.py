@@ -1,0 +1,155 @@
+"""Planes as the kernels take them, and what the kernels wrote brought back: for all of this engine.
+
+Kernels read contiguous rows of uint8, uint16, float32 or float64, and write rows of these types.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..._arithmetic import output
+from ..._arithmetic.status import EMPTY, INF
+from . import _kernels
+
+UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+# The types that kernels read and write, with the number of levels of the integers.
+N_LEVELS = {UINT8: 256, UINT16: 65536, FLOAT32: 0, FLOAT64: 0}
+# Planes that must be copied are copied so many pixels at a time.
+N_COPIED = 2**17
+# A plane that threads may share is divided into parts of so many pixels.
+N_PART = 2**20
+# Kernels number pixels in 32 bits.
+MOST_PIXELS = 2**31 - 1
+_C_TYPES = {
+    "uint8": "uint8_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+    "int64": "int64_t",
+    "uint64": "uint64_t",
+    "float32": "float",
+    "float64": "double",
+}
+
+
+def reference():
+    """Return the reference engine, imported when first needed: scikit-image takes its time."""
+    from .. import reference
+
+    return reference
+
+
+@lru_cache(maxsize=256)
+def kernel_for(name, *dtypes):
+    """Return the specialisation of a fused kernel for its types."""
+    return getattr(_kernels, name)["|".join(_C_TYPES[dtype.name] for dtype in dtypes)]
+
+
+def pixel_dtype(dtype):
+    """Return the type in which kernels read pixels of a dtype as they are ordered, or None.
+
+    None are integers of four and eight bytes, and floats beyond double precision.
+    """
+    kind, itemsize = dtype.kind, dtype.itemsize
+    if kind == "f":
+        return {2: FLOAT32, 4: FLOAT32, 8: FLOAT64}.get(itemsize)
+    return {1: UINT8, 2: UINT16}.get(itemsize)
+
+
+def is_kernel_ready(array, dtype):
+    """Return whether a kernel takes an array as it is, where it takes the dtype."""
+    flags = array.flags
+    return array.dtype == dtype and flags.c_contiguous and flags.aligned
+
+
+def as_pixels(planes, pixel):
+    """Return planes as the kernels read them: contiguous, native, ordered as their intensities."""
+    if planes.dtype == np.bool_:
+        planes = planes.view(np.uint8)
+    if planes.dtype.kind == "i" and pixel.kind == "u":
+        # two's complement with the sign bit flipped is in order
+        native = np.ascontiguousarray(planes, planes.dtype.newbyteorder("="))
+        return native.view(pixel) ^ pixel.type(sign_bit(planes.dtype))
+    return np.require(planes, pixel, ["C", "A"])
+
+
+def sign_bit(dtype):
+    """Return the level as which kernels read an integer type's zero."""
+    return 1 << 8 * dtype.itemsize - 1 if dtype.kind == "i" else 0
+
+
+def all_levels(dtype):
+    """Return all levels of an integer type of one or two bytes, or of bool, in order."""
+    if dtype == np.bool_:
+        return np.array([False, True])
+    limits = np.iinfo(dtype)
+    return np.arange(int(limits.min), int(limits.max) + 1).astype(dtype.newbyteorder("="))
+
+
+def rows(planes):
+    """Return planes (n, c, h, w) as the rows of pixels that kernels take."""
+    n, c, height, width = planes.shape
+    return planes.reshape(n * c, height * width)
+
+
+def mask_rows(mask):
+    """Return a mask (n, h, w), or None, as kernels take it."""
+    return (
+        None if mask is None else np.ascontiguousarray(mask).view(np.uint8).reshape(len(mask), -1)
+    )
+
+
+def writable(out, own_dtype):
+    """Return out, or else an array that a kernel can write, of out's or the convention's type."""
+    if out.dtype not in N_LEVELS:
+        return np.empty(out.shape, own_dtype)
+    return out if is_kernel_ready(out, out.dtype) else np.empty(out.shape, out.dtype)
+
+
+def write_back(written, out, output_max):
+    """Bring what a kernel has written into out; output_max=None: integers are not scaled."""
+    if written is out:
+        return
+    if written.dtype == out.dtype:
+        out[...] = written
+    elif output_max is None:
+        output.saturate(written, out)
+    else:
+        output.store(written, out, output_max)
+
+
+def fill_unmapped(out, status):
+    """Write NaN, or 0, to the planes that have no transfer function, which kernels leave out."""
+    if (status & (EMPTY | INF)).any():
+        out[status & (EMPTY | INF) > 0] = np.nan if out.dtype.kind == "f" else 0
+
+
+def is_copied(planes, pixel, out):
+    """Return whether planes or output are copied before the kernels take them."""
+    return not (is_kernel_ready(planes, pixel) and is_kernel_ready(out, out.dtype)) or (
+        out.dtype not in N_LEVELS
+    )
+
+
+def image_slices(planes, are_copied):
+    """Return slices of images: all where none is copied, else so many pixels at a time."""
+    n, *shape = planes.shape
+    n_images = max(1, N_COPIED // max(1, int(np.prod(shape)))) if are_copied else max(n, 1)
+    return [slice(start, start + n_images) for start in range(0, n, n_images)]
+
+
+def plane_slices(shape, n_pixels):
+    """Return indices that divide planes of a shape (n, c, h, w) into parts of so many pixels."""
+    *_, height, width = shape
+    axis = 2 if height > 1 else 3
+    step = max(1, n_pixels * shape[axis] // max(1, height * width))
+    parts = [slice(start, start + step) for start in range(0, shape[axis], step)]
+    return [np.s_[:, :, part] if axis == 2 else np.s_[:, :, :, part] for part in parts]
+
+
+def single_planes(planes, mask, out, chosen):
+    """Yield (index, planes, mask, out) of one plane each, of those that are chosen."""
+    for i, channel in np.argwhere(chosen):
+        index = slice(i, i + 1), slice(channel, channel + 1)
+        yield index, planes[index], None if mask is None else mask[index[0]], out[index]
