@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # The lower bounds in pyproject.toml. pytest 10 will refuse what scikit-learn 1.6 hands it.
 OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 scipy==1.14.1 \
-	pillow==11.0.0 tifffile==2024.5.22 'pytest<10'
+	threadpoolctl==3.1.0 pillow==11.0.0 tifffile==2024.5.22 'pytest<10'
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \

@@ -167,13 +167,3 @@ def inverses(transfers, state):
         else found
         for found, levels in zip(transfers, state, strict=True)
     ]
-
-
-def invert(planes, out, transfers, output_max):
-    """Map equalized planes (n, c, h, w) back by each channel's function; return their status."""
-    status = finding.of_values(planes)
-    if planes.dtype.kind != "f":
-        planes = planes / output.largest_level(planes.dtype) * output_max
-    for channel, found in enumerate(transfers):
-        out[:, channel] = transfer.invert(found, planes[:, channel])
-    return status

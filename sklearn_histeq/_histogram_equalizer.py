@@ -309,7 +309,7 @@ class HistogramEqualizer(ImageTransformer):
     def _invert_planes(self, engine, planes, mask, out, map_parts):
         """Map equalized planes back to intensities; return their status."""
         transfers = _dataset_scope.inverses(self._transfers, self._state)
-        return _dataset_scope.invert(planes, out, transfers, self._output_max(planes.dtype))
+        return engine.invert(planes, out, transfers, self._output_max(planes.dtype))
 
     def _rule(self):
         """Return how counts become a transfer function."""

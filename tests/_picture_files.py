@@ -326,6 +326,10 @@ def tiffs():
     yield "predictor", tiff(color("u2"), photometric="rgb", compression="zlib", predictor=2)
     yield "old-deflate", tiff(gray(), compression=32946)
     yield "white-is-zero", tiff(gray(), photometric="miniswhite")
+    holes = gray()
+    holes[:9, :9] = 7
+    nodata = [(42113, 2, 0, "7", True)]
+    yield "white-is-zero-nodata", tiff(holes, photometric="miniswhite", extratags=nodata)
     for order in "<>":
         yield (
             f"big-{ord(order)}",
@@ -383,6 +387,9 @@ def tiffs():
     for name in ("tiff_lzw", "packbits", "tiff_adobe_deflate", "jpeg", "raw"):
         yield f"pillow-{name}", pillow(color(), "TIFF", compression=name)
     yield "pillow-exif", pillow(color(), "TIFF", exif=exif(orientation=3), icc_profile=ICC)
+    for k in (3, 6):
+        turned = {"compression": "tiff_lzw", "tiffinfo": {274: k}}
+        yield f"pillow-lzw-turned-{k}", pillow(color(), "TIFF", **turned)
     yield "pillow-1", pillow(gray() > 90, "TIFF")
     yield "pillow-fax", pillow(gray() > 90, "TIFF", compression="group4")
     yield "pillow-p", pillow(Image.fromarray(color()).quantize(16), "TIFF")

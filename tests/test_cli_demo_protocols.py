@@ -205,7 +205,7 @@ class TestSteps:
 
     @pytest.mark.parametrize("name", BUNDLED)
     def test_tiles_help_under_light_from_a_side(self, name):
-        # the demo's other message: nearly as good as in the same light, and one curve is not
+        # the demo's other message: tiles stay nearly as good, one transfer function does not
         trials, columns = bundled_trials(bundled_faces(), 4, seed=0), steps(4)
         equalized, tiles = (
             [accuracies(columns[column], BUNDLED[name], trial) for trial in trials]
@@ -234,7 +234,7 @@ class TestSearch:
         assert {"equalized, n_bins=16, normal", "equalized, opencv"} <= described
         assert "tiles, clip_limit=None, n_tiles=2" in described
         assert describe(chosen(grid[0])) == "equalized"
-        assert max(map(len, described)) <= 36  # room for it in the table
+        assert max(map(len, described)) <= 36  # it fits into the table
 
     def test_folds_in_the_same_light(self):
         part = people_part()

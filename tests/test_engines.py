@@ -109,7 +109,8 @@ def test_forked_and_spawned_workers_give_the_same(method):
 def started_threads(x, n_expected=1, **params):
     """The threads that have worked, by their names; a block waits for as many as are expected."""
     seen = set()
-    original = _engines.equalize
+    engine = _engines.select()
+    original = engine.equalize
     barrier = threading.Barrier(n_expected, timeout=60)
 
     def spy(*args):
@@ -118,7 +119,7 @@ def started_threads(x, n_expected=1, **params):
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_engines, "equalize", spy)
+        patch.setattr(engine, "equalize", spy)
         HistogramEqualizer(**params).transform(x)
     return seen
 
@@ -147,8 +148,8 @@ def test_joblibs_context_sets_the_number_of_threads():
 def test_blocks_cover_all_images_once():
     for n_images in (1, 2, 3, 7, 100):
         for n_jobs in (1, 2, 5):
-            for needs_memory in (False, True):
-                size = n_images, 2**19, n_jobs, needs_memory
+            for has_temporaries in (False, True):
+                size = n_images, 2**19, 1, n_jobs, has_temporaries
                 parts = _threads.map_blocks(lambda part, map_parts: part, *size)
                 covered = np.concatenate([np.arange(n_images)[part] for part in parts])
                 assert (covered == np.arange(n_images)).all()
@@ -251,7 +252,7 @@ def test_without_kernels_it_works_and_warns_once(monkeypatch):
 
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
     monkeypatch.setattr(builtins, "__import__", no_kernels)
-    _engines._compiled_engine.cache_clear()
+    _engines._compiled.cache_clear()
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -261,4 +262,4 @@ def test_without_kernels_it_works_and_warns_once(monkeypatch):
         assert "without its compiled kernels" in said
         assert "pip install" in said
     finally:
-        _engines._compiled_engine.cache_clear()
+        _engines._compiled.cache_clear()

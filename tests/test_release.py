@@ -1,6 +1,9 @@
 """What a release says about itself, in several places, is the same."""
 
+import ast
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,33 @@ def test_targets_that_are_named_exist(page):
     named = set(re.findall(r"(?:`|^    )make ([a-z-]+)", read(page), re.M))
     assert named
     assert named <= targets | {"help"}, named - targets
+
+
+PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
+DEPENDENCIES = dict(re.match(r"([\w-]+)>=([\d.]+)$", d).groups() for d in PROJECT["dependencies"])
+
+
+def test_what_is_imported_is_declared():
+    """Where another dependency brings it, too: that may change."""
+    imported = set()
+    for path in Path(sklearn_histeq.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    names = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+    others = imported - sys.stdlib_module_names - {"sklearn_histeq"}
+    optional = {"dask", "matplotlib"}
+    assert optional <= others
+    assert {names.get(name, name) for name in others - optional} == set(DEPENDENCIES)
+
+
+def test_the_oldest_releases_are_tested():
+    oldest = dict(re.findall(r"([\w-]+)==([\d.]+)", read("Makefile")))
+    assert DEPENDENCIES.keys() <= oldest.keys()
+    for name, bound in DEPENDENCIES.items():
+        assert f"{oldest[name]}.".startswith(f"{bound}."), name
 
 
 def test_every_module_and_every_test_stands_in_the_table_of_tests():

@@ -16,7 +16,14 @@ from typing import NoReturn
 
 from sklearn_histeq._cli.atomic_write import ending_on_signals
 from sklearn_histeq._cli.errors import FileError, UsageError
-from sklearn_histeq._cli.files.options import Commands, add_clahe, add_equalize, add_match
+from sklearn_histeq._cli.files.options import (
+    Commands,
+    add_clahe,
+    add_equalize,
+    add_local,
+    add_match,
+)
+from sklearn_histeq._cli.progress import say
 
 _DEMO = """\
 Shows what histogram equalization does for face recognition.
@@ -211,10 +218,10 @@ def _at_least(lowest: int) -> Callable[[str], int]:
 
 def _fail(message: str, status: int = 1) -> int:
     """Report in one line what went wrong, and return the exit status."""
-    one_line = " ".join(message.split())
-    start = "\n" if status == 130 else ""  # below the ^C and the progress
-    print(f"{start}histeq: {one_line}", file=sys.stderr)
+    if status == 130:  # below the ^C and the progress
+        print(file=sys.stderr)
+    say(message)
     return status
 
 
-_COMMANDS = (add_equalize, add_clahe, add_match, _add_demo)
+_COMMANDS = (add_equalize, add_clahe, add_local, add_match, _add_demo)

@@ -91,6 +91,20 @@ def atomic_folder(path: Path, overwrite: bool, names: set[Path]) -> Iterator[Pat
         _remove(part)
 
 
+@contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Create a folder if it is missing, and remove it at the end if nothing was written into it."""
+    is_new = not path.exists()
+    if is_new:
+        with _errors_naming(path):
+            path.mkdir()
+    try:
+        yield
+    finally:
+        if is_new and not any(path.iterdir()):
+            path.rmdir()
+
+
 def write_file(path: Path, data: bytes, name: Path) -> None:
     """Write a file into an unfinished folder; errors use the name that it will have."""
     with _errors_naming(name):

@@ -1,4 +1,4 @@
-"""Progress on standard error: one line that is written again and again, on a terminal only."""
+"""Messages and progress on standard error; progress is one line that is written repeatedly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import time
 
 _SECONDS_BETWEEN = 0.1
 _BAR = 16  # the whole line fits into 80 columns
+
+
+def say(message: str) -> None:
+    """Write a message to standard error, in one line."""
+    print(f"histeq: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
 
 class StatusLine:

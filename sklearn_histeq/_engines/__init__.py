@@ -4,7 +4,7 @@ An engine is a package with these functions of planes; `reference` documents the
 
     equalize, adapt, equalize_locally, match             planes to planes
     count_levels, count_lattice, count_bins, quantiles   planes to what is learned
-    apply                                                learned transfer functions to planes
+    apply, invert                                        learned transfer functions to planes
 
 The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine. It is no parameter of an
 estimator, since it must not change a result.

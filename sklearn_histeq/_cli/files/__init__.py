@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_histeq import EqualizationDisplay
-from sklearn_histeq._cli.atomic_write import check_file_target, save_figure
+from sklearn_histeq._cli.atomic_write import check_file_target, output_folder, save_figure
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
 from sklearn_histeq._cli.files.formats import FORMATS, read_picture
 from sklearn_histeq._cli.files.job import FileJob, in_options, is_array, option, warn_of_single
 from sklearn_histeq._cli.files.npy import NpyFile, run_array
-from sklearn_histeq._cli.files.picture_run import N_EXAMPLES, PictureRun, stack_examples
+from sklearn_histeq._cli.files.picture_run import (
+    N_EXAMPLES,
+    Example,
+    PictureRun,
+    check_unique,
+    stack_examples,
+    summarize,
+)
+from sklearn_histeq._cli.progress import say
 
 _SIGNATURE = "sklearn-histeq"  # stored in a figure's file
 _MAX_PIXELS = 2**29  # Pillow warns above this, and refuses twice as many
@@ -62,16 +69,37 @@ def run(job: FileJob) -> int:
 
 def _run_arrays(job: FileJob, reference: NDArray[Any] | None) -> int:
     """Run over .npy files, one by one."""
-    into_folder = job.target.is_dir()
-    if len(job.sources) > 1 and not into_folder:
-        raise FileError(f"{job.target}: several inputs need a folder as OUT; create it first")
-    for source in job.sources:
-        target = job.target / source.name if into_folder else job.target
-        one = replace(job, sources=(source,), target=target)
-        before, after = run_array(one, reference, N_EXAMPLES if job.plot else 0)
-    if job.plot is not None:
-        _plot(job, before, after)
-    return 0
+    n_examples = N_EXAMPLES if job.plot else 0
+    if len(job.sources) == 1:
+        into = job.target / job.sources[0].name if job.target.is_dir() else job.target
+        examples = [run_array(replace(job, target=into), reference, n_examples)]
+    else:
+        examples = _run_several_arrays(job, reference, n_examples)
+    if job.plot is not None and examples:
+        _plot(job, *examples[0])
+    return int(len(examples) < len(job.sources))
+
+
+def _run_several_arrays(
+    job: FileJob, reference: NDArray[Any] | None, n_examples: int
+) -> list[Example]:
+    """Run over .npy files one by one, into a folder; return examples of those that succeed."""
+    names = [source.name for source in job.sources]
+    check_unique(names)
+    examples, failed = [], []
+    with output_folder(job.target):
+        for name in names:
+            check_file_target(job.target / name, job.overwrite)
+        for source in job.sources:
+            one = replace(job, sources=(source,), target=job.target / source.name)
+            try:
+                examples.append(run_array(one, reference, n_examples))
+            except FileError as error:
+                failed.append(str(error))
+                say(f"error: {error}")
+    if not job.quiet:
+        summarize(len(examples), failed)
+    return examples
 
 
 # Checks before any work ---------------------------------------------------------------------------
@@ -79,10 +107,11 @@ def _run_arrays(job: FileJob, reference: NDArray[Any] | None) -> int:
 
 def _check_inputs(job: FileJob) -> None:
     """Check that the inputs, OUT and TRAIN are of one kind."""
-    for path in job.sources:
+    for path in [*job.sources, *filter(None, (job.reference, job.train))]:
         path.stat()  # or the system says why not
         if not path.is_file() and not path.is_dir():
             raise FileError(f"{path} is not a regular file, but expected a picture or an .npy file")
+    for path in job.sources:
         if path.suffix.lower() == ".npz":
             raise UsageError(f"{path} is an archive of .npy files; unzip it, and give one of them")
         if len(job.sources) > 1 and path.is_dir():
@@ -91,13 +120,11 @@ def _check_inputs(job: FileJob) -> None:
     if len(arrays) > 1:
         raise UsageError("IN has .npy files and pictures, but expected only one kind")
     _check_target(job, arrays.pop())
-    if job.train is not None:
-        job.train.stat()
-        if is_array(job.train) != is_array(job.sources[0]):
-            raise UsageError(
-                f"IN is {job.sources[0]}, but --fit is {job.train}: expected both .npy, or both"
-                " pictures"
-            )
+    if job.train is not None and is_array(job.train) != is_array(job.sources[0]):
+        raise UsageError(
+            f"IN is {job.sources[0]}, but --fit is {job.train}: expected both .npy, or both"
+            " pictures"
+        )
 
 
 def _check_target(job: FileJob, of_arrays: bool) -> None:
@@ -203,7 +230,7 @@ def _surroundings(quiet: bool) -> Iterator[None]:
         text = in_options(message)
         if issubclass(category, UserWarning) and not quiet and text not in told:
             told.add(text)
-            print(f"histeq: warning: {text}", file=sys.stderr, flush=True)
+            say(f"warning: {text}")
 
     most = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():

@@ -62,8 +62,10 @@ def read_picture(path: Path) -> Picture:
         for start, read in _STARTS:
             if data.startswith(start):
                 return read(data)
-    except (PictureError, MemoryError):
+    except PictureError:
         raise
+    except MemoryError as error:
+        raise PictureError("it needs more memory than there is") from error
     except OSError as error:
         if error.errno is not None:
             raise PictureError(error.strerror) from error

@@ -10,12 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli.errors import UsageError
 
 ESTIMATORS = {
     "equalize": HistogramEqualizer,
     "clahe": AdaptiveHistogramEqualizer,
+    "local": LocalHistogramEqualizer,
     "match": HistogramMatcher,
 }
 
@@ -73,6 +79,7 @@ def in_options(error: Exception | str) -> str:
     pattern = rf"\b({'|'.join(sorted(names))})=('[^']*'|\([^)]*\)|[^\s,;:]+)"
     text = re.sub(pattern, lambda found: f"{option(found[1])} {_spelled(found[2])}", text)
     text = re.sub(r"\b[Cc]heck .*$", "", text)
+    text = re.sub(r"\b[a-z]+_[a-z]+\b", lambda found: _if_option(found[0], names), text)
     text = re.sub(r"\bX\b", "the input", text)
     return text.replace("None", "none").rstrip(" ,;:")
 
@@ -90,6 +97,11 @@ def warn_of_single(job: FileJob) -> None:
 def option(name: str) -> str:
     """Return the option of a parameter."""
     return "--" + name.replace("_", "-")
+
+
+def _if_option(word: str, names: set[str]) -> str:
+    """Return a word, as an option if it is the name of a parameter."""
+    return option(word) if word in names else word
 
 
 def _spelled(value: str) -> str:

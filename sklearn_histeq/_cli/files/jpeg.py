@@ -52,7 +52,9 @@ def read(data: bytes) -> Picture:
 
 def encode(page: Page, metadata: Metadata) -> bytes:
     """Return a new JPEG."""
-    options: dict[str, Any] = {"quality": QUALITY, "exif": metadata.exif or b""}
+    options: dict[str, Any] = {"quality": QUALITY}
+    if metadata.exif is not None:
+        options["exif"] = exif.PREFIX + metadata.exif.removeprefix(exif.PREFIX)
     if metadata.icc is not None:
         options["icc_profile"] = metadata.icc
     if metadata.dpi is not None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from sklearn_histeq._cli.atomic_write import (
     AtomicFile,
     atomic_folder,
     check_file_target,
+    output_folder,
     write_file,
 )
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
@@ -27,7 +27,7 @@ from sklearn_histeq._cli.files.changer import Changer
 from sklearn_histeq._cli.files.formats import FORMATS, encode, read_picture
 from sklearn_histeq._cli.files.job import FileJob
 from sklearn_histeq._cli.files.picture import Page
-from sklearn_histeq._cli.progress import ProgressBar
+from sklearn_histeq._cli.progress import ProgressBar, say
 
 N_EXAMPLES = 4
 
@@ -41,6 +41,7 @@ class Done:
     """One picture that was processed, or what was wrong with it."""
 
     path: Path
+    data: bytes = b""
     n_bytes: int = 0
     example: Example | None = None
     error: str | None = None
@@ -131,11 +132,8 @@ class PictureRun:
             return [job.target / path.relative_to(job.sources[0]) for path in self._paths]
         if len(job.sources) == 1:
             return [job.target / job.sources[0].name if job.target.is_dir() else job.target]
-        targets = [job.target / path.name for path in self._paths]
-        twice = sorted({target.name for target in targets if targets.count(target) > 1})
-        if twice:
-            raise UsageError(f"several inputs are called {twice[0]}, but OUT holds one of a name")
-        return targets
+        check_unique([path.name for path in self._paths])
+        return [job.target / path.name for path in self._paths]
 
     def _check_plot(self) -> None:
         """Refuse to draw over a picture that is read or written."""
@@ -163,13 +161,7 @@ class PictureRun:
 
     def _open_files(self, stack: ExitStack) -> Callable[[Path, bytes], None]:
         """Return a function that writes files one by one, into a folder that may exist."""
-        target = self._job.target
-        if not target.exists():
-            try:
-                target.mkdir()
-            except OSError as error:
-                raise FileError(f"{target}: {error.strerror}") from error
-            stack.callback(_remove_if_empty, target)
+        stack.enter_context(output_folder(self._job.target))
         for path in self._targets.values():
             check_file_target(path, self._job.overwrite)
 
@@ -186,16 +178,12 @@ class PictureRun:
         self._failed.append(problem)
         if self._bar is not None:
             self._bar.clear()
-        _say(f"error: {problem}")
+        say(f"error: {problem}")
 
     def _summarize(self, n_written: int) -> None:
         """Report how many pictures were written, and name again those that were not."""
-        if self._job.quiet:
-            return
-        skipped = f", {self._n_skipped} skipped (no pictures)" if self._n_skipped else ""
-        _say(f"{n_written} written, {len(self._failed)} failed{skipped}")
-        for problem in self._failed:
-            _say(f"failed: {problem}")
+        if not self._job.quiet:
+            summarize(n_written, self._failed, self._n_skipped)
 
     # Learning ------------------------------------------------------------------------------------
 
@@ -214,16 +202,17 @@ class PictureRun:
             except PictureError as error:
                 return path, [], str(error)
 
-        for path, pages, problem in map_bounded(read, paths, self._n_threads):
-            try:
-                for page in pages:
-                    self._changer.learn(page)
-                self._bar.add(1, sum(page.colors.nbytes for page in pages))
-            except PictureError as error:
-                problem = str(error)
-            if problem:
-                failed.add(path)
-                self._note_or_raise(path, problem)
+        with closing(map_bounded(read, paths, self._n_threads)) as results:
+            for path, pages, problem in results:
+                try:
+                    for page in pages:
+                        self._changer.learn(page)
+                    self._bar.add(1, sum(page.colors.nbytes for page in pages))
+                except PictureError as error:
+                    problem = str(error)
+                if problem:
+                    failed.add(path)
+                    self._note_or_raise(path, problem)
         self._bar.clear()
         if len(failed) == len(paths):
             raise FileError("no picture could be learned from, so nothing is written")
@@ -247,16 +236,18 @@ class PictureRun:
                 before, after, data = self._change(path)
             except PictureError as error:
                 return Done(path, error=f"{path}: {error}")
-            put(path, data)
             is_example = self._job.plot is not None and path in some
-            return Done(path, before.nbytes, (before, after) if is_example else None)
+            return Done(path, data, before.nbytes, (before, after) if is_example else None)
 
         finished = []
-        for done in map_bounded(change, self._paths, self._n_threads):
-            self._bar.add(1, done.n_bytes)
-            finished.append(done)
-            if done.error is not None:
-                self._note(done.error)
+        with closing(map_bounded(change, self._paths, self._n_threads)) as results:
+            for done in results:
+                if done.error is None:
+                    put(done.path, done.data)  # here, so that no thread writes after a signal
+                else:
+                    self._note(done.error)
+                finished.append(replace(done, data=b""))
+                self._bar.add(1, done.n_bytes)
         self._bar.clear()
         return finished
 
@@ -272,7 +263,7 @@ class PictureRun:
 
 def map_bounded(
     function: Callable[[_Item], _Result], items: Sequence[_Item], n_threads: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Like the builtin map, in threads, with few results waiting at a time.
 
     After an error or a signal no further item is begun.
@@ -291,6 +282,21 @@ def map_bounded(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def check_unique(names: list[str]) -> None:
+    """Refuse inputs that would have the same name in OUT."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UsageError(f"several inputs have the name {repeated[0]}; use a folder for each")
+
+
+def summarize(n_written: int, failed: list[str], n_skipped: int = 0) -> None:
+    """Report how many files were written, and name again those that were not."""
+    skipped = f", {n_skipped} skipped (no pictures)" if n_skipped else ""
+    say(f"{n_written} written, {len(failed)} failed{skipped}")
+    for problem in failed:
+        say(f"failed: {problem}")
 
 
 def stack_examples(examples: list[Example]) -> Example:
@@ -314,14 +320,3 @@ def _check_apart(source: Path, target: Path) -> None:
             f"IN is {source} and OUT is {target}, the same folder or one inside the other, but"
             " expected two separate folders"
         )
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Remove a new folder into which nothing was written."""
-    if not any(folder.iterdir()):
-        folder.rmdir()
-
-
-def _say(message: str) -> None:
-    """Write one line to standard error."""
-    print(f"histeq: {' '.join(message.split())}", file=sys.stderr, flush=True)

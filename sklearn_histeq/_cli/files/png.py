@@ -241,7 +241,7 @@ def _filtered(pixels: NDArray[Any], by_average: bool) -> NDArray[np.uint8]:
     if not by_average:
         rows[:, 1:] = raw
         return rows
-    n_bytes = raw.shape[1] // pixels.shape[1]  # of a pixel
+    n_bytes = raw.shape[1] // pixels.shape[1]  # per pixel
     rows[:, 0] = _AVERAGE
     rows[0, 1:] = raw[0]
     rows[0, 1 + n_bytes :] -= raw[0, :-n_bytes] >> 1
@@ -262,7 +262,8 @@ def _decode_deep(header: Header, chunks: list[tuple[bytes, bytes]]) -> NDArray[n
         raise PictureError("it is interlaced with 16 bits; save it without interlacing")
     height, width, n_bytes = header.height, header.width, 2 * _N_CHANNELS[header.color_type]
     packed = b"".join(content for name, content in chunks if name == b"IDAT")
-    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * n_bytes)
+    raw = zlib.decompressobj().decompress(packed, height * (1 + width * n_bytes))
+    rows = np.frombuffer(raw, np.uint8).reshape(height, 1 + width * n_bytes)
     pixels = rows[:, 1:].reshape(height, width, n_bytes).copy()
     unfilter(rows[:, 0], pixels)
     return pixels.view(">u2").astype(np.uint16)

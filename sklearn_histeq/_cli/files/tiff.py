@@ -7,13 +7,12 @@ order into a copy of the directories. Whatever could only be written with a loss
 from __future__ import annotations
 
 import io
-import lzma
 import math
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,16 @@ from sklearn_histeq._cli.files.tiff_directories import (
     read_layout,
     write_layout,
 )
+from sklearn_histeq._cli.files.tiff_segments import (
+    BY_PILLOW,
+    COMPRESSIONS,
+    DEFLATE,
+    HORIZONTAL,
+    NONE,
+    Arrangement,
+    decompress_by_pillow,
+    encode_segments,
+)
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _SAMPLES, _ROWS_PER_STRIP, _MIN_SAMPLE, _MAX_SAMPLE, _PLANAR = 277, 278, 280, 281, 284
@@ -40,11 +49,6 @@ _FORMAT, _XMP, _ICC, _NODATA = 339, 700, 34675, 42113
 _LIMITS = (340, 341)  # SMinSampleValue and SMaxSampleValue, which have the type of the pixels
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _COLOR = 0, 1, 2  # photometric interpretations
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # kinds of alpha among the extra samples
-_NONE, _LZW, _PACKBITS, _LZMA = 1, 5, 32773, 34925
-_DEFLATE = (8, 32946)
-_COMPRESSIONS = (_NONE, _LZW, _PACKBITS, _LZMA, *_DEFLATE)
-_BY_PILLOW = {_LZW: "tiff_lzw", _PACKBITS: "packbits"}  # neither tifffile nor Python writes these
-_HORIZONTAL = 2  # the predictor
 _STRIP_BYTES = 2**16
 # Tags that other formats do not need to keep: they describe the pixels, or are kept in other ways.
 _STRUCTURE = {*range(254, 260), 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317}
@@ -52,35 +56,15 @@ _STRUCTURE |= {322, 323, 324, 325, 338, 339, _XMP, _ICC, 34665, 34853, 270, 271,
 _STRUCTURE |= {316, 33432, 280, 281, 297, *_LIMITS}
 
 
-class _Samples(NamedTuple):
-    """How the samples of a page are arranged in its segments."""
-
-    dtype: np.dtype[Any]  # in the byte order of the file
-    shape: tuple[int, int, int]  # rows, columns, samples
-    segment: tuple[int, int]  # rows and columns of a strip or tile
-    is_tiled: bool
-    is_planar: bool
-    compression: int
-    predictor: int
-
-    def parts(self) -> Iterator[tuple[int, int, slice]]:
-        """Yield the first row, the first column and the samples of each segment."""
-        n = self.shape[2]
-        for samples in [slice(k, k + 1) for k in range(n)] if self.is_planar else [slice(0, n)]:
-            for row in range(0, self.shape[0], self.segment[0]):
-                for column in range(0, self.shape[1], self.segment[1]):
-                    yield row, column, samples
-
-
 def read(data: bytes) -> Picture:
     """Read a TIFF with all its pages."""
     layout = read_layout(data)
     directories = [d for d in layout.walk() if d.segments is not None]
-    if not directories:
-        raise PictureError("it has no pixels")
     arrays = _read_arrays(data, layout, directories)
     decoded = [_page(d, layout, a) for d, a in zip(directories, arrays, strict=True)]
     n_planes = [len(pages) for pages in decoded]
+    if not all(n_planes) or not n_planes:
+        raise PictureError("it has no pixels")
 
     def with_pages(pages: list[Page]) -> bytes:
         changed, rest = {}, iter(pages)
@@ -103,7 +87,7 @@ def encode(page: Page, metadata: Metadata) -> bytes:
     bits = layout.entry(SHORT, *[8 * pixels.itemsize] * n)
     rows = max(1, _STRIP_BYTES // (width * n * pixels.itemsize))
     entries = {_WIDTH: layout.entry(LONG, width), _LENGTH: layout.entry(LONG, height)}
-    entries |= {_BITS: bits, _COMPRESSION: layout.entry(SHORT, _DEFLATE[0])}
+    entries |= {_BITS: bits, _COMPRESSION: layout.entry(SHORT, DEFLATE[0])}
     color = _COLOR if page.colors.ndim == 3 else _BLACK_IS_ZERO
     entries |= {_PHOTOMETRIC: layout.entry(SHORT, color), _SAMPLES: layout.entry(SHORT, n)}
     entries |= {
@@ -135,7 +119,7 @@ def _read_arrays(data: bytes, layout: Layout, directories: list[Directory]) -> l
     for directory in directories:
         _check_readable(layout, directory)
     offsets = [directory.offset for directory in directories]
-    if any(_first(layout, d, _COMPRESSION, _NONE) in _BY_PILLOW for d in directories):
+    if any(_first(layout, d, _COMPRESSION, NONE) in BY_PILLOW for d in directories):
         data, offsets = _decompressed(layout)
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         pages = {page.offset: page for page in _all_pages(tiff)}
@@ -166,8 +150,8 @@ def _samples_last(page: Any, array: NDArray[Any]) -> NDArray[Any]:
 
 def _check_readable(layout: Layout, directory: Directory) -> None:
     """Refuse pixels that cannot be written again without a loss."""
-    compression = _first(layout, directory, _COMPRESSION, _NONE)
-    if compression not in _COMPRESSIONS:
+    compression = _first(layout, directory, _COMPRESSION, NONE)
+    if compression not in COMPRESSIONS:
         raise PictureError(
             f"its compression ({_name('COMPRESSION', compression)}) cannot be written again; save"
             " it with deflate, LZW or no compression"
@@ -184,7 +168,7 @@ def _check_readable(layout: Layout, directory: Directory) -> None:
         )
     if _first(layout, directory, _FILL_ORDER, 1) != 1:
         raise PictureError("its bits are in reverse order (FillOrder); save it again without that")
-    if _first(layout, directory, _PREDICTOR, 1) > _HORIZONTAL:
+    if _first(layout, directory, _PREDICTOR, 1) > HORIZONTAL:
         raise PictureError(
             "it has a predictor for floats, which cannot be written; save it without"
         )
@@ -211,10 +195,13 @@ def _page(directory: Directory, layout: Layout, array: NDArray[Any]) -> list[Pag
     alpha = _alpha_index(layout, directory, array.shape[-1])
     nodata = _nodata(directory)
     array = array.astype(array.dtype.newbyteorder("="))
+    is_inverted = _is_inverted(layout, directory)
+    if is_inverted and nodata is not None:
+        nodata = np.iinfo(array.dtype).max - nodata
     pages = []
     for plane in array:
         colors = plane if alpha is None else np.delete(plane, alpha, axis=-1)
-        if _is_inverted(layout, directory, colors.dtype):
+        if is_inverted:
             colors = np.iinfo(colors.dtype).max - colors
         colors = colors[..., 0] if colors.shape[-1] == 1 else colors
         pages.append(Page(colors, None if alpha is None else plane[..., alpha], nodata))
@@ -224,10 +211,10 @@ def _page(directory: Directory, layout: Layout, array: NDArray[Any]) -> list[Pag
     return pages
 
 
-def _is_inverted(layout: Layout, directory: Directory, dtype: np.dtype[Any]) -> bool:
+def _is_inverted(layout: Layout, directory: Directory) -> bool:
     """Tell whether 0 is white."""
     kind = _first(layout, directory, _PHOTOMETRIC, _BLACK_IS_ZERO)
-    return kind == _WHITE_IS_ZERO and dtype.kind == "u"
+    return kind == _WHITE_IS_ZERO and _dtype(layout, directory).kind == "u"
 
 
 def _extra_samples(layout: Layout, directory: Directory, n_samples: int) -> list[int]:
@@ -318,14 +305,13 @@ def _with_pixels(layout: Layout, directory: Directory, pages: list[Page]) -> Dir
         return replace(
             directory, entries=entries, segments=[data], first_bytes=len(data) // len(planes)
         )
-    return replace(directory, entries=entries, segments=list(_encode_segments(samples, planes[0])))
+    return replace(directory, entries=entries, segments=list(encode_segments(samples, planes[0])))
 
 
 def _all_samples(layout: Layout, directory: Directory, page: Page) -> NDArray[Any]:
     """Return (rows, columns, samples) as they are in the file."""
     colors = page.colors
-    first = _first(layout, directory, _PHOTOMETRIC, _BLACK_IS_ZERO)
-    if first == _WHITE_IS_ZERO and _dtype(layout, directory).kind == "u":
+    if _is_inverted(layout, directory):
         colors = (np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1) - colors
     samples = np.atleast_3d(colors)
     if page.alpha is None:
@@ -348,94 +334,38 @@ def _format(layout: Layout, dtype: np.dtype[Any], n_samples: int) -> Entry:
 
 def _arrangement(
     layout: Layout, directory: Directory, shape: tuple[int, int, int], dtype: np.dtype[Any]
-) -> _Samples:
+) -> Arrangement:
     """Return how samples are arranged in a directory's segments."""
     is_tiled = 322 in directory.entries
     if is_tiled:
         segment = _first(layout, directory, 323, 0), _first(layout, directory, 322, 0)
     else:
         segment = min(shape[0], _first(layout, directory, _ROWS_PER_STRIP, shape[0])), shape[1]
-    return _Samples(
+    return Arrangement(
         dtype.newbyteorder(layout.order),
         shape,
         segment,
         is_tiled,
         _first(layout, directory, _PLANAR, 1) == 2 and shape[2] > 1,
-        _first(layout, directory, _COMPRESSION, _NONE),
+        _first(layout, directory, _COMPRESSION, NONE),
         _first(layout, directory, _PREDICTOR, 1),
     )
-
-
-def _encode_segments(how: _Samples, pixels: NDArray[Any]) -> Iterator[bytes]:
-    """Yield the strips or tiles of a page; tiles at the edges are filled up."""
-    rows, columns = how.segment
-    for row, column, samples in how.parts():
-        part = pixels[row : row + rows, column : column + columns, samples]
-        if how.is_tiled:
-            missing = [(0, rows - part.shape[0]), (0, columns - part.shape[1]), (0, 0)]
-            part = np.pad(part, missing, mode="edge")
-        if how.predictor == _HORIZONTAL and how.compression not in (_NONE, _PACKBITS):
-            bits = part.view(f"u{part.itemsize}")
-            part = np.concatenate([bits[:, :1], np.diff(bits, axis=1)], axis=1).view(part.dtype)
-        yield _compress(part.astype(how.dtype).tobytes(), how.compression)
-
-
-def _compress(data: bytes, compression: int) -> bytes:
-    """Compress a segment."""
-    if compression in _DEFLATE:
-        return zlib.compress(data)
-    if compression == _LZMA:
-        return lzma.compress(data)
-    if compression in _BY_PILLOW:
-        return _compress_by_pillow(data, compression)
-    return data
-
-
-# LZW and PackBits by Pillow -----------------------------------------------------------------------
-#
-# Both compress bytes, whatever these are, so that any segment can pass for a gray picture of 8 bits
-# in one row.
-
-
-def _compress_by_pillow(data: bytes, compression: int) -> bytes:
-    """Compress bytes as LZW or PackBits."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    image = Image.frombytes("L", (len(data), 1), data)
-    image.save(file, "TIFF", compression=_BY_PILLOW[compression])
-    segments = read_layout(file.getvalue()).directories[0].segments
-    assert segments is not None
-    return b"".join(segments)
-
-
-def _decompress_by_pillow(data: bytes, compression: int, n_bytes: int) -> bytes:
-    """Undo LZW or PackBits."""
-    from PIL import Image
-
-    layout = Layout()
-    numbers = {_WIDTH: n_bytes, _LENGTH: 1, _BITS: 8, _COMPRESSION: compression}
-    numbers |= {_PHOTOMETRIC: _BLACK_IS_ZERO, _SAMPLES: 1, _ROWS_PER_STRIP: 1}
-    entries = {tag: layout.entry(LONG, value) for tag, value in numbers.items()}
-    layout.directories.append(Directory(entries, segments=[data]))
-    with Image.open(io.BytesIO(write_layout(layout))) as image:
-        return image.tobytes()
 
 
 def _decompressed(layout: Layout) -> tuple[bytes, list[int]]:
     """Return a file without LZW and PackBits, and the offsets of its directories with pixels."""
     changed = {}
     for directory in layout.walk():
-        compression = _first(layout, directory, _COMPRESSION, _NONE)
-        if directory.segments is not None and compression in _BY_PILLOW:
+        compression = _first(layout, directory, _COMPRESSION, NONE)
+        if directory.segments is not None and compression in BY_PILLOW:
             # tifffile undoes a predictor only where there is a compression
-            entries = directory.entries | {_COMPRESSION: layout.entry(SHORT, _DEFLATE[0])}
+            entries = directory.entries | {_COMPRESSION: layout.entry(SHORT, DEFLATE[0])}
             how = _how_read(layout, directory)
             segments = []
             for (row, _, samples), data in zip(how.parts(), directory.segments, strict=True):
                 rows = how.segment[0] if how.is_tiled else min(how.segment[0], how.shape[0] - row)
                 sizes = (rows, how.segment[1], samples.stop - samples.start, how.dtype.itemsize)
-                raw = _decompress_by_pillow(data, compression, math.prod(sizes))
+                raw = decompress_by_pillow(data, compression, math.prod(sizes))
                 segments.append(zlib.compress(raw, 0))
             changed[id(directory)] = replace(directory, entries=entries, segments=segments)
     copy = replace(layout, directories=[_copy(d, changed) for d in layout.directories])
@@ -443,7 +373,7 @@ def _decompressed(layout: Layout) -> tuple[bytes, list[int]]:
     return data, [d.offset for d in read_layout(data).walk() if d.segments is not None]
 
 
-def _how_read(layout: Layout, directory: Directory) -> _Samples:
+def _how_read(layout: Layout, directory: Directory) -> Arrangement:
     """Return how samples are arranged in the segments that were read."""
     sizes = (_first(layout, directory, tag, 1) for tag in (_LENGTH, _WIDTH, _SAMPLES))
     height, width, n = sizes

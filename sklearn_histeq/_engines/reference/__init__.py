@@ -1,7 +1,7 @@
 """The reference engine: the readable definition, with scikit-image and NumPy, plane by plane."""
 
 from .adapt import adapt
-from .equalize import apply, count_bins, count_lattice, count_levels, equalize
+from .equalize import apply, count_bins, count_lattice, count_levels, equalize, invert
 from .local import equalize_locally
 from .match import match, quantiles
 
@@ -13,6 +13,7 @@ __all__ = [
     "count_levels",
     "equalize",
     "equalize_locally",
+    "invert",
     "match",
     "quantiles",
 ]

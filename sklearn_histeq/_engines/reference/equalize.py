@@ -55,6 +55,20 @@ def apply(planes, mask, out, transfers, convention):
     return _map_by_transfer(planes, mask, out, convention, find)
 
 
+def invert(planes, out, transfers, output_max):
+    """Map equalized planes (n, c, h, w) back by each channel's transfer function.
+
+    Floats are values of the convention, integers their share of output_max. `out` is of floats.
+    Return the planes' status, NAN and INF.
+    """
+    status = finding.of_values(planes)
+    if planes.dtype.kind != "f":
+        planes = planes / output.largest_level(planes.dtype) * output_max
+    for channel, found in enumerate(transfers):
+        out[:, channel] = transfer.invert(found, planes[:, channel])
+    return status
+
+
 def count_levels(planes, mask):
     """Return the `counts.Levels` of each channel's counted pixels, and the planes' status."""
     return _count(planes, mask, lambda pixels, channel: counting.count_levels(pixels))

@@ -1,0 +1,269 @@
+"""Signals at random times, full disks, read-only folders: the old OUT or the new one.
+
+HISTEQ_SIGNALS=200 sends each signal 200 times; otherwise a few times, for the sake of time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from _helpers import faces
+from PIL import Image
+
+from sklearn_histeq._cli import atomic_write, main
+
+N_SIGNALS = int(os.environ.get("HISTEQ_SIGNALS", "6"))
+JOBS = {
+    "array": ["in.npy", "out.npy"],
+    "folder": ["in", "out"],
+    "folder in threads": ["in", "out", "--n-jobs", "2"],
+    "new folder": ["in", "new"],
+    "files": ["in/0.png", "in/1.png", "in/2.png", "several"],
+}
+
+# Imports once, and forks for each signal, which saves a second each time.
+HELPER = """if True:
+    import os, random, shutil, signal, sys, time
+    from pathlib import Path
+    import PIL.Image, PIL.PngImagePlugin, tifffile
+    from sklearn_histeq._cli import files, main
+
+    number, n_signals, *argv = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+    target = next(Path(arg) for arg in argv if Path(arg).stem in ("out", "new", "several"))
+
+    def state():
+        if target.is_dir():
+            return {path.name: path.read_bytes() for path in sorted(target.iterdir())}
+        return target.read_bytes() if target.exists() else None
+
+    def start():
+        sys.stderr.flush()
+        child = os.fork()
+        if child:
+            return child
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            status = main(["equalize", *argv, "--overwrite"])
+        except SystemExit as stop:
+            status = stop.code
+        except BaseException:  # a signal before main was ready for it
+            status = 1
+        os._exit(status)
+
+    def restore(content):
+        if target.is_dir():
+            shutil.rmtree(target)
+        elif target.exists():
+            target.unlink()
+        if isinstance(content, dict):
+            target.mkdir()
+            for name, data in content.items():
+                (target / name).write_bytes(data)
+        elif content is not None:
+            target.write_bytes(content)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # whatever the parent has ignored
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    old, listed = state(), sorted(os.listdir())
+    began = time.monotonic()
+    assert os.waitpid(start(), 0)[1] == 0
+    seconds = time.monotonic() - began
+    new = state()
+    names = sorted({*listed, target.name})
+    assert new != old and sorted(os.listdir()) == names
+    random.seed(number)
+    seen = set()
+    for k in range(n_signals):
+        restore(old)
+        child = start()
+        time.sleep(random.uniform(0, 1.1 * seconds))
+        os.kill(child, number)
+        os.waitpid(child, 0)
+        found = state()
+        if number != signal.SIGKILL:
+            assert set(os.listdir()) <= set(names), os.listdir()
+            assert not target.is_dir() or not [name for name in found if name.startswith(".")]
+        for name in os.listdir():
+            if name.endswith(".part"):
+                shutil.rmtree(name) if os.path.isdir(name) else os.remove(name)
+        if target.name == "several":  # each file by itself
+            for name, data in found.items():
+                assert name.endswith(".part") or data in (old.get(name), new[name]), name
+        else:
+            assert found in (old, new)
+        seen.add(found == new)
+    print(sorted(seen))
+"""
+
+
+def png(path, seed, side=200):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(faces(1, 1, side, seed=seed)[0, 0]).save(path)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("in.npy", faces(60, 1, 200))
+    np.save("out.npy", [1])
+    for k in range(6):
+        png(Path(f"in/{k}.png"), k)
+        png(Path(f"out/{k}.png"), 9, side=5)
+    for k in range(3):
+        png(Path(f"several/{k}.png"), 9, side=5)
+    return tmp_path
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this needs fork")
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"])
+def test_signals_at_random_times(data, monkeypatch, name, job):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))
+    command = [sys.executable, "-c", HELPER, str(int(getattr(signal, name))), str(N_SIGNALS)]
+    done = subprocess.run([*command, *JOBS[job]], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this needs SIGHUP")
+def test_ignored_signals_stay_ignored(data):
+    """nohup ignores SIGHUP, and a shell Ctrl-C for what runs in the background."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with atomic_write.ending_on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    try:
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this needs permission to mount")
+    except OSError:
+        pytest.skip("this needs mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("job", ["array", "folder", "files"])
+def test_a_full_disk(data, capsys, small_disk, job):
+    (small_disk / "out.npy").write_bytes(Path("out.npy").read_bytes())
+    for name in ("out", "several"):
+        (small_disk / name).mkdir()
+        for path in Path(name).iterdir():
+            (small_disk / name / path.name).write_bytes(path.read_bytes())
+    (small_disk / "ballast").write_bytes(bytes(200_000))
+    before = contents(small_disk)
+    *sources, target = [arg for arg in JOBS[job] if not arg.startswith("-")]
+    assert main(["equalize", *sources, str(small_disk / target), "--overwrite"]) == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err
+    assert "Traceback" not in err
+    after = contents(small_disk)
+    if job == "files":  # each by itself
+        assert after.keys() == before.keys()
+    else:
+        assert after == before
+
+
+@pytest.mark.parametrize("job", ["array", "folder", "files"])
+def test_a_file_that_may_not_grow(data, job):
+    """A limit on the size of files fails in the middle of writing, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    before = contents(data)
+    done = subprocess.run(
+        [sys.executable, "-m", "sklearn_histeq", "equalize", *JOBS[job], "--overwrite"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)),
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert contents(data) == before
+
+
+@pytest.mark.parametrize("job", ["array", "folder", "files"])
+def test_a_read_only_folder(data, capsys, small_disk, job):
+    (small_disk / "several").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    *sources, target = [arg for arg in JOBS[job] if not arg.startswith("-")]
+    assert main(["equalize", *sources, str(small_disk / target)]) == 1
+    err = capsys.readouterr().err
+    assert "Read-only file system" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this needs permissions and links")
+class TestReplacing:
+    def test_a_private_file_stays_private(self, data):
+        Path("out.npy").chmod(0o600)
+        Path("out/0.png").chmod(0o600)
+        Path("out").chmod(0o700)
+        assert main(["equalize", "in.npy", "out.npy", "--overwrite"]) == 0
+        assert main(["equalize", "in", "out", "--overwrite", "--quiet"]) == 0
+        for name, mode in (("out.npy", 0o600), ("out/0.png", 0o600), ("out", 0o700)):
+            assert Path(name).stat().st_mode & 0o777 == mode
+
+    def test_nobody_else_can_read_it_meanwhile(self, data, monkeypatch):
+        Path("out.npy").chmod(0o600)
+        modes = []
+        genuine = atomic_write.AtomicFile.write
+
+        def write(self, content):
+            modes.append(self._part.stat().st_mode & 0o777)
+            genuine(self, content)
+
+        monkeypatch.setattr(atomic_write.AtomicFile, "write", write)
+        assert main(["equalize", "in.npy", "out.npy", "--overwrite"]) == 0
+        assert set(modes) == {0o600}
+
+    def test_a_link_goes_on_pointing_to_its_target(self, data):
+        Path("real").mkdir()
+        for name in ("out.npy", "out"):
+            Path(name).rename(f"real/{name}")
+            Path(name).symlink_to(f"real/{name}")
+        assert main(["equalize", "in.npy", "out.npy", "--overwrite"]) == 0
+        assert main(["equalize", "in", "out", "--overwrite", "--quiet"]) == 0
+        assert Path("out.npy").is_symlink()
+        assert Path("out").is_symlink()
+        assert np.load("real/out.npy").shape == (60, 1, 200, 200)
+        with Image.open("real/out/0.png") as image:
+            assert image.size == (200, 200)
+
+    def test_an_earlier_result_outlives_its_source(self, data, capsys):
+        old = Path("out/3.png").read_bytes()
+        Path("in/3.png").write_text("damaged meanwhile")
+        assert main(["equalize", "in", "out", "--overwrite"]) == 1
+        assert Path("out/3.png").read_bytes() == old
+        assert len(os.listdir("out")) == 6
+        assert "5 written, 1 failed" in capsys.readouterr().err
+
+    def test_a_stale_part_does_no_harm(self, data):
+        for ending in ("part", "old"):
+            Path(f".out.npy.{os.getpid()}.{ending}").write_text("of a process of the same number")
+        assert main(["equalize", "in.npy", "out.npy", "--overwrite"]) == 0
+
+    @pytest.mark.parametrize("n_bytes", [240, 250, 255])
+    def test_a_long_name(self, data, n_bytes):
+        name = "x" * (n_bytes - 4) + ".npy"
+        assert main(["equalize", "in.npy", name]) == 0
+        assert name in os.listdir()
