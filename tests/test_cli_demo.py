@@ -81,7 +81,7 @@ def folder(tmp_path):
 
 class TestReport:
     def test_the_table_of_accuracies(self):
-        columns = ["raw", "standardised", "equalized", "tiles", "matched"]
+        columns = ["raw", "standardised", "equalized", "tiles", "windows"]
         header = accuracy_header(columns)
         rows = [
             accuracy_row("random part", [[0.5, 0.7], [1, 1], [0.25, 0.25], [0.5, 0.7], [1, 1]]),
@@ -289,9 +289,10 @@ class TestRun:
         for name in BUNDLED:
             assert out.count(name) == 2  # in either table
         scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"
-        assert len(re.findall(rf"^ (same|other|side) light{scores}$", out, re.M)) == 9
-        assert len(re.findall(r"^ (same|other) lights?( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
-        assert out.count("no search") == 12
+        assert len(re.findall(rf"^ (same|other|side|harsh) light{scores}$", out, re.M)) == 12
+        assert len(re.findall(r"^ (same|harsh) light( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
+        assert out.count("no search") == 15
+        assert "What to take from this" in out
         assert "AdaptiveHistogramEqualizer(n_tiles=4)" in out
         assert str(output) in out
         with Image.open(output) as figure:
