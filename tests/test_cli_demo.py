@@ -14,7 +14,11 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli import atomic_write, demo
 from sklearn_histeq._cli.demo import run, search
 from sklearn_histeq._cli.demo.figure import draw, draw_before_after
@@ -198,11 +202,12 @@ class TestFigure:
         figure = draw(pictures, "under lights", side_lit, n_tiles=2)
         upper, lower = figure.subfigs
         assert len(upper.axes) == 12 + 6
-        grid = np.reshape(lower.axes, (3, 2))
+        grid = np.reshape(lower.axes, (4, 2))
         rows = {
             "before": side_lit / 255,
             "whole picture": HistogramEqualizer().fit_transform(side_lit),
             "2 × 2 tiles": AdaptiveHistogramEqualizer(n_tiles=2).fit_transform(side_lit),
+            "windows": LocalHistogramEqualizer(window=1 / 4).fit_transform(side_lit),
         }
         for axes, (label, planes) in zip(grid, rows.items(), strict=True):
             assert axes[0].get_ylabel() == label

@@ -202,7 +202,7 @@ def data():
 def test_training_is_on_images_as_they_are_and_validation_on_copies(data):
     x, y = data
     recorder = Recorder().fit(x, y)
-    score = relit_scorer("accuracy", random_state=3)(recorder, x[5:], y[5:])
+    score = relit_scorer("accuracy", n_copies=1, random_state=3)(recorder, x[5:], y[5:])
     assert_same(recorder.trained_on_, x)
     assert len(recorder.seen_) == 1
     assert_same(recorder.seen_[0], relight(x[5:], random_state=3))
@@ -218,7 +218,7 @@ def test_every_candidate_sees_the_same_copies(data, random_state):
         seen.append(X)
         return 0.0
 
-    scorer = relit_scorer(look, random_state=random_state)
+    scorer = relit_scorer(look, n_copies=1, random_state=random_state)
     GridSearchCV(Recorder(), {"candidate": [1, 2, 3]}, scoring=scorer, cv=2, refit=False).fit(x, y)
     assert len(seen) == 6
     first, second = seen[:2]
@@ -233,9 +233,12 @@ def test_share_mixes_in_the_score_on_images_as_they_are(data):
         return float(X.mean())
 
     estimator, copies = Recorder().fit(x, y), relight(x, "mild", random_state=0)
-    score = relit_scorer(mean, "mild", share=0.25)(estimator, x, y)
+    score = relit_scorer(mean, "mild", share=0.25, n_copies=1)(estimator, x, y)
     assert score == pytest.approx(0.25 * copies.mean() + 0.75 * x.mean())
-    assert relit_scorer(mean, "mild")(estimator, x, y) == copies.mean()
+    assert relit_scorer(mean, "mild", n_copies=1)(estimator, x, y) == copies.mean()
+    means = [relight(x, "mild", random_state=seed).mean() for seed in (7, 8, 9, 10)]
+    several = relit_scorer(mean, "mild", n_copies=4, random_state=7)
+    assert several(estimator, x, y) == pytest.approx(np.mean(means))
 
 
 def test_scores_of_every_kind(data):
@@ -254,8 +257,8 @@ def test_layouts_reach_the_copies(data):
     x, y = data
     recorder = Recorder().fit(x, y)
     rows, last = to_rows(x), np.moveaxis(x, 1, -1)
-    relit_scorer(image_shape=(12, 12))(recorder, rows, y)
-    relit_scorer(channel_axis=-1)(recorder, last, y)
+    relit_scorer(image_shape=(12, 12), n_copies=1)(recorder, rows, y)
+    relit_scorer(channel_axis=-1, n_copies=1)(recorder, last, y)
     copies = relight(x, random_state=0)
     assert_same(recorder.seen_[0], to_rows(copies))
     assert_same(recorder.seen_[1], np.moveaxis(copies, 1, -1))
@@ -304,6 +307,8 @@ def test_a_search_withstands_a_light_that_it_has_not_seen():
         ({"share": 0}, r"share=0, but expected a number in \(0, 1\]"),
         ({"share": 1.5}, "share=1.5"),
         ({"share": True}, "share=True"),
+        ({"n_copies": 0}, "n_copies=0"),
+        ({"n_copies": 1.0}, "n_copies=1.0"),
         ({"share": "all"}, "share='all'"),
         ({"random_state": "x"}, "seed"),
     ],

@@ -88,6 +88,13 @@ copies = relight(X, "mild", channel_axis=1, image_shape=None, bits=8, random_sta
     np.uint8
 )
 relit_scorer(
-    "accuracy", "even", 0.5, channel_axis=-1, image_shape=(16, 16), bits=12, random_state=1
+    "accuracy",
+    "even",
+    0.5,
+    n_copies=2,
+    channel_axis=-1,
+    image_shape=(16, 16),
+    bits=12,
+    random_state=1,
 )
 show_versions()

@@ -286,7 +286,7 @@ def _relit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 
 def _side_lit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     """Choose copies of one picture under simulated light from a side, from left to right."""
-    copies = relight(np.repeat(picture, 50, axis=0), "mild", random_state=seed)
+    copies = relight(np.repeat(picture, 50, axis=0), "harsh", random_state=seed)
     across = np.linspace(-1, 1, copies.shape[-1])
     return _five_of(copies, (copies * across).mean(axis=(1, 2, 3)))
 
