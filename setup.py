@@ -25,7 +25,8 @@ ARE_OPTIONAL = "PIP_BUILD_TRACKER" in os.environ or (
 
 REFUSED = (
     "The kernels could not be compiled; see the compiler's message above. To build a wheel without "
-    "them, which works but is slower, set the environment variable SKLEARN_HISTEQ_WITHOUT_KERNELS=1."
+    "them, which works but is slower, set the environment variable "
+    "SKLEARN_HISTEQ_WITHOUT_KERNELS=1."
 )
 
 # No contraction of multiply-adds: the bits are promised. Without -fno-trapping-math gcc does not
@@ -43,7 +44,7 @@ OPTIONS = (
 class BuildKernels(build_ext):
     """Say what to do where the kernels cannot be compiled and must be."""
 
-    def build_extension(self, ext):
+    def build_extension(self, ext):  # noqa: D102
         try:
             super().build_extension(ext)
         except Exception:
