@@ -16,7 +16,14 @@ import warnings
 import numpy as np
 
 from sklearn_histeq._arithmetic import conventions, quantiles, transfer
-from sklearn_histeq._arithmetic.conventions import ADAPT, EQUALIZE, AdaptRule, EqualizeRule
+from sklearn_histeq._arithmetic.conventions import (
+    ADAPT,
+    EQUALIZE,
+    LOCAL,
+    AdaptRule,
+    EqualizeRule,
+    LocalRule,
+)
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._engines import compiled as _compiled
 from sklearn_histeq._engines import reference as _reference
@@ -322,6 +329,22 @@ def adapt_path(convention):
     return run
 
 
+def local_path(convention):
+    """Return the path of a convention of local equalization; small planes, large windows too."""
+
+    def run(rng, dtype):
+        planes, mask = random_planes_and_mask(rng, dtype)
+        planes = planes[..., : 2000 // planes.shape[2] + 1]
+        mask = None if mask is None else mask[..., : planes.shape[3]]
+        rule = LocalRule(int(rng.choice([1, 2, 3, 6, 12, 30, 50])), convention)
+        own_dtype = convention.default_output_dtype(dtype)
+        map_parts = map if rng.random() < 0.5 else (lambda f, parts: [f(part) for part in parts])
+        compare_planes(rng, "equalize_locally", planes, mask, own_dtype, rule, map_parts=map_parts)
+        return 0
+
+    return run
+
+
 def match_path(rng, dtype):
     """Compare matching to targets of any number of points."""
     planes, mask = random_planes_and_mask(rng, dtype)
@@ -431,6 +454,7 @@ def invert_path(rng, dtype):
         for channel, found in enumerate(transfers):
             expected[:, channel] = transfer.invert(found, values[:, channel])
     expected[np.isnan(values)] = np.nan  # numpy.interp maps it, too, by a single point
+    expected[np.isinf(values).any(axis=(2, 3))] = np.nan
     assert same(out, expected), "transfer.invert differs"
     assert (status & INF > 0).tolist() == np.isinf(values).any(axis=(2, 3)).tolist()
     return 0
@@ -458,6 +482,8 @@ PATHS = {
     "adapt histeq": (adapt_path(ADAPT["histeq"]), DTYPES),
     "adapt opencv": (adapt_path(ADAPT["opencv"]), ("uint8", "uint16")),
     "adapt skimage": (adapt_path(ADAPT["skimage"]), ("uint8", "uint16", "float32", "float64")),
+    "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
+    "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
 }
@@ -466,16 +492,23 @@ PATHS = {
 def run_path(name, dtype, n_cases, seed):
     """Run the cases of one path and dtype; return how many planes equal the peer's, too."""
     run, _ = PATHS[name]
+    module = importlib.import_module("sklearn_histeq._engines.compiled.equalize")
+    limits = module.N_PART, module.N_COPIED
+    if "parts" in name:  # so that planes have parts
+        module.N_PART, module.N_COPIED = 200, 100
     rng = np.random.default_rng([seed, *name.encode(), *dtype.encode()])
     n_like_peer = 0
-    for number in range(n_cases):
-        _compiled.use_simd(True, number % 3)
-        state = rng.bit_generator.state
-        try:
+    try:
+        for number in range(n_cases):
+            _compiled.use_simd(True, number % 3)
+            state = rng.bit_generator.state
             n_like_peer += run(rng, np.dtype(dtype))
-        except Exception:
-            print(f"case {number} of {name} {dtype}, {_compiled.instruction_set()}, {state}")
-            raise
+    except Exception:
+        print(f"case {number} of {name} {dtype}, {_compiled.instruction_set()}, {state}")
+        raise
+    finally:
+        module.N_PART, module.N_COPIED = limits
+        _compiled.use_simd(True)
     return n_like_peer
 
 
@@ -502,10 +535,8 @@ def main():
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     left = watch_reference()
-    module = importlib.import_module("sklearn_histeq._engines.compiled.equalize")
+    importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
     for name, (_, dtypes) in PATHS.items():
-        # so that planes have parts
-        module.N_PART, module.N_COPIED = (200, 100) if "parts" in name else (2**20, 2**17)
         for dtype in dtypes:
             if options.only not in f"{name} {dtype}":
                 continue
