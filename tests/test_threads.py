@@ -15,6 +15,7 @@ from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     HistogramMatcher,
+    LocalHistogramEqualizer,
     _threads,
 )
 
@@ -32,6 +33,7 @@ ESTIMATORS = {
     ],
     AdaptiveHistogramEqualizer: [{}, {"clip_limit": None}, {"n_tiles": 4, "n_jobs": 2}],
     HistogramMatcher: [{}, {"n_jobs": 2}],
+    LocalHistogramEqualizer: [{}, {"n_jobs": 2}],
 }
 
 
