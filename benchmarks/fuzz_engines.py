@@ -240,6 +240,11 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
 NO_MASK = object()
 
 
+def each(function, parts):
+    """Do what map does, as threads would: it is not the builtin map."""
+    return [function(part) for part in parts]
+
+
 # Paths: each draws a case of a dtype and compares it ----------------------------------------------
 
 
@@ -273,7 +278,7 @@ def equalize_path(convention, distribution, in_parts=False):
         n_bins = random_n_bins(rng, convention.name)
         rule = EqualizeRule(n_bins, convention, distribution)
         own_dtype = convention.default_output_dtype(dtype)
-        map_parts = (lambda f, parts: [f(part) for part in parts]) if in_parts else map
+        map_parts = each if in_parts else map
         out, status = compare_planes(
             rng, "equalize", planes, mask, own_dtype, rule, map_parts=map_parts
         )
@@ -315,14 +320,14 @@ def adapt_path(convention):
         n_bins = int(rng.choice([256, 2, 17, 300])) if convention.takes_n_bins else 256
         rule = AdaptRule(tiles, clip_limit, n_bins, convention)
         own_dtype = convention.default_output_dtype(dtype)
-        map_parts = map if rng.random() < 0.5 else (lambda f, parts: [f(part) for part in parts])
+        map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "adapt", planes, mask, own_dtype, rule, map_parts=map_parts)
         return 0
 
     return run
 
 
-def match_path(rng, dtype):
+def match_path(rng, dtype, map_parts=map):
     """Compare matching to targets of any number of points."""
     planes, mask = random_planes_and_mask(rng, dtype)
     targets = []
@@ -332,8 +337,13 @@ def match_path(rng, dtype):
         values = np.sort(rng.normal(100, 80, n) * rng.choice([1, 1e-3, 1e30]))
         targets.append(quantiles.Target(np.unique(shares), values[: len(np.unique(shares))]))
     own_dtype = conventions.single_or_double(dtype)
-    compare_planes(rng, "match", planes, mask, own_dtype, targets)
+    compare_planes(rng, "match", planes, mask, own_dtype, targets, map_parts=map_parts)
     return 0
+
+
+def match_in_parts_path(rng, dtype):
+    """Compare matching of planes in parts."""
+    return match_path(rng, dtype, map_parts=each)
 
 
 def quantiles_path(rng, dtype):
@@ -460,17 +470,25 @@ PATHS = {
     "adapt opencv": (adapt_path(ADAPT["opencv"]), ("uint8", "uint16")),
     "adapt skimage": (adapt_path(ADAPT["skimage"]), ("uint8", "uint16", "float32", "float64")),
     "match": (match_path, DTYPES),
+    "match in parts": (match_in_parts_path, ("uint8", "uint16", "bool", "int8", "int16")),
     "quantiles": (quantiles_path, DTYPES),
 }
+
+
+def set_part_sizes(modules, n_part, n_copied):
+    """Set how many pixels the compiled engine takes for a part of a plane."""
+    for module in modules:
+        module.N_PART, module.N_COPIED = n_part, n_copied
 
 
 def run_path(name, dtype, n_cases, seed):
     """Run the cases of one path and dtype; return how many planes equal the peer's, too."""
     run, _ = PATHS[name]
-    module = importlib.import_module("sklearn_histeq._engines.compiled.equalize")
-    limits = module.N_PART, module.N_COPIED
-    if "parts" in name:  # so that planes have parts
-        module.N_PART, module.N_COPIED = 200, 100
+    names = [f"sklearn_histeq._engines.compiled.{name}" for name in ("equalize", "match", "adapt")]
+    modules = [importlib.import_module(name) for name in names]
+    limits = modules[0].N_PART, modules[0].N_COPIED
+    if "parts" in name or "adapt" in name:  # so that planes have parts
+        set_part_sizes(modules, 200, 100)
     rng = np.random.default_rng([seed, *name.encode(), *dtype.encode()])
     n_like_peer = 0
     try:
@@ -482,7 +500,7 @@ def run_path(name, dtype, n_cases, seed):
         print(f"case {number} of {name} {dtype}, {_compiled.instruction_set()}, {state}")
         raise
     finally:
-        module.N_PART, module.N_COPIED = limits
+        set_part_sizes(modules, *limits)
         _compiled.use_simd(True)
     return n_like_peer
 
