@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 KERNELS = "sklearn_histeq/_engines/compiled"
@@ -22,6 +23,12 @@ ARE_OPTIONAL = "PIP_BUILD_TRACKER" in os.environ or (
     os.environ.get("SKLEARN_HISTEQ_WITHOUT_KERNELS") == "1"
 )
 
+REFUSED = (
+    "The kernels could not be compiled; see the compiler's message above. To build a wheel without "
+    "them, which works but is slower, set the environment variable "
+    "SKLEARN_HISTEQ_WITHOUT_KERNELS=1."
+)
+
 # No contraction of multiply-adds: the bits are promised. Without -fno-trapping-math gcc does not
 # vectorise loops with comparisons of floats; neither it nor -fno-math-errno changes a bit.
 OPTIONS = (
@@ -32,6 +39,18 @@ OPTIONS = (
         *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
     ]
 )
+
+
+class BuildKernels(build_ext):
+    """Say what to do where the kernels cannot be compiled and must be."""
+
+    def build_extension(self, ext):  # noqa: D102
+        try:
+            super().build_extension(ext)
+        except Exception:
+            if not ext.optional:
+                print(REFUSED, file=sys.stderr)
+            raise
 
 
 def with_addresses(text, repository, version):
@@ -55,6 +74,7 @@ def readme():
 
 
 setup(
+    cmdclass={"build_ext": BuildKernels},
     long_description=readme(),
     long_description_content_type="text/markdown",
     ext_modules=[

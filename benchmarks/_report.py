@@ -21,8 +21,10 @@ same results. Then it runs both in turn in one process, {rounds} times. The tabl
 and in brackets the quartiles of the ratio. "2 times faster" means: in half of the time.
 
 CLAHE has 8×8 tiles and a clip limit of 4. Its rows with float32 output are the package's own
-CLAHE, which no other library has, compared with OpenCV's. "SIMD off" rows use the portable loops
-only.
+CLAHE, which no other library has, compared with OpenCV's. "skimage rank" is
+`skimage.filters.rank.equalize` in windows of 5×5 or 25×25 pixels, beside
+`LocalHistogramEqualizer`; its rows with float output are the package's own convention. "SIMD off"
+rows use the portable loops only.
 
 On x86-64 with glibc (Linux), the package has loops for AVX2 and for AVX-512 VBMI, and chooses at
 run time. On other platforms (macOS, Windows, ARM) it has the portable loops only, which the rows

@@ -16,7 +16,14 @@ import warnings
 import numpy as np
 
 from sklearn_histeq._arithmetic import conventions, quantiles, transfer
-from sklearn_histeq._arithmetic.conventions import ADAPT, EQUALIZE, AdaptRule, EqualizeRule
+from sklearn_histeq._arithmetic.conventions import (
+    ADAPT,
+    EQUALIZE,
+    LOCAL,
+    AdaptRule,
+    EqualizeRule,
+    LocalRule,
+)
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._engines import compiled as _compiled
 from sklearn_histeq._engines import reference as _reference
@@ -327,6 +334,22 @@ def adapt_path(convention):
     return run
 
 
+def local_path(convention):
+    """Return the path of a convention of local equalization; small planes, large windows too."""
+
+    def run(rng, dtype):
+        planes, mask = random_planes_and_mask(rng, dtype)
+        planes = planes[..., : 2000 // planes.shape[2] + 1]
+        mask = None if mask is None else mask[..., : planes.shape[3]]
+        rule = LocalRule(int(rng.choice([1, 2, 3, 6, 12, 30, 50])), convention)
+        own_dtype = convention.default_output_dtype(dtype)
+        map_parts = map if rng.random() < 0.5 else each
+        compare_planes(rng, "equalize_locally", planes, mask, own_dtype, rule, map_parts=map_parts)
+        return 0
+
+    return run
+
+
 def match_path(rng, dtype, map_parts=map):
     """Compare matching to targets of any number of points."""
     planes, mask = random_planes_and_mask(rng, dtype)
@@ -469,6 +492,8 @@ PATHS = {
     "adapt histeq": (adapt_path(ADAPT["histeq"]), DTYPES),
     "adapt opencv": (adapt_path(ADAPT["opencv"]), ("uint8", "uint16")),
     "adapt skimage": (adapt_path(ADAPT["skimage"]), ("uint8", "uint16", "float32", "float64")),
+    "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
+    "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
     "match in parts": (match_in_parts_path, ("uint8", "uint16", "bool", "int8", "int16")),
     "quantiles": (quantiles_path, DTYPES),
@@ -528,6 +553,7 @@ def main():
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     left = watch_reference()
+    importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
     for name, (_, dtypes) in PATHS.items():
         for dtype in dtypes:
             if options.only not in f"{name} {dtype}":

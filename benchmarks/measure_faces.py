@@ -1,6 +1,6 @@
 """What equalization does for face recognition: three protocols, three classifiers.
 
-    python benchmarks/measure_faces.py --data PATH
+    python benchmarks/measure_faces.py --data PATH [--figure PNG]
 
 PATH is an .npz file that holds X (n, h, w), pictures of faces under many lights, and y (n,), whose
 they are; at least 40 pictures a person. Without --data only the evenly lit pictures that
@@ -9,8 +9,10 @@ may do harm.
 
 Images are transformed once a variant and used in all protocols: each is equalized by itself, so
 that no test picture is learned from. HistogramMatcher, which learns, is fitted to the training
-part of each split. The last tables say what a default is chosen by, and what GridSearchCV, which
-sees the training part alone, would choose.
+part of each split. The last tables say what a default is chosen by, what GridSearchCV, which sees
+the training part alone, would choose when it validates on pictures as they are or on relit copies,
+and what displacement costs. --figure draws the last two things that a person has to weigh: accuracy
+in harsh and in even light, and accuracy of displaced pictures.
 """
 
 import argparse
@@ -25,12 +27,18 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+    relit_scorer,
+)
 
 N_SEEDS = 5
 N_A_PERSON = 10  # training pictures of the random protocol
@@ -41,6 +49,9 @@ CLIP_LIMITS = {  # by n_tiles
     4: (4.0, None),
     10: (4.0, None),
 }
+WINDOWS = {"1/8": 1 / 8, "1/4": 1 / 4, "2/3": 2 / 3}
+STRENGTHS = ("even", "mild", "harsh")
+SHIFTS = range(5)  # pixels
 SPLITTERS = {
     f"{N_A_PERSON} random a person -> rest": lambda X, y: [
         random_split(np.arange(len(y)), y, seed) for seed in range(N_SEEDS)
@@ -104,10 +115,15 @@ def standardise(X):
     return (X - X.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
 
 
+def to_rows(X):
+    """Return pictures as rows of floats."""
+    return X.reshape(len(X), -1).astype(np.float64)
+
+
 def make_variants():
     """Return the transformers to compare, by name."""
     variants = {
-        "raw": FunctionTransformer(lambda X: X.reshape(len(X), -1).astype(np.float64)),
+        "raw": FunctionTransformer(to_rows),
         "standardised": FunctionTransformer(standardise),
         "HistogramEqualizer": HistogramEqualizer(flatten=True),
         "HistogramEqualizer, normal": HistogramEqualizer(
@@ -120,7 +136,28 @@ def make_variants():
             variants[f"{n_tiles} tiles, clip_limit={limit}"] = AdaptiveHistogramEqualizer(
                 n_tiles=n_tiles, clip_limit=limit, flatten=True
             )
+    for name, window in WINDOWS.items():
+        variants[f"window {name}"] = LocalHistogramEqualizer(window=window, flatten=True)
+        variants[f"window {name}, normal"] = recipe(LocalHistogramEqualizer(window=window))
+    variants["12 tiles, clip_limit=3.0, normal"] = recipe(AdaptiveHistogramEqualizer(n_tiles=12))
+    variants["window 1/8, normal, beside 2 × normal"] = both_branches(1 / 8, 2)
     return variants
+
+
+def normal():
+    """Return equalization to normal quantiles, one transfer function per picture."""
+    return HistogramEqualizer(output_distribution="normal", flatten=True)
+
+
+def recipe(local):
+    """Return local equalization, brought to normal quantiles afterwards."""
+    return make_pipeline(local, normal())
+
+
+def both_branches(window, weight):
+    """Return the recipe and a plain normal branch side by side."""
+    branches = [("local", recipe(LocalHistogramEqualizer(window=window))), ("plain", normal())]
+    return FeatureUnion(branches, transformer_weights={"plain": weight})
 
 
 def by_number(variant, X):
@@ -232,7 +269,8 @@ def measure_lights(X, y):
     protocols = {name: split(X, y) for name, split in SPLITTERS.items()}
     best = {f"{N_FEW} of the {N_EXTREME} best lit a person -> rest": best_lit(X, y)}
     found, steps = measure(f"{len(X)} faces under many lights", X, y, protocols | best)
-    print_choice(X, y, protocols, steps)
+    print_choice(X, y, protocols | best, steps)
+    print_search_of_branches(X, y, protocols | best)
     n_lights = len(SPLITTERS)
     return (
         {name: scores[:n_lights] for name, scores in found.items()},
@@ -254,24 +292,148 @@ def brighter_to_darker(X, y):
 def print_choice(X, y, protocols, steps):
     """Print which variant GridSearchCV chooses on each training part, and how it does in the test.
 
-    Inner cross-validation cannot see a change of light that it was not given: so there are two of
-    them, five folds as they come, and one from the brighter half of the training part to the rest.
+    It validates in five ways on three folds: on pictures as they are, on relit copies of three
+    strengths, and, on one fold, from the brighter half of the training part to the rest. Ties are
+    won by the first: the variants are listed from raw pictures to windows.
     """
     print("\n## What GridSearchCV chooses in the (first) training part; ties: as good in there\n")
-    print("| protocol | classifier | folds | choice | inner score | ties | test score |")
-    print("|---" * 7 + "|", flush=True)
+    print("| protocol | classifier | validated on | choice | inner score | ties | test | best |")
+    print("|---" * 8 + "|", flush=True)
+    variants, missed = make_variants(), {}
     for protocol, splits in protocols.items():
         train, test = splits[0]
-        inner = {"five": 5, "bright to dark": brighter_to_darker(X[train], y[train])}
-        for classifier, model in make_classifiers(len(train) // 2).items():
-            pipeline = Pipeline([("equalize", None), ("classify", model)])
-            for folds, cv in inner.items():
-                search = GridSearchCV(pipeline, {"equalize": list(steps.values())}, cv=cv)
-                search.fit(train, y[train])
-                best, tested = search.best_score_, search.score(test, y[test])
-                ties = np.isclose(search.cv_results_["mean_test_score"], best).sum() - 1
-                cells = protocol, classifier, folds, list(steps)[search.best_index_]
-                print(f"| {' | '.join(cells)} | {best:.3f} | {ties} | {tested:.3f} |", flush=True)
+        for classifier, model in make_classifiers(len(train) * 2 // 3).items():
+            if classifier == "SVC":  # takes long
+                continue
+            tested = [test_score(step, model, y, train, test) for step in steps.values()]
+            for validation, scores in inner_scores(variants, steps, model, X, y, train).items():
+                chosen = int(np.argmax(scores))
+                ties = np.isclose(scores, scores[chosen]).sum() - 1
+                cells = protocol, classifier, validation, list(variants)[chosen]
+                numbers = (
+                    f"{scores[chosen]:.3f} | {ties} | {tested[chosen]:.3f} | {max(tested):.3f}"
+                )
+                print(f"| {' | '.join(cells)} | {numbers} |", flush=True)
+                missed.setdefault(validation, []).append(max(tested) - tested[chosen])
+    print_missed(missed, len(SPLITTERS))
+
+
+def print_missed(missed, n_lights):
+    """Print how far the choices are from the best variant, under many lights and within the best.
+
+    missed: {validation: differences of all protocols and two classifiers}
+    """
+    print("\n## Best variant minus choice, mean / largest, 1-NN and LDA\n")
+    print("| validated on | under many lights | within the best lit |")
+    print("|---|---|---|")
+    for validation, differences in missed.items():
+        parts = differences[: 2 * n_lights], differences[2 * n_lights :]
+        cells = (f"{np.mean(part):.3f} / {np.max(part):.3f}" for part in parts if part)
+        print(f"| {validation} | {' | '.join(cells)} |")
+
+
+def test_score(step, model, y, train, test):
+    """Return the accuracy in the test of a variant, given by the numbers of pictures."""
+    pipeline = make_pipeline(clone(step), clone(model)).fit(train, y[train])
+    return pipeline.score(test, y[test])
+
+
+def inner_scores(variants, steps, model, X, y, train):
+    """Return the mean inner score of each variant, for each way to validate."""
+    scorers = {"as they are": "accuracy"}
+    scorers |= {f"relit, {s}": relit_scorer("accuracy", s) for s in STRENGTHS}
+    pipeline = Pipeline([("equalize", None), ("classify", model)])
+    grid = {"equalize": list(variants.values())}
+    search = GridSearchCV(pipeline, grid, scoring=scorers, cv=3, refit=False)
+    search.fit(X[train], y[train])
+    found = {name: search.cv_results_[f"mean_test_{name}"] for name in scorers}
+    grid, folds = {"equalize": list(steps.values())}, brighter_to_darker(X[train], y[train])
+    darker = GridSearchCV(pipeline, grid, cv=folds, refit=False).fit(train, y[train])
+    return found | {"bright to dark": darker.cv_results_["mean_test_score"]}
+
+
+def print_search_of_branches(X, y, protocols):
+    """Print what the search over both branches chooses, with "passthrough" beside them."""
+    print("\n## The search over the window and the weight of a plain branch\n")
+    print("| protocol | classifier | validated on | choice | inner score | test |")
+    print("|---" * 6 + "|", flush=True)
+    candidates = {"passthrough": FunctionTransformer(to_rows)}
+    for name, window in WINDOWS.items():
+        for weight in (0, 1, 2):
+            candidates[f"window {name}, weight {weight}"] = both_branches(window, weight)
+    candidates["passthrough"] = candidates.pop("passthrough")  # the strongest are first
+    for protocol, splits in protocols.items():
+        train, test = splits[0]
+        for classifier, model in make_classifiers(len(train) * 2 // 3).items():
+            if classifier == "SVC":
+                continue
+            for validation in ("accuracy", relit_scorer("accuracy")):
+                pipeline = Pipeline([("equalize", None), ("classify", model)])
+                grid = {"equalize": list(candidates.values())}
+                search = GridSearchCV(pipeline, grid, scoring=validation, cv=3)
+                search.fit(X[train], y[train])
+                tested = search.best_estimator_.score(X[test], y[test])
+                way = "as they are" if validation == "accuracy" else "relit, harsh"
+                cells = protocol, classifier, way, list(candidates)[search.best_index_]
+                print(
+                    f"| {' | '.join(cells)} | {search.best_score_:.3f} | {tested:.3f} |", flush=True
+                )
+
+
+def measure_displacement(X, y):
+    """Print the accuracy of LDA on test pictures that are displaced; return it, by variant."""
+    steps = {
+        "HistogramEqualizer": HistogramEqualizer(flatten=True),
+        "4 tiles": AdaptiveHistogramEqualizer(n_tiles=4, flatten=True),
+        "8 tiles": AdaptiveHistogramEqualizer(n_tiles=8, flatten=True),
+        "12 tiles": AdaptiveHistogramEqualizer(n_tiles=12, flatten=True),
+        "window 1/4, normal": recipe(LocalHistogramEqualizer(window=1 / 4)),
+        "window 1/8, normal": recipe(LocalHistogramEqualizer()),
+    }
+    train, test = random_split(np.arange(len(y)), y, 0)
+    print("\n## Accuracy of 1-NN / LDA on pictures displaced by so many pixels\n")
+    print("| | " + " | ".join(map(str, SHIFTS)) + " |")
+    print("|---" * (len(SHIFTS) + 1) + "|", flush=True)
+    found = {}
+    for name, step in steps.items():
+        classifiers = make_classifiers(len(train))
+        models = [
+            make_pipeline(step, classifiers[c]).fit(X[train], y[train]) for c in ("1-NN", "LDA")
+        ]
+        found[name] = [[m.score(displaced(X[test], n), y[test]) for m in models] for n in SHIFTS]
+        cells = (" / ".join(f"{value:.3f}" for value in pair) for pair in found[name])
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    return found
+
+
+def displaced(X, n_pixels):
+    """Return pictures moved to the right; the left column is repeated."""
+    moved = np.pad(X, ((0, 0), (0, 0), (n_pixels, 0)), mode="edge")
+    return moved[:, :, : X.shape[2]]
+
+
+def draw(path, lights, even, displacement):
+    """Draw accuracy in harsh light over that in even light, and over displacement."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.6), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    shown = {name: (even[name][0][0], scores[1][0]) for name, scores in lights.items()}
+    for name, (x, y) in shown.items():
+        is_window, is_tiles = name.startswith("window"), "tiles" in name
+        color = "#c8501e" if is_window else "#3b6ea5" if is_tiles else "#555555"
+        left.plot(x, y, "o", color=color)
+        left.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=6, color=color)
+    left.set(xlabel="faces and other things, even light", ylabel="brightest → darkest")
+    left.set_title("1-NN: what windows win in harsh light, they lose in even light", fontsize=9)
+    for name, scores in displacement.items():
+        right.plot(SHIFTS, np.array(scores)[:, 1], "o-", label=name)
+    right.set(xlabel="displacement of the test pictures, pixels of 32", ylabel="LDA", ylim=(0, 1))
+    right.set_title("The smaller the window, the more displacement costs", fontsize=9)
+    right.legend(fontsize=7)
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
 
 
 def print_default(lights, even):
@@ -293,6 +455,7 @@ def main():
     """Read the option and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", help=".npz file with X (n, h, w) and y (n,)")
+    parser.add_argument("--figure", help=".png file to draw to")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", "n_tiles")  # small pictures have room for fewer tiles
     with threadpool_limits(1):  # matrices this small gain nothing from more
@@ -303,7 +466,10 @@ def main():
         with np.load(options.data) as data:
             X, y = data["X"], data["y"]
         lights, best = measure_lights(X, y)
+        displacement = measure_displacement(X, y)
     print_default(lights, [*even, best])
+    if options.figure:
+        draw(options.figure, lights, even[0], displacement)
 
 
 if __name__ == "__main__":

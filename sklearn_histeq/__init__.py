@@ -7,6 +7,8 @@ from ._adaptive_equalizer import AdaptiveHistogramEqualizer
 from ._display import EqualizationDisplay
 from ._histogram_equalizer import HistogramEqualizer
 from ._histogram_matcher import HistogramMatcher
+from ._local_equalizer import LocalHistogramEqualizer
+from ._relighting import relight, relit_scorer
 from ._show_versions import show_versions
 
 __version__ = "0.1.0"
@@ -16,5 +18,8 @@ __all__ = [
     "EqualizationDisplay",
     "HistogramEqualizer",
     "HistogramMatcher",
+    "LocalHistogramEqualizer",
+    "relight",
+    "relit_scorer",
     "show_versions",
 ]

@@ -174,6 +174,20 @@ def check_tiles(name, value):
         )
 
 
+def check_window(window):
+    """Refuse a window that is neither a share of the shorter side nor an odd number of pixels."""
+    if is_integer(window):
+        is_window = 3 <= window <= LARGEST_NUMBER and window % 2 == 1
+    else:
+        is_real = isinstance(window, numbers.Real) and not isinstance(window, (bool, np.bool_))
+        is_window = is_real and 0 < window <= 1
+    if not is_window:
+        raise ValueError(
+            f"window={window!r}, but expected a float in (0, 1], the share of the images' shorter "
+            f"side, or an odd integer >= 3 (and <= {LARGEST_NUMBER}), the width in pixels."
+        )
+
+
 def check_clip_limit(clip_limit, convention):
     """Refuse a limit that is neither None, "auto", nor a number of a range that has a meaning."""
     if clip_limit is None or (isinstance(clip_limit, str) and clip_limit == "auto"):

@@ -17,7 +17,8 @@ import sklearn_histeq
 PACKAGE = Path(sklearn_histeq.__file__).parent
 ROOT = Path(__file__).parents[1]  # with README and docs; the package may be installed elsewhere
 
-ESTIMATORS = {"_histogram_equalizer", "_adaptive_equalizer", "_histogram_matcher"}
+ESTIMATORS = {"_histogram_equalizer", "_adaptive_equalizer", "_histogram_matcher",
+              "_local_equalizer"}  # fmt: skip
 PUBLIC = {"sklearn_histeq"}
 MOST_ROOT_FILES, MOST_LINES, MOST_PARAMETERS, MOST_KERNEL_PARAMETERS = 16, 40, 8, 10
 

@@ -14,7 +14,11 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli import atomic_write, demo
 from sklearn_histeq._cli.demo import run, search
 from sklearn_histeq._cli.demo.figure import draw, draw_before_after
@@ -81,7 +85,7 @@ def folder(tmp_path):
 
 class TestReport:
     def test_the_table_of_accuracies(self):
-        columns = ["raw", "standardised", "equalized", "tiles", "matched"]
+        columns = ["raw", "standardised", "equalized", "tiles", "windows"]
         header = accuracy_header(columns)
         rows = [
             accuracy_row("random part", [[0.5, 0.7], [1, 1], [0.25, 0.25], [0.5, 0.7], [1, 1]]),
@@ -198,11 +202,12 @@ class TestFigure:
         figure = draw(pictures, "under lights", side_lit, n_tiles=2)
         upper, lower = figure.subfigs
         assert len(upper.axes) == 12 + 6
-        grid = np.reshape(lower.axes, (3, 2))
+        grid = np.reshape(lower.axes, (4, 2))
         rows = {
             "before": side_lit / 255,
             "whole picture": HistogramEqualizer().fit_transform(side_lit),
             "2 × 2 tiles": AdaptiveHistogramEqualizer(n_tiles=2).fit_transform(side_lit),
+            "windows": LocalHistogramEqualizer(window=1 / 4).fit_transform(side_lit),
         }
         for axes, (label, planes) in zip(grid, rows.items(), strict=True):
             assert axes[0].get_ylabel() == label
@@ -289,9 +294,10 @@ class TestRun:
         for name in BUNDLED:
             assert out.count(name) == 2  # in either table
         scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"
-        assert len(re.findall(rf"^ (same|other|side) light{scores}$", out, re.M)) == 9
-        assert len(re.findall(r"^ (same|other) lights?( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
-        assert out.count("no search") == 12
+        assert len(re.findall(rf"^ (same|other|side|harsh) light{scores}$", out, re.M)) == 12
+        assert len(re.findall(r"^ (same|harsh) light( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
+        assert out.count("no search") == 15
+        assert "What to take from this" in out
         assert "AdaptiveHistogramEqualizer(n_tiles=4)" in out
         assert str(output) in out
         with Image.open(output) as figure:

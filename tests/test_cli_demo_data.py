@@ -13,9 +13,7 @@ from PIL import Image
 from sklearn_histeq._cli.demo import data
 from sklearn_histeq._cli.demo.data import (
     bundled_faces,
-    light_from_side,
     read_faces,
-    relight,
 )
 from sklearn_histeq._cli.errors import FileError
 
@@ -52,67 +50,6 @@ class TestBundled:
         assert faces.pictures.max() == 255  # scaled, not truncated
         assert_array_equal(faces.labels, [1] * 100 + [0] * 100)
         assert faces.names[faces.labels[0]] == "faces"
-
-
-class TestRelight:
-    def test_the_seed_decides(self):
-        pictures = np.random.default_rng(0).integers(0, 256, (5, 1, 6, 7)).astype(np.uint8)
-        first, again, other = (relight(pictures, np.random.default_rng(s)) for s in (1, 1, 2))
-        assert_array_equal(first, again)
-        assert (first != other).any()
-
-    def test_each_picture_gets_a_light_of_its_own(self):
-        pictures = np.tile(np.arange(0, 250, 10, dtype=np.uint8).reshape(1, 1, 5, 5), (9, 1, 1, 1))
-        copies = relight(pictures, np.random.default_rng(0))
-        assert len(np.unique(copies, axis=0)) == 9
-
-    def test_it_is_monotone_within_range_and_leaves_the_original(self):
-        levels = np.tile(np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16), (50, 1, 1, 1))
-        copies = relight(levels, np.random.default_rng(0))
-        steps_up = np.diff(copies.reshape(50, -1).astype(int), axis=1)
-        assert copies.dtype == np.uint8
-        assert (steps_up >= 0).all()
-        # a gain of .4 to 1 leaves that much contrast: nothing is clipped
-        contrast = np.ptp(copies.reshape(50, -1), axis=1)
-        assert (contrast >= 0.4 * 255 - 1).all()
-        assert contrast.min() < 150 < contrast.max()
-        # and the gammas differ: middle gray is bent up in some copies, and down in others
-        middle = (copies[:, 0, 8, 0] - copies.min(axis=(1, 2, 3))) / contrast
-        assert middle.min() < 0.3
-        assert middle.max() > 0.7
-        assert_array_equal(levels[0].ravel(), np.arange(256))
-
-
-class TestLightFromSide:
-    @pytest.fixture
-    def copies(self):
-        white = np.full((200, 1, 4, 26), 255, dtype=np.uint8)
-        return light_from_side(white, np.random.default_rng(0))[:, 0].astype(int)
-
-    def test_it_fades_evenly_from_one_side_to_the_other(self, copies):
-        rows = np.where((copies[:, :1, 0] == 255)[..., None], copies, copies[..., ::-1])
-        assert (rows == rows[:, :1]).all()  # alike from top to bottom
-        assert (rows[:, 0, 0] == 255).all()  # in full on the one side
-        shares = rows[:, 0, -1] / 255
-        assert shares.min() < 0.02
-        assert 0.28 < shares.max() <= 0.302
-        even = np.linspace(rows[:, 0, 0], rows[:, 0, -1], 26, axis=1)
-        assert_allclose(rows[:, 0], even, atol=1.01)  # rounded, and its end too
-
-    def test_it_falls_from_the_left_or_the_right_by_chance(self, copies):
-        from_left = (copies[:, 0, 0] == 255).mean()
-        assert 0.35 < from_left < 0.65
-
-    def test_the_seed_decides_and_the_original_stays(self):
-        pictures = np.random.default_rng(0).integers(0, 256, (5, 1, 6, 7)).astype(np.uint8)
-        kept = pictures.copy()
-        first, again, other = (
-            light_from_side(pictures, np.random.default_rng(s)) for s in (1, 1, 2)
-        )
-        assert first.dtype == np.uint8
-        assert_array_equal(first, again)
-        assert (first != other).any()
-        assert_array_equal(pictures, kept)
 
 
 class TestNpz:

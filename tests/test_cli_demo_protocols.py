@@ -14,11 +14,17 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    relight,
+)
 from sklearn_histeq._cli.demo import search
 from sklearn_histeq._cli.demo.data import bundled_faces
 from sklearn_histeq._cli.demo.protocols import (
     BUNDLED,
+    LIGHTS,
     PEOPLE,
     Part,
     Trial,
@@ -34,6 +40,7 @@ from sklearn_histeq._cli.demo.protocols import (
     steps,
     tiles_for,
     to_rows,
+    windows,
 )
 from sklearn_histeq._cli.demo.search import (
     Choice,
@@ -89,13 +96,13 @@ class TestSplits:
     def test_bundled_trials(self):
         faces = bundled_faces()
         first, second = bundled_trials(faces, 2, seed=0)
-        assert list(first.tests) == ["same light", "other light", "side light"]
-        same, other, side = first.tests.values()
+        assert list(first.tests) == ["same light", *LIGHTS]
+        same, other, side, harsh = first.tests.values()
         assert_array_equal(np.bincount(first.train.labels), [50, 50])
         assert_array_equal(same.labels, other.labels)
         assert_array_equal(same.labels, side.labels)
-        assert (side.pictures <= same.pictures).all()  # a light from a side takes away
-        assert (side.pictures < same.pictures).any(axis=(1, 2, 3)).mean() > 0.95
+        means = [part.pictures.mean() for part in (same, other, side, harsh)]
+        assert means == sorted(means, reverse=True)  # each light takes more away
         together = np.concatenate([first.train.pictures, same.pictures])
         assert_array_equal(np.unique(together, axis=0), np.unique(faces.pictures, axis=0))
         # a constant black picture may come out as it was
@@ -147,7 +154,7 @@ class TestSteps:
     def test_each_column_pickles_and_gives_rows(self, rng):
         pictures = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
         columns, found = steps(n_tiles=2), {}
-        assert list(columns) == ["raw", "standardised", "equalized", "tiles", "matched"]
+        assert list(columns) == ["raw", "standardised", "equalized", "tiles", "windows"]
         for name, step in columns.items():
             rows = found[name] = pickle.loads(pickle.dumps(step)).fit_transform(pictures)
             assert rows.shape == (3, 20)
@@ -155,7 +162,7 @@ class TestSteps:
         for name, estimator in {
             "equalized": HistogramEqualizer(),
             "tiles": AdaptiveHistogramEqualizer(n_tiles=2),
-            "matched": HistogramMatcher(),
+            "windows": windows(1 / 4),
         }.items():
             assert_array_equal(found[name], estimator.fit_transform(pictures).reshape(3, 20))
 
@@ -204,6 +211,16 @@ class TestSteps:
         assert equalized["other light"] > raw["other light"] + 0.15
 
     @pytest.mark.parametrize("name", BUNDLED)
+    def test_windows_help_under_light_from_a_side(self, name):
+        trials, columns = bundled_trials(bundled_faces(), 4, seed=0), steps(4)
+        for light in ("side light", "harsh light"):
+            equalized, local = (
+                np.mean([accuracies(columns[c], BUNDLED[name], t)[light] for t in trials])
+                for c in ("equalized", "windows")
+            )
+            assert local > equalized
+
+    @pytest.mark.parametrize("name", BUNDLED)
     def test_tiles_help_under_light_from_a_side(self, name):
         # the demo's other message: tiles stay nearly as good, one transfer function does not
         trials, columns = bundled_trials(bundled_faces(), 4, seed=0), steps(4)
@@ -227,10 +244,12 @@ class TestSearch:
     def test_the_grid_names_every_choice(self):
         grid = list(ParameterGrid(settings(4)))
         described = {
-            describe(s["equalize"] if s["equalize"] == "passthrough" else chosen(s)) for s in grid
+            describe(chosen(s) if hasattr(s["equalize"], "get_params") else s["equalize"])
+            for s in grid
         }
-        assert len(described) == len(grid) == 15
+        assert len(described) == len(grid) == 18
         assert {"equalized", "tiles, n_tiles=4", "matched", "passthrough"} <= described
+        assert {"windows, 0.25", "windows, 0.125", "windows, 0.5"} <= described
         assert {"equalized, n_bins=16, normal", "equalized, opencv"} <= described
         assert "tiles, clip_limit=None, n_tiles=2" in described
         assert describe(chosen(grid[0])) == "equalized"
@@ -244,18 +263,20 @@ class TestSearch:
         for train, valid in problem.folds:
             assert_array_equal(np.sort(np.concatenate([train, valid])), np.arange(48))
 
-    def test_folds_validated_on_relit_copies_of_other_pictures(self):
+    def test_relit_folds_are_those_in_the_same_light_scored_on_copies(self):
         part = people_part()
-        (pictures, labels), folds = relit(part, 3, seed=0)
-        assert_array_equal(pictures[:48], part.pictures)
-        for copies in (pictures[48:96], pictures[96:]):
-            assert (copies != part.pictures).any(axis=(1, 2, 3)).all()
-        assert (pictures[96:] <= part.pictures).all()
-        assert_array_equal(labels, np.tile(part.labels, 3))
-        for train, valid in folds:
-            assert train.max() < 48 <= valid.min()
-            assert not set(train) & set(valid % 48)
-            assert_array_equal(np.bincount(valid // 48), [0, *[len(valid) // 2] * 2])
+        problem, plain = relit(part, 3, seed=0), same_light(part, 3, seed=0)
+        assert problem.part is part
+        for fold, expected in zip(problem.folds, plain.folds, strict=True):
+            for indices, same in zip(fold, expected, strict=True):
+                assert_array_equal(indices, same)
+        assert plain.scoring == "accuracy"
+        model = make_pipeline(steps(4)["raw"], KNeighborsClassifier(1)).fit(*part)
+        score = problem.scoring(model, *part)
+        copies = [relight(part.pictures, random_state=seed) for seed in range(3)]
+        scores = [model.score(pictures, part.labels) for pictures in copies]
+        assert_allclose(score, np.mean(scores))
+        assert score < 1  # it would be 1 on the pictures as they are
 
     def test_folds_validated_in_the_dark(self):
         part = people_part()
@@ -289,7 +310,8 @@ class TestSearch:
         train, tests = bundled_trials(bundled_faces(), 1, seed=0)[0]
         nearest = BUNDLED["nearest neighbour"]
         choice = untuned(HistogramMatcher(), nearest, train, list(tests.values()))
-        expected = accuracies(steps(4)["matched"], nearest, Trial(train, tests))
+        matched = HistogramMatcher(flatten=True)
+        expected = accuracies(matched, nearest, Trial(train, tests))
         assert choice.tested == tuple(expected.values())
 
     def test_ties_are_counted_and_the_first_wins(self, monkeypatch):

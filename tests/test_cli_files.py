@@ -19,15 +19,21 @@ from _helpers import faces
 from PIL import Image
 
 import sklearn_histeq
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli import atomic_write, files, main
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files import formats, npy, png
+from sklearn_histeq._cli.files.job import ESTIMATORS
 from sklearn_histeq._cli.files.picture import Metadata, Page
 from sklearn_histeq._cli.progress import ProgressBar
 
 PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
-COMMANDS = ("equalize", "clahe", "match")
+COMMANDS = ("equalize", "clahe", "local", "match")
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +126,14 @@ class TestArrays:
             n_tiles=(2, 4), clip_limit=None, n_bins=32, color="value", dtype="uint16"
         )
         assert Path("out.npy").read_bytes() == saved(clahe.transform(X))
+
+    @pytest.mark.parametrize("window", [5, 0.5])
+    def test_windows_are_pixels_or_shares(self, window):
+        X = faces(4, 1, 16)
+        np.save("in.npy", X)
+        ok("local", "in.npy", "out.npy", "--window", window, "--convention", "skimage")
+        local = LocalHistogramEqualizer(window=window, convention="skimage")
+        assert Path("out.npy").read_bytes() == saved(local.transform(X))
 
     @pytest.mark.parametrize("dtype", ["u1", "f4"])
     @pytest.mark.parametrize(
@@ -724,12 +738,12 @@ def test_the_page_shows_the_help(capsys, monkeypatch, command):
 
 @pytest.mark.parametrize(
     ("command", "estimator"),
-    list(zip(COMMANDS, (HistogramEqualizer, AdaptiveHistogramEqualizer, HistogramMatcher))),
+    list(ESTIMATORS.items()),
 )
 def test_the_options_bear_the_parameters_names(capsys, monkeypatch, command, estimator):
     options = set(re.findall(r"^  --([a-z-]+)", help_of(capsys, monkeypatch, command), re.M))
     parameters = {name.replace("_", "-") for name in estimator().get_params()} - {"flatten"}
-    own = {"overwrite", "quiet", "plot"} | ({"fit"} if command != "clahe" else set())
+    own = {"overwrite", "quiet", "plot"} | ({"fit"} if command in ("equalize", "match") else set())
     assert options == parameters | own
 
 

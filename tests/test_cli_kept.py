@@ -17,12 +17,17 @@ import tifffile
 from _picture_files import all_files, color, gray
 from PIL import Image, JpegImagePlugin
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli import main
 
 FILES = dict(all_files())
 PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
-COMMANDS = ("equalize", "clahe", "match")
+COMMANDS = ("equalize", "clahe", "local", "match")
 LOSSY = 8  # mean difference of levels after JPEG or lossy WebP
 
 REFUSED = {  # and nothing else is
@@ -68,6 +73,7 @@ def expected(command, colors, counted=None):
     estimator = {
         "equalize": lambda: HistogramEqualizer(**params),
         "clahe": lambda: AdaptiveHistogramEqualizer(n_tiles=2, **params),
+        "local": lambda: LocalHistogramEqualizer(**params),
         "match": lambda: HistogramMatcher(reference=reference(n_channels, colors.dtype), **params),
     }[command]()
     mask = None if counted is None else counted[None]

@@ -18,13 +18,19 @@ from _picture_files import GEO, ICC, XMP, color, exif, gray
 from _picture_files import tiff as make_tiff
 from PIL import Image, ImageOps
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli import main
 from sklearn_histeq._cli.files.picture_run import map_bounded
 
 ESTIMATORS = {
     "equalize": HistogramEqualizer,
     "clahe": AdaptiveHistogramEqualizer,
+    "local": LocalHistogramEqualizer,
     "match": HistogramMatcher,
 }
 

@@ -23,6 +23,7 @@ from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     HistogramMatcher,
+    LocalHistogramEqualizer,
     _threads,
 )
 
@@ -39,6 +40,7 @@ ESTIMATORS = {
     "dataset bins": HistogramEqualizer(scope="dataset", n_bins=20, convention="numpy"),
     "dataset value": HistogramEqualizer(scope="dataset", color="value", flatten=True),
     "adaptive": AdaptiveHistogramEqualizer(n_tiles=2),
+    "local": LocalHistogramEqualizer(window=3, dtype="float32"),
     "matcher": HistogramMatcher(),
     "reference": HistogramMatcher(reference=REFERENCE, dtype="uint8"),
 }
@@ -577,9 +579,10 @@ def test_dask_is_not_imported_by_itself():
 import sys
 import numpy as np
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import LocalHistogramEqualizer
 X = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
 for estimator in (AdaptiveHistogramEqualizer(n_tiles=2), HistogramEqualizer(scope="dataset"),
-                  HistogramMatcher()):
+                  HistogramMatcher(), LocalHistogramEqualizer(window=3)):
     estimator.fit_transform(X, mask=np.ones((4, 8, 8), bool))
 print([name for name in ("dask", "distributed") if name in sys.modules])
 """

@@ -1,4 +1,4 @@
-"""The three estimators side by side: scikit-learn's checks, pipelines, the choice among them."""
+"""The estimators side by side: scikit-learn's checks, pipelines, the choice among them."""
 
 import os
 
@@ -14,7 +14,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import sklearn_histeq
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 
 ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
 WHY = "some checks want SCIPY_ARRAY_API=1 in the environment before SciPy is imported (make test)"
@@ -46,8 +51,18 @@ ESTIMATORS = [
     HistogramMatcher(dtype="input"),
     HistogramMatcher(reference=np.linspace(0, 1, 12)),
     HistogramMatcher(reference=[[0, 1], [2, 3]], dtype="float32"),
+    LocalHistogramEqualizer(),
+    LocalHistogramEqualizer(window=3, flatten=True),
+    LocalHistogramEqualizer(window=0.5, dtype="float32"),
+    LocalHistogramEqualizer(dtype="uint8"),
+    LocalHistogramEqualizer(dtype="input", n_jobs=2),
 ]
-FAMILY = [HistogramEqualizer(), AdaptiveHistogramEqualizer(), HistogramMatcher()]
+FAMILY = [
+    HistogramEqualizer(),
+    AdaptiveHistogramEqualizer(),
+    HistogramMatcher(),
+    LocalHistogramEqualizer(),
+]
 
 
 @parametrize_with_checks(ESTIMATORS)
@@ -106,16 +121,17 @@ def test_a_search_over_the_choice_itself(lit):
         {"equalize": [AdaptiveHistogramEqualizer()], "equalize__n_tiles": [2, 4]},
         {"equalize": [AdaptiveHistogramEqualizer()], "equalize__clip_limit": [2.0, None]},
         {"equalize": [HistogramMatcher()], "equalize__dtype": [None, "uint8"]},
+        {"equalize": [LocalHistogramEqualizer()], "equalize__window": [3, 0.5]},
     ]
     search = GridSearchCV(pipeline, grid, cv=4).fit(x, y)
     scores = search.cv_results_["mean_test_score"]
-    assert len(scores) == 10
+    assert len(scores) == 13
     assert np.isfinite(scores).all()
     assert search.best_score_ > 0.9
     assert search.predict(x).shape == (40,)
 
 
-@pytest.mark.parametrize("estimator", [AdaptiveHistogramEqualizer(), HistogramMatcher()], ids=str)
+@pytest.mark.parametrize("estimator", FAMILY[1:], ids=str)
 def test_masks_travel_by_metadata_routing(estimator, lit):
     x, y = lit
     mask = np.random.default_rng(1).random((40, 16, 16)) < 0.7

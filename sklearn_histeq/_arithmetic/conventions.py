@@ -1,7 +1,8 @@
 """Conventions: whose arithmetic turns counts into output values. One record for each of them.
 
 A record says what the convention accepts and what it returns; everything else in the package asks
-the record and does not compare names. To add a convention, add its record to `EQUALIZE` or `ADAPT`.
+the record and does not compare names. To add a convention, add its record to `EQUALIZE`, `ADAPT` or
+`LOCAL`.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import tiles, transfer
+from . import tiles, transfer, windows
 from .transfer import Formula
 
 UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
@@ -124,6 +125,25 @@ class AdaptiveConvention(Convention):
         return float(clip_limit) / n_bins if self.clip_limit_is_share else float(clip_limit)
 
 
+@dataclass(frozen=True, eq=False)
+class LocalConvention(Convention):
+    """A convention of LocalHistogramEqualizer.
+
+    Attributes
+    ----------
+    formula : callable
+        Maps the counts in windows to values; see `windows.mid_ranks`.
+    top : callable
+        Maps a plane to the argument `top` of the formula.
+    fills_windows : bool
+        Whether a window without a counted pixel takes the counts of the whole plane.
+    """
+
+    formula: Callable[..., np.ndarray] = windows.mid_ranks
+    top: Callable[[np.ndarray], int] = windows.no_top
+    fills_windows: bool = True
+
+
 SKIMAGE = EqualizeConvention(
     "skimage",
     formulas={
@@ -178,8 +198,20 @@ OPENCV_TILES = AdaptiveConvention(
     tiling=tiles.OPENCV,
 )
 
+HISTEQ_WINDOWS = LocalConvention("histeq")
+SKIMAGE_WINDOWS = LocalConvention(
+    "skimage",
+    default_output_dtype=same,
+    output_max=None,
+    accepts=(UINT8, UINT16),
+    formula=windows.skimage_levels,
+    top=windows.skimage_top,
+    fills_windows=False,
+)
+
 EQUALIZE = {record.name: record for record in (SKIMAGE, NUMPY, OPENCV, PILLOW)}
 ADAPT = {record.name: record for record in (HISTEQ_TILES, SKIMAGE_TILES, OPENCV_TILES)}
+LOCAL = {record.name: record for record in (HISTEQ_WINDOWS, SKIMAGE_WINDOWS)}
 
 
 class EqualizeRule(NamedTuple):
@@ -244,3 +276,17 @@ class AdaptRule(NamedTuple):
         if is_global and self.clip_limit is None:
             return EqualizeRule(self.n_bins, SKIMAGE, "uniform")
         return None
+
+
+class LocalRule(NamedTuple):
+    """How windows become values: parameters of LocalHistogramEqualizer.
+
+    Attributes
+    ----------
+    radius : int
+        How many pixels a window reaches to each side of its middle.
+    convention : LocalConvention
+    """
+
+    radius: int
+    convention: LocalConvention

@@ -16,7 +16,13 @@ from typing import NoReturn
 
 from sklearn_histeq._cli.atomic_write import ending_on_signals
 from sklearn_histeq._cli.errors import FileError, UsageError
-from sklearn_histeq._cli.files.options import Commands, add_clahe, add_equalize, add_match
+from sklearn_histeq._cli.files.options import (
+    Commands,
+    add_clahe,
+    add_equalize,
+    add_local,
+    add_match,
+)
 from sklearn_histeq._cli.progress import say
 
 _DEMO = """\
@@ -25,8 +31,8 @@ Shows what histogram equalization does for face recognition.
 Without --data the demo uses 200 pictures of 25x25 pixels from scikit-image (no
 network needed). Classifiers learn to distinguish faces from other things in the
 original pictures, and are tested on copies under other lights. The lights are
-simulated: each picture gets a random gamma, gain and bias, or light that falls
-from its left or its right.
+simulated: each picture gets a random gamma and gain, and light that falls from a
+random direction, up to harsh shadows.
 
 With --data the demo recognises people in your own pictures. The classifiers are
 trained on a random part of them and, in the harder case, trained on the
@@ -35,9 +41,10 @@ brightest pictures and tested on the darkest.
 The tables compare the original pictures (raw), each picture minus its mean and
 divided by its standard deviation (standardised, the simple baseline),
 HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
-HistogramMatcher (matched). GridSearchCV then chooses among these three, their
-parameters, and "passthrough", which does not equalize. At the end the demo
-writes a figure of faces before and after, with their histograms and CDFs.
+LocalHistogramEqualizer (windows). GridSearchCV then chooses among these three,
+HistogramMatcher (matched), their parameters, and "passthrough", which does not
+equalize. At the end the demo writes a figure of faces before and after, with
+their histograms and CDFs.
 """
 
 _DATA = """\
@@ -218,4 +225,4 @@ def _fail(message: str, status: int = 1) -> int:
     return status
 
 
-_COMMANDS = (add_equalize, add_clahe, add_match, _add_demo)
+_COMMANDS = (add_equalize, add_clahe, add_local, add_match, _add_demo)

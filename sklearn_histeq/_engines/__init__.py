@@ -2,7 +2,7 @@
 
 An engine is a package with these functions of planes; `reference` documents them:
 
-    equalize, adapt, match                               planes to planes
+    equalize, adapt, equalize_locally, match             planes to planes
     count_levels, count_lattice, count_bins, quantiles   planes to what is learned
     apply, invert                                        learned transfer functions to planes
 

@@ -8,6 +8,9 @@ from sklearn_histeq import (
     EqualizationDisplay,
     HistogramEqualizer,
     HistogramMatcher,
+    LocalHistogramEqualizer,
+    relight,
+    relit_scorer,
     show_versions,
 )
 
@@ -56,6 +59,18 @@ AdaptiveHistogramEqualizer(
 AdaptiveHistogramEqualizer(n_tiles=8, tile_shape=(4, 4), clip_limit="auto", convention="skimage")
 AdaptiveHistogramEqualizer(tile_shape=8, clip_limit=2.5, convention="opencv").fit(X).transform(X)
 
+LocalHistogramEqualizer(
+    window=5,
+    convention="skimage",
+    color="value",
+    channel_axis=-1,
+    image_shape=None,
+    flatten=True,
+    dtype="input",
+    n_jobs=None,
+).fit(X, mask=mask).transform(X, mask=mask)
+LocalHistogramEqualizer(window=0.5, convention="histeq", dtype=np.float32).fit_transform(X)
+
 matcher = HistogramMatcher(
     reference=X[0],
     color="channels",
@@ -69,4 +84,17 @@ quantiles: NDArray[np.float64] = HistogramMatcher().partial_fit(X, mask=mask).qu
 
 EqualizationDisplay.from_estimator(equalizer, X, n_images=2, mask=None, tile_grid=False, ax=None)
 EqualizationDisplay.from_images(X, X, n_images=2, channel_axis=1, color="value").plot()
+copies = relight(X, "mild", channel_axis=1, image_shape=None, bits=8, random_state=0).astype(
+    np.uint8
+)
+relit_scorer(
+    "accuracy",
+    "even",
+    0.5,
+    n_copies=2,
+    channel_axis=-1,
+    image_shape=(16, 16),
+    bits=12,
+    random_state=1,
+)
 show_versions()

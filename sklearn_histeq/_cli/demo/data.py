@@ -54,33 +54,6 @@ def bundled_faces() -> Faces:
     return Faces(pictures, np.repeat([1, 0], 100), ["other things", "faces"])
 
 
-def relight(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return copies of the pictures, each under another simulated light.
-
-    Every intensity x in [0, 1] becomes ``gain * x**gamma + bias``, with gamma between 1/e and e,
-    gain between .4 and 1, and a bias that leaves nothing clipped, rounded to 8 bits again.
-    """
-    shape = (len(pictures), 1, 1, 1)
-    gamma = np.exp(rng.uniform(-1, 1, shape))
-    gain = rng.uniform(0.4, 1, shape)
-    bias = rng.uniform(0, 1, shape) * (1 - gain)
-    return np.rint(255 * (gain * (pictures / 255) ** gamma + bias)).astype(np.uint8)
-
-
-def light_from_side(pictures: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return copies of the pictures, each under simulated light from the left or the right.
-
-    Every intensity is multiplied by the light and rounded to 8 bits again. The light falls linearly
-    from 1 on one side of the picture to a value between 0 and .3 on the other side.
-    """
-    shape = (len(pictures), 1, 1, 1)
-    share = rng.uniform(0, 0.3, shape)
-    across = np.linspace(0, 1, pictures.shape[-1])
-    from_left = rng.integers(0, 2, shape) == 1
-    light = share + (1 - share) * np.where(from_left, across[::-1], across)
-    return np.rint(pictures * light).astype(np.uint8)
-
-
 def read_faces(path: Path, status: Callable[[str], None] = lambda text: None) -> Faces:
     """Read the user's own faces.
 

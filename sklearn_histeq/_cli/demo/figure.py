@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    LocalHistogramEqualizer,
+)
+from sklearn_histeq._cli.demo.protocols import WINDOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +49,8 @@ def draw(
     from matplotlib.figure import Figure
 
     width = 2.1 * max(len(pictures), len(side_lit)) + 0.9
-    figure = Figure(figsize=(width, 15), dpi=110, layout="constrained")
-    panels: Any = figure.subfigures(2, 1, height_ratios=[8.6, 6.4])
+    figure = Figure(figsize=(width, 17), dpi=110, layout="constrained")
+    panels: Any = figure.subfigures(2, 1, height_ratios=[8.6, 8.2])
     after = HistogramEqualizer().fit_transform(pictures)
     titles = [f"mean {picture.mean():.0f} of 255" for picture in pictures]
     heading = f"One face {lights}, before and after HistogramEqualizer"
@@ -55,13 +60,14 @@ def draw(
 
 
 def _draw_side_lit(figure: Any, pictures: NDArray[np.uint8], n_tiles: int) -> None:
-    """Draw pictures, and below them the results of one transfer function and of tiles."""
-    steps = [HistogramEqualizer(), AdaptiveHistogramEqualizer(n_tiles=n_tiles)]
-    rows = {
-        "before": pictures / 255,
-        "whole picture": steps[0].fit_transform(pictures),
-        f"{n_tiles} × {n_tiles} tiles": steps[1].fit_transform(pictures),
+    """Draw pictures, and below them the results of one transfer function, tiles and windows."""
+    steps = {
+        "whole picture": HistogramEqualizer(),
+        f"{n_tiles} × {n_tiles} tiles": AdaptiveHistogramEqualizer(n_tiles=n_tiles),
+        "windows": LocalHistogramEqualizer(window=WINDOW),
     }
+    rows = {"before": pictures / 255}
+    rows |= {label: step.fit_transform(pictures) for label, step in steps.items()}
     axes = figure.subplots(len(rows), len(pictures), squeeze=False)
     for row, (label, planes) in zip(axes, rows.items(), strict=True):
         for ax, plane in zip(row, planes[:, 0], strict=True):
@@ -72,8 +78,8 @@ def _draw_side_lit(figure: Any, pictures: NDArray[np.uint8], n_tiles: int) -> No
     for ax, picture in zip(axes[0], pictures[:, 0], strict=True):
         ax.set_title(_brightness_of_halves(picture), fontsize=9, color=_TEXT)
     figure.suptitle(
-        "Simulated light from a side: one transfer function for the whole picture"
-        " (HistogramEqualizer), or one for each tile (AdaptiveHistogramEqualizer)",
+        "Simulated light from a side, and one transfer function for the whole picture, for each"
+        " tile, or for each window",
         color=_TEXT,
     )
 

@@ -9,7 +9,7 @@ the others use ``gamma="scale"``, StandardScaler or whitening), so that intensit
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,12 +21,25 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
-from sklearn_histeq._cli.demo.data import Faces, light_from_side, relight
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    LocalHistogramEqualizer,
+    relight,
+)
+from sklearn_histeq._cli.demo.data import Faces
 
 N_PER_CLASS = 50  # bundled pictures of a class for training; the other 50 are for testing
 N_RANDOM = 10  # pictures per person for training; the others are for testing
 N_BRIGHTEST = 20  # pictures per person for training; as many of the darkest are for testing
+Strength = Literal["even", "mild", "harsh"]
+# The simulated lights, by the names of their rows: strengths of relight.
+LIGHTS: dict[str, Strength] = {
+    "other light": "even",
+    "side light": "mild",
+    "harsh light": "harsh",
+}
+WINDOW = 1 / 4  # of the side of a picture
 MIN_TILE = 4  # pixels that a tile should have along each axis
 
 
@@ -65,8 +78,14 @@ def steps(n_tiles: int) -> dict[str, Any]:
         "standardised": FunctionTransformer(standardise_rows),
         "equalized": HistogramEqualizer(flatten=True),
         "tiles": AdaptiveHistogramEqualizer(n_tiles=n_tiles, flatten=True),
-        "matched": HistogramMatcher(flatten=True),
+        "windows": windows(WINDOW),
     }
+
+
+def windows(window: float) -> Any:
+    """Return local equalization, followed by normal quantiles of the whole picture."""
+    normal = HistogramEqualizer(output_distribution="normal", flatten=True)
+    return make_pipeline(LocalHistogramEqualizer(window=window), normal)
 
 
 def tiles_for(pictures: NDArray[np.uint8]) -> int:
@@ -165,16 +184,15 @@ def brightness_split(
 
 
 def bundled_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
-    """Draw half of the pictures for training; test on the others, unchanged and in two lights."""
+    """Draw half of the pictures for training; test on the others, unchanged and in other lights."""
     trials = []
     for draw in range(repeats):
         rng = np.random.default_rng([seed, draw])
         train, test = (_part(faces, i) for i in random_split(faces.labels, N_PER_CLASS, rng))
-        tests = {
-            "same light": test,
-            "other light": Part(relight(test.pictures, rng), test.labels),
-            "side light": Part(light_from_side(test.pictures, rng), test.labels),
-        }
+        tests = {"same light": test}
+        for name, strength in LIGHTS.items():
+            copies = relight(test.pictures, strength, random_state=int(rng.integers(2**31)))
+            tests[name] = Part(copies, test.labels)
         trials.append(Trial(train, tests))
     return trials
 

@@ -10,12 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 from sklearn_histeq._cli.errors import UsageError
 
 ESTIMATORS = {
     "equalize": HistogramEqualizer,
     "clahe": AdaptiveHistogramEqualizer,
+    "local": LocalHistogramEqualizer,
     "match": HistogramMatcher,
 }
 

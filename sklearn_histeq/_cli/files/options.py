@@ -42,6 +42,8 @@ _DESCRIPTIONS = {
     "transfer function; with --scope dataset, all images share one per channel.\n",
     "clahe": "Equalizes every image tile by tile with limited contrast (CLAHE). This also\n"
     "removes light that falls from one side.\n",
+    "local": "Equalizes every pixel by its rank in the window around it. This removes all\n"
+    "light that changes slowly, and with it the coarse shading.\n",
     "match": "Gives every image the histogram of a reference. The reference is a given image,\n"
     "or the mean of all images in IN, or of those in TRAIN.\n",
 }
@@ -59,6 +61,12 @@ examples:
   histeq clahe xray.tif out.tif --plot before_after.png
   histeq clahe scans/ out/ --tile-shape 64,64 --n-jobs -1
   histeq clahe faces.npy out.npy --n-tiles 4
+""",
+    "local": """\
+examples:
+  histeq local face.png out.png
+  histeq local photos/ out/ --window 0.25 --color value
+  histeq local faces.npy out.npy --window 5 --dtype float32
 """,
     "match": """\
 examples:
@@ -96,6 +104,11 @@ _PARAMETERS = {
         "n_bins": "number of histogram bins",
         "convention": "arithmetic to use: histeq, skimage or opencv",
     },
+    "local": {
+        "window": "side of the window: a share of the shorter side of the images, with a decimal"
+        " point, or an odd number of pixels",
+        "convention": "arithmetic to use: histeq or skimage",
+    },
     "match": {},
 }
 _METAVARS = {
@@ -104,6 +117,7 @@ _METAVARS = {
     "tile_shape": "N",
     "n_jobs": "N",
     "clip_limit": "X",
+    "window": "X",
     "channel_axis": "AXIS",
     "image_shape": "H,W",
 }
@@ -123,6 +137,11 @@ def add_equalize(commands: Commands) -> None:
 def add_clahe(commands: Commands) -> None:
     """Add the command ``clahe``."""
     _add(commands, "clahe", "equalize tile by tile, with limited contrast (CLAHE)")
+
+
+def add_local(commands: Commands) -> None:
+    """Add the command ``local``."""
+    _add(commands, "local", "equalize every pixel by the window around it")
 
 
 def add_match(commands: Commands) -> None:
@@ -163,10 +182,9 @@ def _add(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser
 
 def _add_parameters(command: argparse.ArgumentParser, name: str) -> None:
     """Add an option for each parameter of the command's estimator, with its default."""
-    from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+    from sklearn_histeq._cli.files.job import ESTIMATORS
 
-    kinds = {"equalize": HistogramEqualizer, "clahe": AdaptiveHistogramEqualizer}
-    defaults = kinds.get(name, HistogramMatcher)().get_params()
+    defaults = ESTIMATORS[name]().get_params()
     group = command.add_argument_group("parameters")
     for parameter, text in (_PARAMETERS[name] | _COMMON).items():
         default = defaults[parameter]

@@ -4,6 +4,7 @@ from ._kernels import instruction_set, use_simd
 from .adapt import adapt
 from .equalize import equalize
 from .learn import apply, count_bins, count_lattice, count_levels, invert
+from .local import equalize_locally
 from .match import match, quantiles
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "count_lattice",
     "count_levels",
     "equalize",
+    "equalize_locally",
     "instruction_set",
     "invert",
     "match",

@@ -25,6 +25,11 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__aarch64__)
+#define HISTEQ_NEON 1
+#include <arm_neon.h>
+#endif
+
 #if defined(_M_X64) || defined(_M_ARM64) ||                                                        \
     (defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 #define HISTEQ_LITTLE_ENDIAN 1
@@ -139,6 +144,21 @@ struct AdaptRule {
     double clip_limit; /* infinite for none; in the peers' conventions a number of pixels */
     ptrdiff_t n_bins;
     bool is_float32; /* the images are in single precision */
+};
+
+/* Square windows around the pixels of planes, cut off at the border. */
+struct Windows {
+    ptrdiff_t height, width; /* of the planes */
+    ptrdiff_t radius;        /* a window is 2 * radius + 1 pixels wide */
+    ptrdiff_t begin, end;    /* the rows of pixels to write */
+    bool is_peer;            /* scikit-image's levels, and not mid-ranks */
+    bool is_float32;         /* the images are in single precision */
+
+    /* The rows of the windows around row y: the first, and the one behind the last. */
+    ptrdiff_t first_row(ptrdiff_t y) const { return y < radius ? 0 : y - radius; }
+    ptrdiff_t last_row(ptrdiff_t y) const {
+        return height - y <= radius ? height : y + radius + 1;
+    }
 };
 
 /* Transfer functions of rows of pixels: values at the centers of n_bins equal bins over [low, high],

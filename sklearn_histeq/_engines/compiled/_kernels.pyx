@@ -111,6 +111,10 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const double* shares
         ptrdiff_t n_tiles, tile_height, tile_width, height, width, begin, end
 
+    struct Windows:
+        ptrdiff_t height, width, radius, begin, end
+        bint is_peer, is_float32
+
     bint run_equalize "histeq::equalize"[P, O](
         const P*, const uint8_t*, Planes, EqualizeRule, uint8_t*, O*)
     bint run_find_ranges "histeq::find_ranges"[P](
@@ -140,6 +144,8 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
     bint run_adapt_opencv "histeq::adapt_opencv"[P](const P*, Planes, Tiling, AdaptRule, P*)
     bint run_adapt_skimage "histeq::adapt_skimage"[P, O](
         const P*, Planes, Tiling, AdaptRule, O*)
+    bint run_equalize_locally "histeq::equalize_locally"[P, O](
+        const P*, const uint8_t*, Planes, Windows, uint8_t*, O*)
 
 
 INSTRUCTION_SETS = ("portable", "AVX2", "AVX-512 VBMI")
@@ -422,4 +428,26 @@ def adapt_skimage(const level_t[:, ::1] planes, out_t[:, ::1] out, Tiles tiles, 
     cdef bint has_memory
     with nogil:
         has_memory = run_adapt_skimage(&planes[0, 0], shape, tiling, limits, &out[0, 0])
+    check(has_memory)
+
+
+# Local equalization -------------------------------------------------------------------------------
+
+
+def equalize_locally(const pixel_t[:, ::1] planes, const uint8_t[:, ::1] mask, out_t[:, ::1] out,
+                     uint8_t[::1] status, shape, Py_ssize_t radius, rows, rule):
+    """Equalize each pixel of each plane by the window around it, into the same row of out.
+
+    shape: (height, width) of the planes; only the slice `rows` of the rows of pixels is written.
+    rule: (is_peer, is_float32), whether values are scikit-image's levels, of the planes' own type,
+    and whether the images are in single precision.
+    """
+    cdef Planes of_planes = planes_of(planes.shape[0], planes.shape[1], mask)
+    cdef const uint8_t* counted = start_of(mask)
+    cdef Windows windows = Windows(shape[0], shape[1], radius, 0, 0, rule[0], rule[1])
+    cdef bint has_memory
+    windows.begin, windows.end, _ = rows.indices(shape[0])
+    with nogil:
+        has_memory = run_equalize_locally(&planes[0, 0], counted, of_planes, windows, &status[0],
+                                          &out[0, 0])
     check(has_memory)

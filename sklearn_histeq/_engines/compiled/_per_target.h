@@ -27,5 +27,11 @@ namespace HISTEQ_TARGET {
 
 #include "_adapt_skimage.h"
 
+#include "_shifts.h"
+
+#include "_columns.h"
+
+#include "_local.h"
+
 } // namespace HISTEQ_TARGET
 } // namespace histeq

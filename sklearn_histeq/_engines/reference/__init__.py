@@ -2,6 +2,7 @@
 
 from .adapt import adapt
 from .equalize import apply, count_bins, count_lattice, count_levels, equalize, invert
+from .local import equalize_locally
 from .match import match, quantiles
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "count_lattice",
     "count_levels",
     "equalize",
+    "equalize_locally",
     "invert",
     "match",
     "quantiles",

@@ -1,0 +1,38 @@
+"""Windows: how far they reach, and which value the counts in a window give to its pixel.
+
+Counts are three arrays: how many counted pixels of the window are below the pixel in the middle,
+how many are equal to it, and how many there are.
+"""
+
+import numpy as np
+
+
+def radius(window, shape):
+    """Return how many pixels a window reaches to each side of its middle, at least 1.
+
+    window is a share of the shorter side of a plane of that shape, or a width in pixels.
+    """
+    if isinstance(window, (int, np.integer)):
+        return int(window) // 2
+    return max(1, int(float(window) * min(shape) / 2))
+
+
+def mid_ranks(below, equal, n_counted, top):
+    """Return (below + equal / 2) / n_counted, in double precision."""
+    return (below + equal / 2) / n_counted
+
+
+def skimage_levels(below, equal, n_counted, top):
+    """Return top * CDF, truncated, as scikit-image's rank filter; 0 where nothing is counted."""
+    cumulated = top * (below + equal).astype(np.int64)
+    return np.where(n_counted > 0, cumulated / np.maximum(n_counted, 1), 0).astype(np.uint16)
+
+
+def no_top(plane):
+    """Return 1, the largest value of a rank."""
+    return 1
+
+
+def skimage_top(plane):
+    """Return the level that scikit-image's rank filter gives to a CDF of 1."""
+    return 255 if plane.dtype.itemsize == 1 else max(3, int(plane.max()))

@@ -1,0 +1,6 @@
+"""Copies of images in other lights, and scores on them: to choose without the light to come."""
+
+from ._relight import relight
+from ._scorer import relit_scorer
+
+__all__ = ["relight", "relit_scorer"]

@@ -1,0 +1,218 @@
+"""relight: copies of images under simulated lights, as a camera would take them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from .. import _layout, _threads, _validation
+from .._arithmetic import output
+from .._base import ChannelAxis
+
+Strength = Literal["even", "mild", "harsh"]
+
+MOST_BITS = 16
+NOISE = 0.7 / 255  # standard deviation, as a share of white
+
+
+class Light(NamedTuple):
+    """How a light is drawn for each image.
+
+    Attributes
+    ----------
+    gains : tuple of two floats
+        Least and largest gain.
+    shade : callable
+        Maps distances (n, 1, h, w) along the direction of the light, which end at ±reach, these
+        reaches (n, 1, 1, 1), and n rows of random numbers in [0, 1), to shares of the light.
+    """
+
+    gains: tuple[float, float]
+    shade: Callable[[Any, Any, Any], Any]
+
+
+def relight(
+    X: ArrayLike,
+    strength: Strength = "harsh",
+    *,
+    channel_axis: ChannelAxis = 1,
+    image_shape: Sequence[int] | None = None,
+    bits: int = 8,
+    random_state: int | np.random.RandomState | None = None,
+) -> NDArray[Any]:
+    """Return copies of images, each in another simulated light.
+
+    Use the copies to see what a change of light does to a classifier, and to choose its first step
+    by :func:`relit_scorer`. They are copies to validate on. They do not replace pictures that were
+    taken in the light to come, where you have these.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+        Images: bool, unsigned integers, where the largest level of the type is white, or floats in
+        [0, 1]. NaN stays. Not modified.
+    strength : {"even", "mild", "harsh"}, default="harsh"
+        How hard the light is:
+
+        - "even": each image has another exposure and another tone curve;
+        - "mild": the light also falls from one side, and loses 50 to 90 % on the way;
+        - "harsh": most of an image may lie in shadow, where hardly anything is left.
+    channel_axis : {1, -1}, default=1
+        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c). All channels
+        of an image are in the same light. A channel alpha has no light: leave it out.
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, one flattened image per row, as for the estimators. The strength
+        "even" does not need it.
+    bits : int, default=8
+        Floats are rounded to so many bits, as by a camera, 1 to 16. Integers are rounded to the
+        levels of their type. Rounding matters: in the dark, levels are lost.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for copies that are the same at each call.
+
+    Returns
+    -------
+    X_relit : ndarray of X's shape and dtype
+        The copies.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as documented, or if it is not known what white is: negative values,
+        floats above 1, signed integers.
+
+    See Also
+    --------
+    relit_scorer : Validate on such copies in a grid search.
+
+    Notes
+    -----
+    An intensity f, as a share of white, at the place (x, y), both in [-1, 1], becomes ::
+
+        gain * (f * light(d)) ** gamma + noise,    d = x * cos(a) + y * sin(a)
+
+    The result is rounded and clipped. The noise is normal with the standard deviation 0.7 / 255,
+    which is 0.7 levels of a picture in 8 bits. The light of each image is drawn from uniform
+    distributions: the angle a in [0, 2π), log(gamma) in [-1, 1], and
+
+    ========  ============  ===================================================================
+    strength  gain          light
+    ========  ============  ===================================================================
+    even      [0.4, 1]      1
+    mild      [0.4, 1]      linear in d, from low in [0.1, 0.5] in one corner to 1 in the other
+    harsh     [0.15, 1]     low + (1 - low) / (1 + exp(-2 * s * (d - t))) with low in [0, 0.08],
+                            s in [1, 6] and t in [-0.8, 0.8]
+    ========  ============  ===================================================================
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimage.data import lfw_subset
+    >>> from sklearn_histeq import relight
+    >>> X = lfw_subset()[:100]
+    >>> copies = relight(X, random_state=0)
+    >>> copies.shape, round(float(X.mean()), 2), round(float(copies.mean()), 2)
+    ((100, 25, 25), 0.45, 0.15)
+    """
+    _check(strength, channel_axis, image_shape, bits)
+    images = _validation.check_images(X, None)
+    _validation.check_geometry(images, image_shape, channel_axis)
+    if images.ndim == 2 and image_shape is None and strength != "even":
+        _validation.warn_the_caller(
+            f"image_shape=None with rows of {images.shape[1]} pixels: the light falls along each "
+            "row. Set image_shape=(h, w), or use strength='even'."
+        )
+    _check_intensities(images)
+    copies = np.empty(images.shape, images.dtype)
+    planes, out = (_layout.to_planes(x, channel_axis, image_shape) for x in (images, copies))
+    rng = check_random_state(random_state)
+    draws = rng.uniform(size=(len(images), 6, 1, 1, 1))
+    for part in _threads.slices(len(images), planes[0].size):
+        _store(_lit(planes[part], LIGHTS[strength], draws[part]), rng, bits, out[part])
+    return copies
+
+
+# Checks ------------------------------------------------------------------------------------------
+
+
+def _check(strength, channel_axis, image_shape, bits):
+    """Check the parameters."""
+    _validation.check_choice("strength", strength, LIGHTS)
+    _validation.check_channel_axis(channel_axis)
+    _validation.check_image_shape(image_shape)
+    if not _validation.is_integer(bits) or not 1 <= bits <= MOST_BITS:
+        raise ValueError(f"bits={bits!r}, but expected an integer from 1 to {MOST_BITS}.")
+
+
+def _check_intensities(X):
+    """Refuse images of which it is not known what white is."""
+    if X.dtype.kind == "i":
+        raise ValueError(
+            f"X has dtype {X.dtype}, but expected unsigned integers, whose largest level is white, "
+            "or floats in [0, 1]. Convert X: X.astype(numpy.uint8), if 255 is white."
+        )
+    if X.dtype.kind == "f":
+        present = X[~np.isnan(X)]
+        if present.size and not (present.min() >= 0 and present.max() <= 1):
+            raise ValueError(
+                f"X has floats from {present.min():g} to {present.max():g}, but expected [0, 1], "
+                "where 1 is white. Scale X: X / 255, if 255 is white."
+            )
+
+
+# Lights ------------------------------------------------------------------------------------------
+
+
+def _no_shade(distance, reach, draws):
+    """The same light everywhere."""
+    return 1.0
+
+
+def _linear_shade(distance, reach, draws):
+    """Light that falls linearly from one corner to the other."""
+    low = _between(0.1, 0.5, draws[:, 0])
+    return low + (1 - low) * (distance / reach + 1) / 2
+
+
+def _hard_shade(distance, reach, draws):
+    """Light with a shadow, whose edge is hard or soft."""
+    low = _between(0, 0.08, draws[:, 0])
+    steepness, place = _between(1, 6, draws[:, 1]), _between(-0.8, 0.8, draws[:, 2])
+    return low + (1 - low) / (1 + np.exp(-2 * steepness * (distance - place)))
+
+
+LIGHTS = {
+    "even": Light((0.4, 1), _no_shade),
+    "mild": Light((0.4, 1), _linear_shade),
+    "harsh": Light((0.15, 1), _hard_shade),
+}
+
+
+def _between(low, high, draws):
+    """Return random numbers in [0, 1) as numbers in [low, high)."""
+    return low + (high - low) * draws
+
+
+def _lit(planes, light, draws):
+    """Return planes in other lights, as shares of white, before noise and rounding."""
+    height, width = planes.shape[2:]
+    angle = _between(0, 2 * np.pi, draws[:, 0])
+    gamma = np.exp(_between(-1, 1, draws[:, 1]))
+    least_gain, largest_gain = light.gains
+    gain = _between(least_gain, largest_gain, draws[:, 2])
+    x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, np.newaxis]
+    distance = x * np.cos(angle) + y * np.sin(angle)
+    reach = np.abs(np.cos(angle)) + np.abs(np.sin(angle))
+    shade = light.shade(distance, reach, draws[:, 3:])
+    white = 1.0 if planes.dtype.kind == "f" else float(output.largest_level(planes.dtype))
+    return gain * (planes / white * shade) ** gamma
+
+
+def _store(shares, rng, bits, out):
+    """Write shares of white into out, with noise, rounded to levels."""
+    shares += rng.normal(0, NOISE, shares.shape)
+    is_float = out.dtype.kind == "f"
+    white = 2.0**bits - 1 if is_float else float(output.largest_level(out.dtype))
+    levels = np.clip(np.rint(shares * white), 0, white)
+    output.saturate(levels / white if is_float else levels, out)
