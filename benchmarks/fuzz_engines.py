@@ -247,6 +247,11 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
 NO_MASK = object()
 
 
+def each(function, parts):
+    """Do what map does, as threads would: it is not the builtin map."""
+    return [function(part) for part in parts]
+
+
 # Paths: each draws a case of a dtype and compares it ----------------------------------------------
 
 
@@ -280,7 +285,7 @@ def equalize_path(convention, distribution, in_parts=False):
         n_bins = random_n_bins(rng, convention.name)
         rule = EqualizeRule(n_bins, convention, distribution)
         own_dtype = convention.default_output_dtype(dtype)
-        map_parts = (lambda f, parts: [f(part) for part in parts]) if in_parts else map
+        map_parts = each if in_parts else map
         out, status = compare_planes(
             rng, "equalize", planes, mask, own_dtype, rule, map_parts=map_parts
         )
@@ -322,7 +327,7 @@ def adapt_path(convention):
         n_bins = int(rng.choice([256, 2, 17, 300])) if convention.takes_n_bins else 256
         rule = AdaptRule(tiles, clip_limit, n_bins, convention)
         own_dtype = convention.default_output_dtype(dtype)
-        map_parts = map if rng.random() < 0.5 else (lambda f, parts: [f(part) for part in parts])
+        map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "adapt", planes, mask, own_dtype, rule, map_parts=map_parts)
         return 0
 
@@ -338,14 +343,14 @@ def local_path(convention):
         mask = None if mask is None else mask[..., : planes.shape[3]]
         rule = LocalRule(int(rng.choice([1, 2, 3, 6, 12, 30, 50])), convention)
         own_dtype = convention.default_output_dtype(dtype)
-        map_parts = map if rng.random() < 0.5 else (lambda f, parts: [f(part) for part in parts])
+        map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "equalize_locally", planes, mask, own_dtype, rule, map_parts=map_parts)
         return 0
 
     return run
 
 
-def match_path(rng, dtype):
+def match_path(rng, dtype, map_parts=map):
     """Compare matching to targets of any number of points."""
     planes, mask = random_planes_and_mask(rng, dtype)
     targets = []
@@ -355,8 +360,13 @@ def match_path(rng, dtype):
         values = np.sort(rng.normal(100, 80, n) * rng.choice([1, 1e-3, 1e30]))
         targets.append(quantiles.Target(np.unique(shares), values[: len(np.unique(shares))]))
     own_dtype = conventions.single_or_double(dtype)
-    compare_planes(rng, "match", planes, mask, own_dtype, targets)
+    compare_planes(rng, "match", planes, mask, own_dtype, targets, map_parts=map_parts)
     return 0
+
+
+def match_in_parts_path(rng, dtype):
+    """Compare matching of planes in parts."""
+    return match_path(rng, dtype, map_parts=each)
 
 
 def quantiles_path(rng, dtype):
@@ -485,17 +495,25 @@ PATHS = {
     "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
     "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
+    "match in parts": (match_in_parts_path, ("uint8", "uint16", "bool", "int8", "int16")),
     "quantiles": (quantiles_path, DTYPES),
 }
+
+
+def set_part_sizes(modules, n_part, n_copied):
+    """Set how many pixels the compiled engine takes for a part of a plane."""
+    for module in modules:
+        module.N_PART, module.N_COPIED = n_part, n_copied
 
 
 def run_path(name, dtype, n_cases, seed):
     """Run the cases of one path and dtype; return how many planes equal the peer's, too."""
     run, _ = PATHS[name]
-    module = importlib.import_module("sklearn_histeq._engines.compiled.equalize")
-    limits = module.N_PART, module.N_COPIED
-    if "parts" in name:  # so that planes have parts
-        module.N_PART, module.N_COPIED = 200, 100
+    names = [f"sklearn_histeq._engines.compiled.{name}" for name in ("equalize", "match", "adapt")]
+    modules = [importlib.import_module(name) for name in names]
+    limits = modules[0].N_PART, modules[0].N_COPIED
+    if "parts" in name or "adapt" in name:  # so that planes have parts
+        set_part_sizes(modules, 200, 100)
     rng = np.random.default_rng([seed, *name.encode(), *dtype.encode()])
     n_like_peer = 0
     try:
@@ -507,7 +525,7 @@ def run_path(name, dtype, n_cases, seed):
         print(f"case {number} of {name} {dtype}, {_compiled.instruction_set()}, {state}")
         raise
     finally:
-        module.N_PART, module.N_COPIED = limits
+        set_part_sizes(modules, *limits)
         _compiled.use_simd(True)
     return n_like_peer
 

@@ -52,6 +52,21 @@ CLIP_LIMITS = {  # by n_tiles
 WINDOWS = {"1/8": 1 / 8, "1/4": 1 / 4, "2/3": 2 / 3}
 STRENGTHS = ("even", "mild", "harsh")
 SHIFTS = range(5)  # pixels
+SHOWN = {  # in the figure, and where the labels are
+    "raw": (6, -3),
+    "standardised": (6, -3),
+    "HistogramEqualizer": (6, -12),
+    "HistogramEqualizer, normal": (-6, 4),
+    "4 tiles, clip_limit=None": (6, 4),
+    "8 tiles, clip_limit=3.0": (-6, -3),
+    "8 tiles, clip_limit=None": (-6, -12),
+    "12 tiles, clip_limit=3.0, normal": (-6, 6),
+    "window 1/8": (6, -10),
+    "window 1/8, normal": (6, 4),
+    "window 1/4, normal": (-6, -3),
+    "window 2/3, normal": (6, -3),
+    "window 1/8, normal, beside 2 × normal": (-6, -3),
+}
 SPLITTERS = {
     f"{N_A_PERSON} random a person -> rest": lambda X, y: [
         random_split(np.arange(len(y)), y, seed) for seed in range(N_SEEDS)
@@ -417,19 +432,20 @@ def draw(path, lights, even, displacement):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.6), dpi=110, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    shown = {name: (even[name][0][0], scores[1][0]) for name, scores in lights.items()}
-    for name, (x, y) in shown.items():
-        is_window, is_tiles = name.startswith("window"), "tiles" in name
-        color = "#c8501e" if is_window else "#3b6ea5" if is_tiles else "#555555"
+    left, right = figure.subplots(1, 2, width_ratios=[1.2, 1])
+    for name, offset in SHOWN.items():
+        x, y = even[name][0][0], lights[name][1][0]
+        color = "#c8501e" if "window" in name else "#3b6ea5" if "tiles" in name else "#555555"
         left.plot(x, y, "o", color=color)
-        left.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=6, color=color)
-    left.set(xlabel="faces and other things, even light", ylabel="brightest → darkest")
-    left.set_title("1-NN: what windows win in harsh light, they lose in even light", fontsize=9)
+        text = {"textcoords": "offset points", "fontsize": 7, "color": color}
+        left.annotate(name, (x, y), offset, ha="left" if offset[0] > 0 else "right", **text)
+    left.set(xlabel="faces and other things, even light", ylabel="20 brightest → 20 darkest")
+    left.set_title("1-NN: few settings are good in harsh light and in even light", fontsize=9)
     for name, scores in displacement.items():
         right.plot(SHIFTS, np.array(scores)[:, 1], "o-", label=name)
-    right.set(xlabel="displacement of the test pictures, pixels of 32", ylabel="LDA", ylim=(0, 1))
-    right.set_title("The smaller the window, the more displacement costs", fontsize=9)
+    right.set(xlabel="displacement of the test pictures, pixels of 32", ylabel="10 random → rest")
+    right.set(xticks=SHIFTS, ylim=(0, 1.02))
+    right.set_title("LDA: displacement harms all of them", fontsize=9)
     right.legend(fontsize=7)
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)

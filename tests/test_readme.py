@@ -21,10 +21,12 @@ def test_the_table_of_results_stands_in_the_docs():
         "standardised pictures": "standardised",
         "`AdaptiveHistogramEqualizer()`": "`AdaptiveHistogramEqualizer()`: 8 tiles, clip limit 3",
         "`AdaptiveHistogramEqualizer(clip_limit=None)`": "8 tiles, unclipped",
+        "`LocalHistogramEqualizer(window=1/4)`, then normal": "window 1/4, then normal",
+        "`LocalHistogramEqualizer()`, then normal": "window 1/8, then normal",
     }
     table = README[README.index("## How much it helps") :].split("\n\n")[2]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n")[2:]]
-    assert len(rows) == 6
+    assert len(rows) == 8
     for name, *figures in rows:
         many, even = (
             [cell.split(" / ")[-1].strip() for cell in line.split("|")[2:-1]]

@@ -71,7 +71,8 @@ def relit_scorer(
     -----
     The copies of a validation set depend on its images and on `random_state` alone. Where two
     candidates tie, scikit-learn's searches take the first: list the steps that withstand more
-    light first.
+    light first. The method `score` of a search uses its scorer, so it relights the pictures that it
+    is given. For the accuracy on pictures as they are, call `search.best_estimator_.score`.
 
     Examples
     --------

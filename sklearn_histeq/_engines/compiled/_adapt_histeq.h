@@ -34,7 +34,7 @@ struct HisteqArrays {
         of_plane = scratch.array<int32_t>(n_bins);
         n_counted = scratch.array<int32_t>(lanes);
         cdfs = scratch.array<double>((n_bins + 1) * lanes);
-        tables = scratch.array<double>(2 * n_codes * lanes);
+        tables = scratch.array<double>((2 * n_codes + 1) * lanes);
         points = scratch.array<double>(n_bins);
         gaps = scratch.array<double>(n_bins);
         codes = scratch.array<int32_t>(3 * 256);
@@ -45,9 +45,9 @@ struct HisteqArrays {
         table_index = scratch.array<int32_t>(width);
         row = scratch.array<double>(width);
         row_weights = scratch.array<double>(width);
-        if (scratch.is_complete) { /* beyond the last point, where the weight is 0 */
+        if (scratch.is_complete) { /* what lies beyond the last point and tile has the weight 0 */
             std::memset(cdfs, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(double));
-            std::memset(tables, 0, static_cast<size_t>(2 * n_codes * lanes) * sizeof(double));
+            std::memset(tables, 0, static_cast<size_t>((2 * n_codes + 1) * lanes) * sizeof(double));
         }
     }
 

@@ -36,82 +36,111 @@ struct OpencvArrays {
     }
 };
 
-/* Set OpenCV's tables of n_codes levels (nullptr: 0, 1, ...) for TILE_LANES tiles of a row. What is
- * clipped at the limit is shared out; of the rest r, levels 0, s, 2s, ... get one more, with s =
- * n_levels // r. */
+/* What all tables of a plane have in common. */
 struct OpencvTables {
-    const int32_t *levels;
+    const int32_t *levels; /* (n_codes,), nullptr: 0, 1, ... */
     ptrdiff_t n_codes, lanes;
     int32_t limit, n_levels;
     float scale;
 
-    void build(const int32_t *counts, uint16_t *tables) const {
-        int32_t excess[TILE_LANES] = {0}, share[TILE_LANES], rest[TILE_LANES];
-        float inverse[TILE_LANES];
+    int32_t level_of(ptrdiff_t code) const {
+        return levels ? levels[code] : static_cast<int32_t>(code);
+    }
+};
+
+/* How what is clipped of TILE_LANES tiles is shared out: each level gets a share; of the rest r,
+ * levels 0, s, 2s, ... get one more, with s = n_levels // r. */
+struct OpencvShares {
+    int32_t share[TILE_LANES], rest[TILE_LANES];
+    float inverse[TILE_LANES]; /* 1 / s, or 0 */
+
+    OpencvShares(const int32_t *counts, const OpencvTables &tables) {
+        int32_t excess[TILE_LANES] = {0};
+        const ptrdiff_t n_codes = tables.n_codes, lanes = tables.lanes;
+        const int32_t limit = tables.limit, n_levels = tables.n_levels;
+#ifdef HISTEQ_AVX2
+        const __m256i limits = _mm256_set1_epi32(limit), zero = _mm256_setzero_si256();
+        __m256i sum = zero;
+        for (ptrdiff_t r = 0; r < n_codes; ++r) {
+            const __m256i above = _mm256_sub_epi32(load_ints(counts + r * lanes), limits);
+            sum = _mm256_add_epi32(sum, _mm256_max_epi32(above, zero));
+        }
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(excess), sum);
+#else
         for (ptrdiff_t r = 0; r < n_codes; ++r)
             HISTEQ_EACH_TILE(j) {
                 const int32_t above = counts[r * lanes + j] - limit;
                 excess[j] += above > 0 ? above : 0;
             }
-        HISTEQ_EACH_TILE(j) {
+#endif
+        for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
             share[j] = excess[j] / n_levels, rest[j] = excess[j] % n_levels;
             inverse[j] = rest[j] ? 1.0f / static_cast<float>(n_levels / rest[j]) : 0.0f;
         }
-        cumulate_and_round(counts, share, rest, inverse, tables);
-    }
-
-    void cumulate_and_round(const int32_t *counts, const int32_t *share, const int32_t *rest,
-                            const float *inverse, uint16_t *tables) const {
-#ifdef HISTEQ_AVX2
-        const __m256i shares = load_ints(share), rests = load_ints(rest);
-        const __m256i one = _mm256_set1_epi32(1), limits = _mm256_set1_epi32(limit);
-        const __m256i tops = _mm256_set1_epi32(n_levels - 1);
-        const __m256 inverses = _mm256_loadu_ps(inverse), scales = _mm256_set1_ps(scale);
-        __m256i sums = _mm256_setzero_si256();
-        for (ptrdiff_t r = 0; r < n_codes; ++r) {
-            const int32_t level = levels ? levels[r] : static_cast<int32_t>(r);
-            const __m256 middle = _mm256_set1_ps(static_cast<float>(level) + 0.5f);
-            const __m256i steps =
-                _mm256_add_epi32(_mm256_cvttps_epi32(_mm256_mul_ps(middle, inverses)), one);
-            const __m256i even = _mm256_mullo_epi32(shares, _mm256_set1_epi32(level + 1));
-            sums = _mm256_add_epi32(sums, _mm256_min_epi32(load_ints(counts + r * lanes), limits));
-            const __m256i all = _mm256_add_epi32(_mm256_add_epi32(sums, even),
-                                                 _mm256_min_epi32(steps, rests));
-            const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(all), scales);
-            /* conversion rounds half to even */
-            const __m256i whole = _mm256_min_epi32(_mm256_cvtps_epi32(value), tops);
-            _mm_storeu_si128(reinterpret_cast<__m128i *>(tables + r * (lanes + 2)),
-                             _mm_packus_epi32(_mm256_castsi256_si128(whole),
-                                              _mm256_extracti128_si256(whole, 1)));
-        }
-#else
-        int32_t sum[TILE_LANES] = {0};
-        const float top = static_cast<float>(n_levels - 1);
-        for (ptrdiff_t r = 0; r < n_codes; ++r) {
-            const int32_t level = levels ? levels[r] : static_cast<int32_t>(r);
-            const float middle = static_cast<float>(level) + 0.5f;
-            HISTEQ_EACH_TILE(j) {
-                const int32_t count = counts[r * lanes + j];
-                const int32_t steps = static_cast<int32_t>(middle * inverse[j]) + 1;
-                sum[j] += count < limit ? count : limit;
-                const int32_t all =
-                    sum[j] + share[j] * (level + 1) + (steps < rest[j] ? steps : rest[j]);
-                const float value = (static_cast<float>(all) * scale + MAGIC_32) - MAGIC_32;
-                tables[r * (lanes + 2) + j] =
-                    static_cast<uint16_t>(static_cast<int32_t>(value < top ? value : top));
-            }
-        }
-#endif
     }
 };
 
+/* Set OpenCV's tables of TILE_LANES tiles of a row: clipped counts and shares, cumulated, times
+ * scale, rounded half to even. */
+inline void build_opencv(const int32_t *counts, const OpencvTables &tables, uint16_t *out) {
+    const OpencvShares shares(counts, tables);
+    const OpencvTables t = tables; /* a copy, which stores leave as it is */
+    const ptrdiff_t stride = t.lanes + 2;
 #ifdef HISTEQ_AVX2
+    const __m256i each = load_ints(shares.share), rests = load_ints(shares.rest);
+    const __m256i one = _mm256_set1_epi32(1), limits = _mm256_set1_epi32(t.limit);
+    const __m256i tops = _mm256_set1_epi32(t.n_levels - 1);
+    const __m256 inverses = _mm256_loadu_ps(shares.inverse), scales = _mm256_set1_ps(t.scale);
+    __m256i sums = _mm256_setzero_si256();
+    for (ptrdiff_t r = 0; r < t.n_codes; ++r) {
+        const int32_t level = t.level_of(r);
+        const __m256 middle = _mm256_set1_ps(static_cast<float>(level) + 0.5f);
+        const __m256i steps =
+            _mm256_add_epi32(_mm256_cvttps_epi32(_mm256_mul_ps(middle, inverses)), one);
+        const __m256i even = _mm256_mullo_epi32(each, _mm256_set1_epi32(level + 1));
+        sums = _mm256_add_epi32(sums, _mm256_min_epi32(load_ints(counts + r * t.lanes), limits));
+        const __m256i all =
+            _mm256_add_epi32(_mm256_add_epi32(sums, even), _mm256_min_epi32(steps, rests));
+        /* the conversion rounds half to even */
+        const __m256i whole = _mm256_min_epi32(
+            _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(all), scales)), tops);
+        _mm_storeu_si128(
+            reinterpret_cast<__m128i *>(out + r * stride),
+            _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1)));
+    }
+#else
+    int32_t sum[TILE_LANES] = {0};
+    const float top = static_cast<float>(t.n_levels - 1);
+    for (ptrdiff_t r = 0; r < t.n_codes; ++r) {
+        const int32_t level = t.level_of(r);
+        const float middle = static_cast<float>(level) + 0.5f;
+        HISTEQ_EACH_TILE(j) {
+            const int32_t count = counts[r * t.lanes + j], rest = shares.rest[j];
+            const int32_t steps = static_cast<int32_t>(middle * shares.inverse[j]) + 1;
+            sum[j] += count < t.limit ? count : t.limit;
+            const int32_t all =
+                sum[j] + shares.share[j] * (level + 1) + (steps < rest ? steps : rest);
+            const float value = (static_cast<float>(all) * t.scale + MAGIC_32) - MAGIC_32;
+            out[r * stride + j] =
+                static_cast<uint16_t>(static_cast<int32_t>(value < top ? value : top));
+        }
+    }
+#endif
+}
+
+#ifdef HISTEQ_AVX2
+inline int32_t load_pair(const uint16_t *p) {
+    int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return pair;
+}
+
 /* Eight pairs of words, as they lie in memory. */
-inline __m256i load_pairs(const uint16_t *table, const int32_t *table_index) {
-    alignas(32) int32_t pairs[8];
-    for (int j = 0; j < 8; ++j)
-        std::memcpy(pairs + j, table + table_index[j], sizeof(int32_t));
-    return _mm256_load_si256(reinterpret_cast<const __m256i *>(pairs));
+inline __m256i load_pairs(const uint16_t *table, const int32_t *k) {
+    return _mm256_setr_epi32(load_pair(table + k[0]), load_pair(table + k[1]),
+                             load_pair(table + k[2]), load_pair(table + k[3]),
+                             load_pair(table + k[4]), load_pair(table + k[5]),
+                             load_pair(table + k[6]), load_pair(table + k[7]));
 }
 #endif
 
@@ -176,7 +205,7 @@ void adapt_opencv_codes(const Code *codes, const Tiling &tiling, const OpencvTab
             uint16_t *slot = arrays.tables + (++built & 1) * size;
             count_opencv(codes, built, tiling, tables.n_codes, arrays);
             for (ptrdiff_t t = 0; t < tables.lanes; t += TILE_LANES)
-                tables.build(arrays.counts + t, slot + 1 + t);
+                build_opencv(arrays.counts + t, tables, slot + 1 + t);
             repeat_outer(slot, tables.n_codes, tiling.n_tiles, stride);
         }
         index_tables(codes + y * tiling.width, tiling.width, stride, tiling.places,

@@ -10,7 +10,7 @@
  */
 
 /* Planes of up to so many pixels keep the intervals that counting found for the interpolation. */
-constexpr ptrdiff_t N_KEPT = 65536;
+constexpr ptrdiff_t N_KEPT = 262144;
 
 /* Arrays that every plane of a call uses anew. */
 struct EqualizeArrays {
@@ -41,7 +41,7 @@ struct EqualizeArrays {
         level_counts = scratch.array<int32_t>(n_counts(n_levels));
         level_values = scratch.array<double>(n_levels);
         table = scratch.array<double>(n_levels);
-        ranks = scratch.array<uint16_t>(n_levels > 256 ? N_KEPT : 0);
+        ranks = scratch.array<uint16_t>(n_levels > 256 ? n_levels : 0);
         present = scratch.array<Present>(n_levels > 256);
     }
 };

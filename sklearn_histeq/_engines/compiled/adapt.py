@@ -15,7 +15,7 @@ from ..._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
 from . import _kernels
 from . import planes as _planes
 from .equalize import equalize
-from .planes import FLOAT64, N_LEVELS, UINT16, kernel_for, rows
+from .planes import FLOAT64, N_LEVELS, N_PART, UINT16, kernel_for, rows
 
 NO_LIMIT = 2**31 - 1
 MOST_COUNTS = 2**23  # of the bins of a row of tiles: for more the scratch would be large
@@ -84,7 +84,7 @@ def _row_slices(planes, map_parts):
     Every part builds the tables of the tiles around its rows, so parts are large.
     """
     n, c, height, width = planes.shape
-    n_parts = 1 if map_parts is map or n * c > 1 else height * width // _planes.N_PART
+    n_parts = 1 if map_parts is map or n * c > 1 else height * width // N_PART
     bounds = np.linspace(0, height, max(1, n_parts) + 1).astype(int).tolist()
     return [slice(*pair) for pair in pairwise(bounds)]
 

@@ -3,6 +3,8 @@
 Targets whose slopes overflow go to the reference engine, with the same bits.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..._arithmetic import output, transfer
@@ -10,7 +12,7 @@ from ..._arithmetic import status as finding
 from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
-from .planes import FLOAT64, kernel_for, rows
+from .planes import FLOAT64, N_LEVELS, N_PART, UINT8, UINT16, kernel_for, rows
 
 __all__ = ["match", "quantiles"]
 
@@ -26,6 +28,10 @@ def match(planes, mask, out, targets, map_parts=map):
     if (pixel is None and not is_wide) or planes[0, 0].size > _planes.MOST_PIXELS:
         return _planes.reference().match(planes, mask, out, targets)
     status = np.zeros(planes.shape[:2], np.uint8)
+    if map_parts is not map and pixel in (UINT8, UINT16) and planes[0, 0].size > N_PART:
+        for index, plane in _planes.single_planes(planes, mask, out, np.ones_like(status)):
+            status[index] = _match_in_parts(*plane, targets[index[1].start], map_parts)
+        return status
     are_copied = is_wide or _planes.is_copied(planes, pixel, out)
     for block in _planes.image_slices(planes, are_copied):
         counted = None if mask is None else mask[block]
@@ -53,6 +59,39 @@ def _match_block(planes, mask, out, targets, pixel):
             kernel(pixels, counted, rows(written), *rest)
     _planes.write_back(written, out, None)
     return status
+
+
+def _match_in_parts(planes, mask, out, target, map_parts):
+    """Match one large plane of levels, in parts that threads share; return its status."""
+    pixel = _planes.pixel_dtype(planes.dtype)
+    parts = _planes.plane_slices(planes.shape, N_PART)
+    table_dtype = out.dtype if out.dtype in N_LEVELS else FLOAT64
+
+    def count(part):
+        counts = np.zeros((1, N_LEVELS[pixel]), np.int64)
+        counted = None if mask is None else _planes.mask_rows(mask[part[:1] + part[2:]])
+        pixels = rows(_planes.as_pixels(planes[part], pixel))
+        kernel_for("add_level_counts", pixel)(pixels, counted, counts)
+        return counts[0]
+
+    counts: Any = sum(map_parts(count, parts))
+    levels = np.flatnonzero(counts)
+    if not levels.size:
+        _planes.fill_unmapped(out, np.full((1, 1), EMPTY, np.uint8))
+        return EMPTY
+    below = np.searchsorted(levels, np.arange(counts.size), side="right") - 1
+    values = target.values_at(transfer.cdf(counts[levels]))[np.maximum(below, 0)]
+    table = np.empty((1, counts.size), table_dtype)
+    output.saturate(values, table[0])
+
+    def look_up(part):
+        written = _planes.writable(out[part], FLOAT64)
+        pixels = rows(_planes.as_pixels(planes[part], pixel))
+        kernel_for("look_up", pixel, table_dtype)(pixels, table, rows(written))
+        _planes.write_back(written, out[part], None)
+
+    list(map_parts(look_up, parts))
+    return 0
 
 
 def _knots(target):
