@@ -13,18 +13,18 @@ OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 sci
 	threadpoolctl==3.1.0 pillow==11.0.0 tifffile==2024.5.22 'pytest<10'
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
-INSTALLED_FROM = pyproject.toml sklearn_histeq/__init__.py \
-	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.pxi sklearn_histeq/_engines/compiled/*.h)
+INSTALLED_FROM = pyproject.toml setup.py sklearn_histeq/__init__.py \
+	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.h)
 SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized fuzz bench clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized test-elsewhere fuzz bench clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed-plot  ## recognise faces with and without equalization
 	.venv/bin/python -m sklearn_histeq demo $(ARGS)
@@ -45,6 +45,7 @@ lint: .venv/installed-dev  ## run ruff, mypy, pyright and the schemas
 	.venv/bin/mypy
 	.venv/bin/python .ci/check_types.py
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_re*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 # The gallery and the reference are made anew each time: what is stale hides what is missing.
@@ -81,24 +82,37 @@ dist: test-wheel  ## build a release into dist/, run all tests on it
 	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
 		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
 
-# CC=false is a machine without a compiler; stale builds would hide that.
-test-no-compiler: | .venv/bin/python  ## install without a compiler, try it
-	rm -rf .venv-no-compiler && $(PYTHON) -m venv .venv-no-compiler
-	git archive --format=tar --prefix=source/ HEAD | tar -x -C .venv-no-compiler
-	CC=false .venv-no-compiler/bin/python -m pip install -q .venv-no-compiler/source
-	env -u SCIPY_ARRAY_API .venv-no-compiler/bin/python -I .ci/check_no_compiler.py
+# CC=false is a machine without a compiler; stale builds would hide that. pip installs the package
+# all the same; a wheel for others is not built, or if someone insists, does not pass as a release.
+NO_COMPILER = .venv-no-compiler
+WITHOUT_COMPILER = cd $(NO_COMPILER)/source && CC=false CXX=false
+test-no-compiler: .venv/installed-dev  ## install without a compiler, try it
+	rm -rf $(NO_COMPILER) && $(PYTHON) -m venv $(NO_COMPILER)
+	git archive --format=tar --prefix=source/ HEAD | tar -x -C $(NO_COMPILER)
+	$(WITHOUT_COMPILER) ../bin/python -m pip install -q .
+	env -u SCIPY_ARRAY_API $(NO_COMPILER)/bin/python -I .ci/check_no_compiler.py
+	rm -rf $(NO_COMPILER)/source/build
+	! ($(WITHOUT_COMPILER) ../../.venv/bin/python -m build --wheel --outdir ../refused >../refused.log 2>&1)
+	grep 'set the environment variable SKLEARN_HISTEQ_WITHOUT_KERNELS=1' $(NO_COMPILER)/refused.log
+	$(WITHOUT_COMPILER) SKLEARN_HISTEQ_WITHOUT_KERNELS=1 ../../.venv/bin/python -m build -q --outdir ../dist
+	.venv/bin/python .ci/check_dist.py $(NO_COMPILER)/dist 2>&1 | grep 'the kernels were not built'
 
 # Address and undefined-behaviour sanitizers need gcc or clang on Linux, and minutes.
 SANITIZED = .venv/sanitized
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 test-sanitized: .venv/installed-tests .venv/installed-dev  ## run all tests on sanitized kernels
 	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
-	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml $(SANITIZED)
-	cd $(SANITIZED) && rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.c && CFLAGS='$(SANITIZERS) -g' \
-		../bin/python -c 'from setuptools import setup; setup()' -q build_ext --inplace
+	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml setup.py $(SANITIZED)
+	cd $(SANITIZED) && rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.cpp && CFLAGS='$(SANITIZERS) -g' \
+		../bin/python setup.py -q build_ext --inplace
 	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 		../bin/python -m pytest -q -n auto -p no:cacheprovider -k 'auto or portable' $(ARGS)
+
+# Debian 13 in a folder, with CPython 3.13: x86-64 takes minutes, arm64 under qemu an hour.
+test-elsewhere: .venv/installed-dev  ## run the tests on Debian 13, x86-64 and arm64
+	.ci/test_elsewhere amd64 $(ARGS)
+	.ci/test_elsewhere arm64 $(ARGS)
 
 # Both engines on planes made to be awkward; CASES=100000 takes hours.
 CASES ?= 300
@@ -110,11 +124,11 @@ bench: .venv/installed-tests  ## measure the package beside its peers, write doc
 
 clean:  ## remove builds and caches
 	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.c
+	rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.cpp
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too
-	rm -rf .venv .venv-oldest .venv-wheel
+	rm -rf .venv .venv-elsewhere .venv-no-compiler .venv-oldest .venv-wheel
 
 $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'Installing into .venv; the first time this takes a minute or two.'

@@ -1,6 +1,11 @@
-"""Check what is in dist/: one source archive with all that it needs to test itself, one wheel."""
+"""Check what is in dist/: one source archive with all that it needs to test itself, one wheel.
+
+Another folder may be named: python .ci/check_dist.py FOLDER
+"""
 
 import subprocess
+import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -8,8 +13,9 @@ from pathlib import Path
 # of the repository, not of a release
 LEFT_OUT = (".ci/", ".github/", ".gitignore", ".pre-commit-config.yaml")
 
-(archive,) = Path("dist").glob("*.tar.gz")
-(wheel,) = Path("dist").glob("*.whl")
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else "dist")
+(archive,) = folder.glob("*.tar.gz")
+(wheel,) = folder.glob("*.whl")
 
 with tarfile.open(archive) as tar:
     members = [member for member in tar.getmembers() if member.isfile()]
@@ -30,6 +36,8 @@ assert modules <= inside, modules - inside
 others = {name for name in inside - modules if ".dist-info/" not in name}
 assert all(name.startswith("sklearn_histeq/_engines/compiled/_kernels.") for name in others), others
 assert any(name.endswith((".so", ".pyd")) for name in others), "the kernels were not built"
+if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+    assert "-cp311-abi3-" in wheel.name, f"{wheel.name} serves one Python only"
 assert any(name.endswith("/LICENSE") for name in inside), "no licence"
 print(
     f"{archive.name} has the {len(expected)} files it should have, {wheel.name} its {len(inside)}."

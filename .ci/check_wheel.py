@@ -37,7 +37,7 @@ np.testing.assert_array_equal(equalized, expected)
 assert importlib.util.find_spec("sklearn_histeq._engines.compiled._kernels"), (
     "the kernels were not built"
 )
-assert not [path for path in package.rglob("*") if path.suffix in {".pyx", ".pxi", ".h", ".c"}]
+assert not [path for path in package.rglob("*") if path.suffix in {".pyx", ".h", ".cpp"}]
 sklearn_histeq.show_versions()
 
 histeq = Path(sysconfig.get_path("scripts")) / "histeq"

@@ -20,7 +20,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     around it. So light that falls from one side is undone, which no single transfer function can.
     A limit on the slope keeps noise in flat tiles down.
 
-    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
        lower left and lower right. Beyond the outer centers, the outer tiles alone count.
 
     So `n_tiles=1, clip_limit=None` equals `HistogramEqualizer(n_bins=256)`. An image in 8 bits and
-    the same image in 16 bits (times 257) give the same result: to the last bit with 256 bins and
-    either a limit or more than one tile, and up to rounding otherwise. A limit that is not a whole
+    the same image in 16 bits (times 257) give equal results up to rounding. They are equal bit for
+    bit with 256 bins, if there is a limit or more than one tile. A limit that is not a whole
     number of pixels has an effect, too, while OpenCV's result is the same for all clip limits below
     8 on tiles of 8×8 pixels.
 

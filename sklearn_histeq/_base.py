@@ -2,8 +2,8 @@
 
     X -> _validation -> _layout -> blocks of planes, in threads or dask's chunks -> output
 
-The base class declares no parameter and reads only the six that all estimators have: color,
-channel_axis, image_shape, flatten, dtype and n_jobs.
+The base class declares no parameter. It reads the six that all estimators have (color,
+channel_axis, image_shape, flatten, dtype and n_jobs) and the record of the convention, if any.
 """
 
 import copy
@@ -31,7 +31,7 @@ SITE: str | None = None
 
 
 class Images(NamedTuple):
-    """Checked images in memory: an array, its planes and its mask, all views of the user's.
+    """Checked images in memory: an array, its planes and its mask, all views of the user's arrays.
 
     `_dask.LazyImages` has the same attributes and methods.
     """
@@ -57,7 +57,7 @@ class Images(NamedTuple):
         return function(self)
 
     def sum(self, function, add):
-        """Return function(images)."""
+        """Return function(images), a sum; `add` adds two of them, where there are several."""
         return function(self)
 
 
@@ -66,7 +66,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     A subclass gives the hooks `_select_engine`, `_check_params` and `_make_transform`, and
     `_convention` or `_default_output_dtype` and `_output_max`. Where it learns from pixels, it also
-    gives `_is_stateful`, `_fit_state` and `_update_state`. It sees planes only.
+    gives `_is_stateful`, `_fit_state`, `_update_state`, `_fitted_attribute` and `_state_params`.
+    The other hooks have defaults. A subclass sees planes only.
     """
 
     n_features_in_: int
@@ -86,7 +87,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Check the parameters, store the shape of the images, and learn from them where needed.
 
         Where each plane is equalized by itself there is nothing to learn, and no pixel is read. The
-        one exception are floats with an integer `dtype`, which are searched for NaN.
+        one exception is floats with an integer `dtype`, which are searched for NaN.
 
         Parameters
         ----------
@@ -139,7 +140,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Transform images.
 
-        One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+        For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96
+        rows.
 
         Parameters
         ----------

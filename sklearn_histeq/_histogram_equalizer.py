@@ -45,19 +45,19 @@ class HistogramEqualizer(ImageTransformer):
 
     Each plane (one channel of one image) is mapped by a monotone transfer function: the cumulative
     distribution function (CDF) of its own intensities. The intensities then spread evenly over the
-    output range, whatever the light was [1]_. Every CDF is that of
+    output range [1]_. Every CDF is that of
     :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result for one image never
     depends on the other images, unless `scope="dataset"` is set.
 
-    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
 
     Parameters
     ----------
     n_bins : int or "auto", default="auto"
-        Number of histogram bins. "auto": one bin per level for integers and 256 bins for floats, as
-        in scikit-image. A number bins integers, too: the result is that of `plane.astype(float64)`
-        with so many bins. With the conventions "opencv" and "pillow", which have one bin per level,
-        a number is an error.
+        Number of histogram bins. "auto": one bin per level for integers (256 bins with the
+        convention "numpy") and 256 bins for floats, as in scikit-image. A number bins integers,
+        too: the result is that of `plane.astype(float64)` with so many bins. With the conventions
+        "opencv" and "pillow", which have one bin per level, a number is an error.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
         The library whose arithmetic turns counts into output values, bit for bit:
 
@@ -72,8 +72,8 @@ class HistogramEqualizer(ImageTransformer):
         another; `partial_fit` and `inverse_transform` are then available.
     output_distribution : {"uniform", "normal"}, default="uniform"
         "normal" (with the convention "skimage" only): the transfer function is the standard normal
-        quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the counted
-        bin centers. No pixel becomes infinite.
+        quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the
+        centers of the bins that contain a pixel. No pixel becomes infinite.
     color : {"channels", "value"}, default="channels"
         "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
         equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay
@@ -125,17 +125,18 @@ class HistogramEqualizer(ImageTransformer):
     The results differ from those of scikit-image and NumPy only where these fail or surprise:
 
     - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
-      `output_distribution="normal"`).
-    - In some planes equal bins have no meaning: two neighbouring edges coincide in the dtype of the
-      plane, or an edge, a center or a slope is not finite. In others, integers are spread too
-      widely for one bin per level, or lie beyond 2**53, and `n_bins="auto"`. The ranks of the
-      pixels then take the place of the plane, which gives the exact empirical CDF. A number for
-      `n_bins` bins integers beyond 2**53 as the doubles nearest to them.
+      `output_distribution="normal"`). "opencv" and "pillow" leave it as it is, as their libraries
+      do.
+    - Where bins have no meaning, the ranks of the pixels take the place of the plane, which gives
+      the exact empirical CDF. So it is where two neighbouring edges coincide in the dtype of the
+      plane, where an edge, a center or a slope is not finite, and, with `n_bins="auto"`, for
+      integers beyond 2**53 or spread too widely for one bin per level. A number for `n_bins` bins
+      integers beyond 2**53 as the doubles nearest to them.
     - float16 is computed in float32, bool has two levels, and NaN is missing.
-    - One plane has at most 2**31 - 1 pixels in the compiled engine. A larger one takes 8 more bytes
-      of memory per pixel.
 
-    `fit` reads no pixel unless `scope="dataset"`.
+    `fit` reads no pixel unless `scope="dataset"`, or floats are to become integers (`dtype`): these
+    are searched for NaN. A plane of more than 2**31 - 1 pixels takes the slower reference engine,
+    which needs 8 more bytes of memory per pixel.
 
     References
     ----------
@@ -251,8 +252,8 @@ class HistogramEqualizer(ImageTransformer):
         Parameters
         ----------
         X : array-like in the layout of the output
-            Equalized images. Integers are first divided by the largest value of their type, by
-            which `dtype` has multiplied them. With flatten=True, rows get back the shape of the
+            Equalized images. Integers are first brought to the range of the convention, from which
+            `dtype` has scaled them. With flatten=True, rows get back the shape of the
             images in `fit`.
 
         Returns

@@ -35,7 +35,7 @@ class HistogramMatcher(ImageTransformer):
     of a reference, so that its intensities are distributed as those of the reference [1]_. The
     reference is learned, or given.
 
-    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
 
     Parameters
     ----------
@@ -58,8 +58,9 @@ class HistogramMatcher(ImageTransformer):
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
         Type of the output, which has the intensities of the reference in every type. None: float64
-        (float32 for images in float32 and float16). Floats: a cast, kept finite. Integers: rounded
-        and kept in range, not scaled. "input": the type of X, by the same rules.
+        (float32 for images in float32 and float16). Floats: a cast; values
+        beyond the range of the type become its largest value. Integers: rounded and kept in range,
+        not scaled. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
         Number of threads that share the images, as in scikit-learn: None means 1 unless in a
         :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
@@ -128,7 +129,7 @@ class HistogramMatcher(ImageTransformer):
     >>> round(float(X.mean())), round(float(X_matched.mean()))
     (100, 100)
 
-    Or in those of a given image:
+    With a given image as the reference, the output has its intensities:
 
     >>> X_matched = HistogramMatcher(reference=scene, dtype="uint8").fit_transform(X)
     >>> bool((X_matched == scene).all())

@@ -1,6 +1,7 @@
 """Blocks of images over threads: the only module with threads."""
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -75,11 +76,15 @@ def _map_in_threads(n_threads, function, parts):
 
     This one begins at once, while the others wake up. Each takes the next part when it is free.
     """
-    parts = list(parts)
-    results, todo = [None] * len(parts), iter(enumerate(parts))
+    todo = deque(enumerate(parts))  # two threads never get the same part, with or without a GIL
+    results = [None] * len(todo)
 
     def work():
-        for i, part in todo:
+        while todo:
+            try:
+                i, part = todo.popleft()
+            except IndexError:  # another thread took the last one
+                return
             results[i] = function(part)
 
     pool = _pool(n_threads - 1)
@@ -87,8 +92,7 @@ def _map_in_threads(n_threads, function, parts):
     try:
         work()
     finally:
-        for _ in todo:  # after an error the other threads take no more parts
-            pass
+        todo.clear()  # after an error the other threads take no more parts
         begun = [helper for helper in helpers if not helper.cancel()]
         wait(begun)
     for helper in begun:

@@ -267,6 +267,9 @@ def bmps():
     yield "rgb", pillow(color(), "BMP")
     yield "rgba", pillow(color(n=4), "BMP")
     yield "dpi", pillow(color(), "BMP", dpi=(300, 200))
+    table = pillow(gray(), "BMP")[: 54 + 1024]  # headers and palette
+    runs = b"".join(b"".join(bytes([1, v]) for v in row) + b"\0\0" for row in gray()[::-1])
+    yield "run-lengths", table[:30] + b"\1\0\0\0" + table[34:] + runs + b"\0\1"
     plain = bytearray(pillow(color(), "BMP"))
     plain[38:46] = bytes(8)
     yield "no-resolution", bytes(plain)

@@ -290,7 +290,7 @@ class TestRun:
         assert err == ""
         assert max(map(len, out.replace(str(output), "").splitlines())) <= WIDTH
         assert "simulated" in out
-        assert "over 2 random draws" in " ".join(out.split())
+        assert "of the random draws (2)" in " ".join(out.split())
         for name in BUNDLED:
             assert out.count(name) == 2  # in either table
         scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"

@@ -43,11 +43,13 @@ HELPER = """if True:
         return target.read_bytes() if target.exists() else None
 
     def start():
-        sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {number})  # not inside fork
         child = os.fork()
         if child:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
             return child
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             status = main(["equalize", *argv, "--overwrite"])
         except SystemExit as stop:

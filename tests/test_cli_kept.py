@@ -479,7 +479,7 @@ EXAMPLES = {  # of what a cell says: files with this outcome
         "refused": ["pillow-jpeg", "pillow-fax"],
     },
     ("compression", "WebP"): {"kept": ["lossless", "lossy"]},
-    ("compression", "BMP"): {"kept": ["rgb"]},
+    ("compression", "BMP"): {"kept": ["rgb"], "becomes": ["run-lengths"]},
     ("compression", "PGM, PPM"): {"kept": ["p2.pgm", "p6-255.ppm"]},
 }
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "TIFF": "tif", "WebP": "webp", "BMP": "bmp"}

@@ -2,12 +2,14 @@
 
 import builtins
 import concurrent.futures
+import importlib.util
 import multiprocessing
 import subprocess
 import sys
 import threading
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -15,11 +17,16 @@ import pytest
 from _helpers import assert_same, faces
 
 import sklearn_histeq
-from sklearn_histeq import HistogramEqualizer, _engines, _threads
+from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, _engines, _threads
+from sklearn_histeq._arithmetic import status as finding
+from sklearn_histeq._arithmetic.conventions import EQUALIZE, EqualizeRule
 
 kernels = pytest.importorskip(
     "sklearn_histeq._engines.compiled._kernels", reason="the kernels are not built here"
 )
+from sklearn_histeq._engines import compiled, reference  # noqa: E402
+
+FUZZER = Path(__file__).parents[1] / "benchmarks" / "fuzz_engines.py"
 
 MIB = 2**20
 BIG = {
@@ -43,6 +50,46 @@ def by(engine, monkeypatch, x, **params):
 # --- the same bits --------------------------------------------------------------------------------
 
 
+def fuzzer():
+    spec = importlib.util.spec_from_file_location("fuzz_engines", FUZZER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", list(fuzzer().PATHS))
+def test_both_engines_and_all_instruction_sets_give_the_same_bits(path):
+    """Some cases of each path of the fuzzer, which fills outputs with rubbish first."""
+    fuzz = fuzzer()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for dtype in fuzz.PATHS[path][1]:
+            fuzz.run_path(path, dtype, 9, seed=7)
+
+
+def test_status_bits_are_those_of_the_kernels():
+    for name in ("NAN", "INF", "EMPTY"):
+        assert getattr(kernels, name) == getattr(finding, name)
+    known = sum(value for name, value in vars(finding).items() if name.isupper())
+    assert kernels.REFER & known == 0
+
+
+def test_formulas_have_the_numbers_of_the_kernels():
+    """A formula's kernel gives what its function gives."""
+    x = faces(4, 1, side=28)
+    for convention in EQUALIZE.values():
+        for distribution, formula in convention.formulas.items():
+            if formula.kernel is None:
+                continue
+            rule = EqualizeRule("auto", convention, distribution)
+            out, expected = (
+                np.full(x.shape, 77, convention.default_output_dtype(x.dtype)) for _ in range(2)
+            )
+            assert (compiled.equalize(x, None, out, rule) == 0).all()
+            reference.equalize(x, None, expected, rule)
+            assert_same(out, expected)
+
+
 @pytest.mark.parametrize("dtype", list(BIG))
 @pytest.mark.parametrize("params", [{}, {"convention": "numpy"}, {"dtype": "float32"}], ids=str)
 def test_one_large_plane_is_the_same_in_parts(dtype, params, monkeypatch):
@@ -61,6 +108,22 @@ def test_one_large_plane_with_a_mask_and_nan_is_the_same_in_parts(monkeypatch):
     mask[0, 200:300] = True
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
     alone, shared = (HistogramEqualizer(n_jobs=n).fit_transform(x, mask=mask) for n in (1, 4))
+    assert_same(shared, alone)
+
+
+@pytest.mark.parametrize("convention", ["histeq", "opencv"])
+def test_one_large_plane_has_the_same_tiles_in_parts(convention):
+    x = images((1, 1, 2300, 1200), "uint8")
+    alone, shared = (
+        AdaptiveHistogramEqualizer(convention=convention, n_jobs=n).transform(x) for n in (1, 3)
+    )
+    assert_same(shared, alone)
+
+
+def test_one_large_plane_is_normal_in_parts(monkeypatch):
+    x = images((1, 1, 1100, 1200), "float32")
+    alone = by("auto", monkeypatch, x, output_distribution="normal")
+    shared = by("auto", monkeypatch, x, output_distribution="normal", n_jobs=3)
     assert_same(shared, alone)
 
 
@@ -113,10 +176,10 @@ def started_threads(x, n_expected=1, **params):
     original = engine.equalize
     barrier = threading.Barrier(n_expected, timeout=60)
 
-    def spy(*args):
+    def spy(*args, **options):
         barrier.wait()  # or one thread might be through with all blocks before another starts
         seen.add(threading.current_thread().name)
-        return original(*args)
+        return original(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "equalize", spy)

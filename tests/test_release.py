@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import sys
 import tomllib
 from pathlib import Path
@@ -33,7 +34,44 @@ def test_the_licence_is_one():
     assert read("LICENSE").startswith("BSD 3-Clause License")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_the_recipe_of_conda_needs_what_the_package_needs():
+    if not (recipe := ROOT / ".ci" / "conda" / "recipe.yaml").exists():
+        pytest.skip("a source archive has no recipe")
+    text = recipe.read_text(encoding="utf-8")
+    assert re.search(r'^  version: "(.+)"$', text, re.M)[1] == sklearn_histeq.__version__
+    run = re.search(r"^  run:\n    - python\n((?:    - .+\n)+)", text, re.M)[1]
+    dependencies = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    assert {line.replace(" ", "") for line in re.findall("- (.+)", run)} == set(dependencies)
+
+
+def test_the_address_of_the_repository_is_one():
+    urls = tomllib.loads(read("pyproject.toml"))["project"].get("urls", {})
+    cited = re.search(r"^repository-code: (\S+)$", read("CITATION.cff"), re.M)
+    assert urls.get("Repository") == (cited and cited[1])
+
+
+def test_pypi_gets_a_readme_whose_links_are_addresses(monkeypatch):
+    setuptools = pytest.importorskip("setuptools")
+    described = {}
+    monkeypatch.setattr(setuptools, "setup", described.update)
+    script = runpy.run_path(str(ROOT / "setup.py"))
+    text = read("README.md")
+    if "urls" not in tomllib.loads(read("pyproject.toml"))["project"]:
+        assert described["long_description"] == text
+    published = script["with_addresses"](text, "https://example.org/repo", "1.2.3")
+    links = r"\[[^]]*\]\(([^)#]+)(?:#[^)]*)?\)"
+    ours, theirs = (re.findall(links, page) for page in (text, published))
+    assert len(theirs) == len(ours) > 10
+    for here, there in zip(ours, theirs):
+        if not here.startswith("https:"):
+            kind = "raw" if here.endswith(".png") else "blob"
+            assert there == f"https://example.org/repo/{kind}/v1.2.3/{here}"
+    assert re.sub(links, "", published) == re.sub(links, "", text)  # the example is left alone
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
+)
 def test_links_lead_to_files(page):
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(page))
     assert [target for target in targets if not (ROOT / target).exists()] == []

@@ -57,10 +57,11 @@ def add_levels(a, b):
 
 def merge(values, counts):
     """Return the exact counts of values that stand for counts pixels each, and may recur."""
-    levels, places = np.unique(values, return_inverse=True)
-    merged = np.zeros(len(levels), np.int64)
-    np.add.at(merged, places, counts)
-    return Levels(levels, merged)
+    order = values.argsort(kind="stable")  # linear where sorted values are put together
+    values = values[order]
+    is_first = np.concatenate([np.ones(min(values.size, 1), bool), values[1:] != values[:-1]])
+    first = np.flatnonzero(is_first)
+    return Levels(values[first], np.add.reduceat(counts[order], first, dtype=np.int64))
 
 
 def count_lattice(pixels):
@@ -81,10 +82,11 @@ def add_lattices(a, b):
     start, exponent = _fit_lattice(low, high)
     counts = np.zeros(N_FINE, np.int64)
     for lattice in (a, b):
-        occupied = np.flatnonzero(lattice.counts)
         # beyond 63 a shift is undefined; by then every index is 0 or -1
-        bins = (lattice.start + occupied) >> min(exponent - lattice.exponent, 63)
-        np.add.at(counts, bins - start, lattice.counts[occupied])
+        bins = (lattice.start + np.arange(N_FINE)) >> min(exponent - lattice.exponent, 63)
+        first = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
+        inside = (bins[first] >= start) & (bins[first] < start + N_FINE)  # others are empty
+        counts[bins[first][inside] - start] += np.add.reduceat(lattice.counts, first)[inside]
     return Lattice(counts, start, exponent, low, high)
 
 
@@ -107,7 +109,10 @@ def _fit_lattice(low, high):
     largest = max(abs(low), abs(high))
     exponent = LEAST_EXPONENT
     if largest > 0:
-        exponent = max(exponent, int(np.frexp(largest)[1]) - PRECISION)  # frexp: largest < 2**e
+        # frexp: x < 2**e; half the range cannot overflow
+        n_halved = (high / 2 - low / 2) / (N_FINE + 1)
+        least = [np.frexp(largest)[1] - PRECISION, np.frexp(n_halved)[1] if n_halved else exponent]
+        exponent = max(exponent, *map(int, least))
     while True:
         start, last = (int(_lattice_index(np.float64(x), exponent)) for x in (low, high))
         if last - start < N_FINE:

@@ -130,7 +130,7 @@ def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int |
         ' kinds of simulated light, made by relight(). "Other light" gives each copy a random gamma'
         ' (1/e to e) and gain (.4 to 1). "Side light" also falls from a random direction and fades'
         ' to a random share (.1 to .5). In "harsh light" most of a picture may lie in shadow. The'
-        f" table shows mean ± standard deviation over {repeats} random draws."
+        f" table shows mean ± standard deviation of the random draws ({repeats})."
     )
     trials = bundled_trials(faces, repeats, seed)
     _compare(report, BUNDLED, [trials], tiles_for(faces.pictures))
@@ -155,7 +155,7 @@ def _people(report: Report, data: Path, repeats: int, seed: int, n_jobs: int | N
     report.paragraph(
         f'"Random part": the classifiers are trained on {_per_person(draws[0].train)} random'
         " pictures of each person and tested on the others; the table shows mean ± standard"
-        f' deviation over {repeats} random draws. "Bright to dark", the harder case: they are'
+        f' deviation of the random draws ({repeats}). "Bright to dark", the harder case: they are'
         f" trained on each person's {_per_person(harder.train)} brightest pictures and tested on"
         " the same number of the darkest."
     )

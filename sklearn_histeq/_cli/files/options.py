@@ -84,8 +84,8 @@ _COMMON = {
     "channel_axis": "where an .npy of 4 dimensions has its channels: 1 for (n, c, h, w), -1 for"
     " (n, h, w, c)",
     "image_shape": "height,width of the images in an .npy of 2 dimensions",
-    "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: as the convention"
-    f" defines; the default for pictures is {PICTURE_DTYPE}",
+    "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: the estimator's"
+    f" choice; the default for pictures is {PICTURE_DTYPE}",
     "n_jobs": "number of threads; -1 uses all processors, none uses one; the result is the same",
 }
 _PARAMETERS = {

@@ -16,9 +16,10 @@ struct HisteqArrays {
     double *cdfs;            /* (n_bins + 1, lanes) */
     double *tables;          /* 2 of (n_codes + 1, lanes) */
     double *points, *gaps;   /* (n_bins,), bin centers, and the distances to the next */
-    int32_t *codes, *bins;   /* (256,), a level's code and bin, times lanes */
+    int32_t *codes, *bins;   /* (256,), a level's entry in the tables and its bin, times lanes */
     int32_t *below;          /* (256,), the point below a level */
-    double *weights;         /* (256,) */
+    double *weights;         /* (256,), of the levels from the least on */
+    double *level_weights;   /* (256,), of all levels */
     int32_t *intervals, *table_index; /* (width,) */
     double *row, *row_weights;        /* (width,) */
     double *levels;          /* (256,) */
@@ -38,8 +39,8 @@ struct HisteqArrays {
         gaps = scratch.array<double>(n_bins);
         codes = scratch.array<int32_t>(3 * 256);
         bins = codes + 256, below = codes + 2 * 256;
-        weights = scratch.array<double>(2 * 256);
-        levels = weights + 256;
+        weights = scratch.array<double>(3 * 256);
+        level_weights = weights + 256, levels = weights + 2 * 256;
         intervals = scratch.array<int32_t>(greatest(width, ptrdiff_t{256}));
         table_index = scratch.array<int32_t>(width);
         row = scratch.array<double>(width);
@@ -83,8 +84,10 @@ inline void weigh(const double *x, const int32_t *intervals, ptrdiff_t n,
     }
 }
 
-/* Set the bin, the code, the point below and the weight of each level of a plane of bytes. */
-inline void set_levels(LevelRange range, ptrdiff_t lanes, const HisteqArrays &arrays) {
+/* Set the bin, the code, the point below and the weight of each level of a plane of bytes. Its code
+ * is the place of the level, or the point below. */
+inline void set_levels(LevelRange range, bool has_level_tables, ptrdiff_t lanes,
+                       const HisteqArrays &arrays) {
     const ptrdiff_t n_levels = range.n_levels();
     const int32_t last = (arrays.grid.last >> 1) - 1;
     for (ptrdiff_t i = 0; i < n_levels; ++i)
@@ -93,7 +96,9 @@ inline void set_levels(LevelRange range, ptrdiff_t lanes, const HisteqArrays &ar
     weigh(arrays.levels, arrays.intervals, n_levels, arrays, arrays.below, arrays.weights);
     for (int32_t level = 0; level < 256; ++level) {
         const int32_t code = least(greatest(level, range.low), range.high) - range.low;
-        arrays.codes[level] = static_cast<int32_t>(code * lanes);
+        const int32_t entry = has_level_tables ? code : arrays.below[code];
+        arrays.codes[level] = static_cast<int32_t>(entry * lanes);
+        arrays.level_weights[level] = arrays.weights[code];
         arrays.bins[level] = static_cast<int32_t>(least(arrays.intervals[code] >> 1, last) * lanes);
     }
 }
@@ -132,10 +137,17 @@ void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t k, bool is_weigh
     int32_t *counts = arrays.counts, *n_counted = arrays.n_counted;
     std::memset(counts, 0, static_cast<size_t>(n_bins * lanes) * sizeof(int32_t));
     std::memset(n_counted, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
+    const bool are_equal = tiling.columns[1] * tiling.n_tiles == tiling.width && !is_weighted;
     for (ptrdiff_t y = tiling.rows[2 * k]; y < tiling.rows[2 * k + 1]; ++y) {
         const Pixel *row = x + y * tiling.width;
         const uint8_t *row_mask = mask ? mask + y * tiling.width : nullptr;
         bin_row(row, tiling.width, lanes, arrays);
+        if (are_equal) {
+            count_lanes(arrays.table_index, tiling.n_tiles, tiling.columns[1], 1, counts);
+            for (ptrdiff_t t = 0; t < tiling.n_tiles; ++t)
+                n_counted[t] += tiling.columns[1];
+            continue;
+        }
         for (ptrdiff_t t = 0; t < tiling.n_tiles; ++t) {
             const ptrdiff_t start = tiling.columns[2 * t], stop = tiling.columns[2 * t + 1];
             int32_t n = 0;
@@ -191,6 +203,8 @@ inline bool fill_tiles(bool is_known, const Tiling &tiling, ptrdiff_t n_bins,
 
 /* Tables ------------------------------------------------------------------------------------- */
 
+constexpr ptrdiff_t N_TABLE_ENTRIES = 6; /* cost no more than to do without the table of a pixel */
+
 /* What TILE_LANES tiles' counts become: max(min(count + d, limit), least). */
 struct Limits {
     double d[TILE_LANES], limit[TILE_LANES], least[TILE_LANES], n_pixels[TILE_LANES];
@@ -212,14 +226,26 @@ inline int32_t least_over(double d, double limit) {
  * sums of their counts. */
 inline void sum_over(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
                      const int32_t *thresholds, int32_t *over, int32_t *sums) {
-    int32_t n[TILE_LANES] = {0}, s[TILE_LANES] = {0};
+#ifdef HISTEQ_AVX2
+    const __m256i below = _mm256_sub_epi32(load_ints(thresholds), _mm256_set1_epi32(1));
+    __m256i n = _mm256_setzero_si256(), s = n;
+    for (ptrdiff_t b = 0; b < n_bins; ++b) {
+        const __m256i count = load_ints(counts + b * lanes);
+        const __m256i is_over = _mm256_cmpgt_epi32(count, below); /* all ones, or none */
+        n = _mm256_sub_epi32(n, is_over);
+        s = _mm256_add_epi32(s, _mm256_and_si256(count, is_over));
+    }
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(over), n);
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(sums), s);
+#else
+    HISTEQ_EACH_TILE(j) over[j] = 0, sums[j] = 0;
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
             const int32_t count = counts[b * lanes + j];
             const int32_t is_over = -(count >= thresholds[j]); /* all ones, or none */
-            n[j] -= is_over, s[j] += count & is_over;
+            over[j] -= is_over, sums[j] += count & is_over;
         }
-    HISTEQ_EACH_TILE(j) over[j] = n[j], sums[j] = s[j];
+#endif
 }
 
 /* Set the limits of TILE_LANES tiles; see `clip_counts` of the reference engine. */
@@ -257,21 +283,54 @@ inline void find_limits(const int32_t *counts, ptrdiff_t lanes, const int32_t *n
     }
 }
 
+/* Whether the numbers of pixels are powers of two: then a product with their reciprocal is exact. */
+inline bool are_powers_of_two(const double *n_pixels) {
+    bool result = true;
+    for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
+        const int32_t n = static_cast<int32_t>(n_pixels[j]);
+        result &= (n & (n - 1)) == 0;
+    }
+    return result;
+}
+
 /* The CDFs of TILE_LANES tiles: of the counts within the limits, cumulated, divided by the number of
  * pixels; the last value is 1. */
-inline void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
-                         const Limits &limits, double *cdfs) {
+template <bool is_exact_product>
+void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, const Limits &limits,
+                  double *cdfs) {
+    double divisor[TILE_LANES];
+    for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
+        divisor[j] = is_exact_product ? 1.0 / limits.n_pixels[j] : limits.n_pixels[j];
+#ifdef HISTEQ_AVX2
+    using V = Vector<double>;
+    const auto one = V::all(1.0);
+    const auto d0 = V::load(limits.d), d1 = V::load(limits.d + 4);
+    const auto limit0 = V::load(limits.limit), limit1 = V::load(limits.limit + 4);
+    const auto least0 = V::load(limits.least), least1 = V::load(limits.least + 4);
+    const auto by0 = V::load(divisor), by1 = V::load(divisor + 4);
+    auto sum0 = V::all(0.0), sum1 = sum0;
+    for (ptrdiff_t b = 0; b < n_bins; ++b) {
+        const auto count0 = V::add(load_doubles(counts + b * lanes), d0);
+        const auto count1 = V::add(load_doubles(counts + b * lanes + 4), d1);
+        sum0 = V::add(sum0, V::max(V::min(count0, limit0), least0));
+        sum1 = V::add(sum1, V::max(V::min(count1, limit1), least1));
+        const auto share0 = is_exact_product ? V::mul(sum0, by0) : V::div(sum0, by0);
+        const auto share1 = is_exact_product ? V::mul(sum1, by1) : V::div(sum1, by1);
+        V::save(cdfs + b * lanes, V::min(share0, one));
+        V::save(cdfs + b * lanes + 4, V::min(share1, one));
+    }
+#else
     const double *d = limits.d, *limit = limits.limit, *least = limits.least;
-    const double *n_pixels = limits.n_pixels;
     double sum[TILE_LANES] = {0};
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
             double count = static_cast<double>(counts[b * lanes + j]) + d[j];
             count = count < limit[j] ? count : limit[j];
             sum[j] += count > least[j] ? count : least[j];
-            const double share = sum[j] / n_pixels[j];
+            const double share = is_exact_product ? sum[j] * divisor[j] : sum[j] / divisor[j];
             cdfs[b * lanes + j] = share < 1.0 ? share : 1.0;
         }
+#endif
     HISTEQ_EACH_TILE(j) cdfs[(n_bins - 1) * lanes + j] = 1.0;
 }
 
@@ -293,15 +352,16 @@ struct HisteqPlane {
     LevelRange range; /* of bytes */
     bool is_weighted; /* not all pixels count */
     bool is_counted;  /* arrays.of_plane is known */
+    /* Bytes look up the values of their levels, where these are fewer than the pixels are worth. */
+    bool has_level_tables;
 };
 
-/* Set the tables of row k of the tiles: for bytes the values of levels, else the CDFs. */
+/* Set the tables of row k of the tiles: the values of levels, or the CDFs. */
 template <class Pixel>
 void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t k, const Tiling &tiling,
                   const AdaptRule &rule, HisteqPlane &plane, HisteqArrays &arrays, double *tables) {
-    constexpr bool is_bytes = sizeof(Pixel) == 1;
     const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_bins = rule.n_bins;
-    double *cdfs = is_bytes ? arrays.cdfs : tables;
+    double *cdfs = plane.has_level_tables ? arrays.cdfs : tables;
     Limits limits;
     count_tiles(x, mask, k, plane.is_weighted, tiling, n_bins, arrays);
     if (!fill_tiles(plane.is_counted, tiling, n_bins, arrays)) {
@@ -311,9 +371,12 @@ void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t k, const Tiling
     }
     for (ptrdiff_t t = 0; t < lanes; t += TILE_LANES) {
         find_limits(arrays.counts + t, lanes, arrays.n_counted + t, rule, limits);
-        clipped_cdfs(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
+        if (are_powers_of_two(limits.n_pixels))
+            clipped_cdfs<true>(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
+        else
+            clipped_cdfs<false>(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
     }
-    if (is_bytes)
+    if (plane.has_level_tables)
         level_values(cdfs, lanes, plane.range.n_levels(), arrays.below, arrays.weights, tables);
 }
 
@@ -392,20 +455,22 @@ inline void blend_points(const double *up, const double *down, ptrdiff_t lanes,
 /* Set arrays.row to the values of a row of pixels between two rows of tables. */
 template <class Pixel>
 void blend_row(const Pixel *x, const double *up, const double *down, double fy,
-               const Tiling &tiling, HisteqArrays &arrays) {
+               bool has_level_tables, const Tiling &tiling, HisteqArrays &arrays) {
     const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n = tiling.width;
     int32_t *table_index = arrays.table_index;
     if constexpr (sizeof(Pixel) == 1) {
         for (ptrdiff_t i = 0; i < n; ++i)
             table_index[i] = arrays.codes[x[i]] + tiling.places[i];
-        blend_levels(up, down, table_index, tiling.shares, fy, n, arrays.row);
+        if (has_level_tables)
+            return blend_levels(up, down, table_index, tiling.shares, fy, n, arrays.row);
+        map_each(x, n, arrays.level_weights, arrays.row_weights);
     } else {
         locate_row(x, n, arrays);
         weigh(arrays.row, arrays.intervals, n, arrays, table_index, arrays.row_weights);
         for (ptrdiff_t i = 0; i < n; ++i)
             table_index[i] = table_index[i] * static_cast<int32_t>(lanes) + tiling.places[i];
-        blend_points(up, down, lanes, arrays, tiling.shares, fy, n, arrays.row);
     }
+    blend_points(up, down, lanes, arrays, tiling.shares, fy, n, arrays.row);
 }
 
 /* Planes ------------------------------------------------------------------------------------- */
@@ -415,7 +480,7 @@ template <class Pixel>
 HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
                      const AdaptRule &rule, HisteqArrays &arrays) {
     const ptrdiff_t n = tiling.height * tiling.width;
-    HisteqPlane plane{0, {0, 0}, mask != nullptr, false};
+    HisteqPlane plane{0, {0, 0}, mask != nullptr, false, false};
     auto &grid = arrays.grid_of<Pixel>();
     if constexpr (std::is_floating_point_v<Pixel>) {
         plane.status = find_range(x, mask, n, grid.low, grid.high);
@@ -434,8 +499,11 @@ HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
     else
         set_points(grid, rule.n_bins, arrays);
     if constexpr (sizeof(Pixel) == 1)
-        if (!plane.status)
-            set_levels(plane.range, lanes_of(tiling.n_tiles), arrays);
+        if (!plane.status) {
+            const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_rows = tiling.below[tiling.height - 1] + 1;
+            plane.has_level_tables = plane.range.n_levels() * lanes * n_rows <= N_TABLE_ENTRIES * n;
+            set_levels(plane.range, plane.has_level_tables, lanes, arrays);
+        }
     return plane;
 }
 
@@ -451,7 +519,7 @@ int adapt_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
     }
     if (plane.status & (HAS_INF | IS_EMPTY | REFER))
         return plane.status;
-    const ptrdiff_t n_codes = sizeof(Pixel) == 1 ? plane.range.n_levels() : rule.n_bins;
+    const ptrdiff_t n_codes = plane.has_level_tables ? plane.range.n_levels() : rule.n_bins;
     const ptrdiff_t size = (n_codes + 1) * lanes_of(tiling.n_tiles);
     ptrdiff_t built = tiling.above[tiling.begin] - 1;
     for (ptrdiff_t y = tiling.begin; y < tiling.end; ++y) {
@@ -462,7 +530,8 @@ int adapt_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
         }
         const ptrdiff_t start = y * tiling.width;
         blend_row(x + start, arrays.tables + (tiling.above[y] & 1) * size,
-                  arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y], tiling, arrays);
+                  arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y],
+                  plane.has_level_tables, tiling, arrays);
         store(arrays.row, tiling.width, {rule.is_float32, 1.0}, out + start);
     }
     return plane.status;

@@ -103,12 +103,6 @@ struct OpencvTables {
         }
 #endif
     }
-
-#ifdef HISTEQ_AVX2
-    static __m256i load_ints(const int32_t *p) {
-        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
-    }
-#endif
 };
 
 #ifdef HISTEQ_AVX2

@@ -2,6 +2,7 @@
 #ifndef HISTEQ_COMMON_H
 #define HISTEQ_COMMON_H
 
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -16,10 +17,17 @@
 #pragma fp_contract(off)
 #endif
 
-#if defined(__x86_64__) && defined(__GLIBC__) && (defined(__GNUC__) || defined(__clang__)) &&      \
+/* GCC for Windows does not align AVX registers on the stack. */
+#if defined(__x86_64__) && (defined(__clang__) || (defined(__GNUC__) && !defined(_WIN32))) &&      \
     !defined(HISTEQ_PORTABLE)
 #define HISTEQ_X86 1
+#include <cpuid.h>
 #include <immintrin.h>
+#endif
+
+#if defined(__aarch64__)
+#define HISTEQ_NEON 1
+#include <arm_neon.h>
 #endif
 
 #if defined(_M_X64) || defined(_M_ARM64) ||                                                        \
@@ -37,22 +45,31 @@ using std::uint32_t;
 using std::uint64_t;
 using std::uint8_t;
 
-/* Which instruction set runs: 0, 1, 2 of `INSTRUCTION_SETS` in _kernels.pyx. */
+/* Which instruction set runs: 0, 1, 2 of `INSTRUCTION_SETS` in _kernels.pyx. Threads may choose and
+ * run at the same time: all sets give the same bits. */
 enum { PORTABLE, AVX2, AVX512_VBMI };
-inline int instruction_set = PORTABLE;
+inline std::atomic<int> instruction_set{PORTABLE};
 
-inline int best_instruction_set() {
-#ifdef HISTEQ_X86
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2"))
-        return PORTABLE;
-    if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw"))
-        return AVX512_VBMI;
-    return AVX2;
-#else
-    return PORTABLE;
-#endif
+inline bool runs_on(int least) {
+    return instruction_set.load(std::memory_order_relaxed) >= least;
 }
+
+#ifdef HISTEQ_X86
+/* What the processor can do, and the operating system saves: asked directly, since the compilers'
+ * own function for it lacks its library on Windows. */
+inline int best_instruction_set() {
+    unsigned a, b, c, d, saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_POPCNT))
+        return PORTABLE;
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    if ((saved & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2))
+        return PORTABLE;
+    const bool has_avx512 = (saved & 0xe6) == 0xe6 && (b & bit_AVX512F) && (b & bit_AVX512BW);
+    return has_avx512 && (c & bit_AVX512VBMI) ? AVX512_VBMI : AVX2;
+}
+#else
+inline int best_instruction_set() { return PORTABLE; }
+#endif
 
 /* Bits of a plane's status, as in _arithmetic/status.py, which a test compares. */
 enum {

@@ -1,9 +1,10 @@
 /* The kernels: function templates that loop over the pixels of planes.
  *
- * Each of them is compiled for the baseline of the processor's family and, on x86-64 with GCC or
- * Clang and the GNU C library, once more for AVX2; bytes are looked up with AVX-512 VBMI, too. The
- * entry points at the end choose at run time, once per call. All variants give the same bits: no
- * multiply-add is contracted (build with -ffp-contract=off), no sum of reals is reordered.
+ * Each of them is compiled for the baseline of the processor's family, which has NEON on 64-bit ARM.
+ * On x86-64 with GCC or Clang it is compiled once more for AVX2, and bytes are looked up with AVX-512
+ * VBMI, too; the entry points at the end choose at run time, once per call. All variants give the
+ * same bits: no multiply-add is contracted (build with -ffp-contract=off), no sum of reals is
+ * reordered.
  *
  * Kernels check nothing. They write to arrays that their caller owns and return false where memory
  * for their scratch is missing. They use no exceptions, no type information at run time, and nothing
@@ -36,7 +37,7 @@
 #pragma GCC pop_options
 #endif
 #define HISTEQ_RUN(name, ...)                                                                      \
-    (instruction_set == PORTABLE ? portable::name(__VA_ARGS__) : avx2::name(__VA_ARGS__))
+    (runs_on(AVX2) ? avx2::name(__VA_ARGS__) : portable::name(__VA_ARGS__))
 #else
 #define HISTEQ_RUN(name, ...) (portable::name(__VA_ARGS__))
 #endif

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 # cython: cdivision=True, initializedcheck=False, embedsignature=True
+# cython: freethreading_compatible=True
 """The entry points of the kernels: typed arrays in, pointers out, without the GIL.
 
 Every function takes contiguous arrays, planes of shape (n_planes, n_pixels) one a row, checks

@@ -95,48 +95,80 @@ bool find_level_quantiles(const Level *x, const uint8_t *mask, Planes planes, pt
 
 /* Where to look for a number among points: their range is cut into equal parts. */
 struct Guide {
-    double low, scale;
+    double low, high, scale;
     int32_t n_parts;
-    int32_t *first; /* (n_parts + 2,), the last point in the parts before */
-
-    int32_t part_of(double x) const { return static_cast<int32_t>((x - low) * scale); }
+    int32_t n_steps; /* the most points of a part */
+    int32_t *first;  /* (n_parts + 1,), the last point in the parts before */
 };
 
-constexpr ptrdiff_t N_PARTS = 4; /* per point */
+constexpr ptrdiff_t N_PARTS = 16; /* per point */
+constexpr ptrdiff_t N_STEPS = 4;  /* of more the middle one is tried first */
 
-/* Make the guide of points; false where its estimates might overflow. */
+/* Make the guide of points, with room for N_PARTS parts per point; false where its estimates might
+ * overflow. An estimate never falls as x grows: points of lower parts lie below x. */
 inline bool make_guide(const Knots &knots, Guide &guide) {
-    guide.low = knots.points[0];
-    guide.n_parts = static_cast<int32_t>(N_PARTS * knots.n);
-    guide.scale = guide.n_parts / (knots.points[knots.n - 1] - guide.low);
+    const double *points = knots.points;
+    guide.low = points[0], guide.high = points[knots.n - 1];
+    guide.n_parts = static_cast<int32_t>(N_PARTS * knots.n), guide.n_steps = 0;
+    guide.scale = guide.n_parts / (guide.high - guide.low);
     if (!(guide.scale > 0 && guide.scale <= 0x1p1000))
         return false;
-    ptrdiff_t k = 0;
-    for (int32_t part = 0; part < guide.n_parts + 2; ++part) {
-        while (k < knots.n && guide.part_of(knots.points[k]) < part)
+    int32_t k = 0;
+    for (int32_t part = 0; part <= guide.n_parts; ++part) {
+        const int32_t before = k;
+        while (k < knots.n && (points[k] - guide.low) * guide.scale < part)
             ++k;
-        guide.first[part] = static_cast<int32_t>(k ? k - 1 : 0);
+        guide.first[part] = k ? k - 1 : 0;
+        guide.n_steps = greatest(guide.n_steps, k - before);
     }
+    guide.n_steps = greatest<int32_t>(guide.n_steps, static_cast<int32_t>(knots.n) - k);
     return true;
 }
 
-/* numpy.interp of one number within the points. */
-inline double interpolate_within(double x, const Knots &knots, const Guide &guide) {
-    const double *points = knots.points;
-    const int32_t part = guide.part_of(x);
-    ptrdiff_t k = guide.first[part], end = guide.first[part + 1] + 1;
-    while (end - k > 4) { /* points[k] <= x < points[end] */
-        const ptrdiff_t middle = (k + end) / 2;
-        if (points[middle] <= x)
-            k = middle;
-        else
-            end = middle;
+/* Set the largest k with points[k] <= x, for x brought into the range of the points; NaN gets 0. */
+template <class Real>
+void locate_between(const Real *x, ptrdiff_t n, const Knots &knots, const Guide &guide,
+                    int32_t *intervals) {
+    const double *points = knots.points, low = guide.low, high = guide.high, scale = guide.scale;
+    const int32_t last = static_cast<int32_t>(knots.n) - 1;
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        double c = x[i] > low ? x[i] : low;
+        c = c < high ? c : high;
+        int32_t k = guide.first[static_cast<int32_t>((c - low) * scale)];
+        if (guide.n_steps > N_STEPS) {
+            for (int32_t step = last; step > 1; step = (step + 1) / 2)
+                k += k + step <= last && points[k + step] <= c ? step : 0;
+        }
+        for (int32_t step = 0; step < N_STEPS && step < guide.n_steps; ++step)
+            k += k < last && points[k + 1] <= c;
+        intervals[i] = k;
     }
-    while (points[k + 1] <= x)
-        ++k;
-    if (points[k] == x)
-        return knots.values[k];
-    return knots.slopes[k] * (x - points[k]) + knots.values[k];
+}
+
+/* Make the grid of points that are equally spaced but for tol < 1/4, and of one more beyond; false
+ * where they are not. */
+template <class Real> bool make_even_grid(const Knots &knots, Grid<Real> &grid) {
+    constexpr bool is_float = std::is_same_v<Real, float>;
+    const double unit = is_float ? 0x1p-24 : 0x1p-53, margin = is_float ? 0x1p100 : 0x1p900;
+    const double low = knots.points[0], high = knots.points[knots.n - 1];
+    const double n_gaps = static_cast<double>(knots.n - 1), spacing = (high - low) / n_gaps;
+    const double largest = greatest(std::fabs(low), std::fabs(high));
+    if (!(spacing * margin >= 1 && largest <= margin))
+        return false;
+    double tol = 0;
+    for (ptrdiff_t k = 0; k < knots.n; ++k) {
+        grid.thresholds[k] = static_cast<Real>(knots.points[k]);
+        if (grid.thresholds[k] != knots.points[k])
+            return false;
+        tol = greatest(tol, std::fabs((knots.points[k] - low) / spacing - static_cast<double>(k)));
+    }
+    tol += 2 * unit * (16 * n_gaps + 4 * largest / spacing);
+    if (!(tol < 0.25))
+        return false;
+    grid.low = static_cast<Real>(low), grid.tol = static_cast<Real>(tol);
+    grid.scale = static_cast<Real>(1 / spacing), grid.last = static_cast<int32_t>(knots.n);
+    grid.high = grid.thresholds[knots.n] = static_cast<Real>(high + spacing);
+    return true;
 }
 
 /* numpy.interp of n pixels into out; NaN stays. REFER where that is not certain. */
@@ -145,25 +177,31 @@ bool interpolate_at(const Real *x, ptrdiff_t n, Knots knots, Storage storage, in
                     Out *out) {
     Scratch scratch;
     Guide guide;
-    guide.first = scratch.array<int32_t>(N_PARTS * knots.n + 2);
+    Grid<Real> grid;
+    guide.first = scratch.array<int32_t>(N_PARTS * knots.n + 1);
+    grid.thresholds = scratch.array<Real>(knots.n + 1);
+    Segment *segments = scratch.array<Segment>(knots.n + 2);
+    int32_t *intervals = scratch.array<int32_t>(N_BLOCK);
     double *buffer = scratch.array<double>(N_BLOCK);
     if (!scratch.is_complete)
         return false;
-    const double low = knots.points[0], high = knots.points[knots.n - 1];
-    if (!make_guide(knots, guide)) {
+    grid.low = static_cast<Real>(knots.points[0]), grid.halves = 0;
+    const bool is_even = make_even_grid(knots, grid);
+    if (!is_even && (!make_guide(knots, guide) || grid.low != knots.points[0])) {
         *status |= REFER;
         return true;
     }
+    segments[0] = {knots.points[0], 0, knots.values[0], 0};
+    for (ptrdiff_t k = 0; k < knots.n; ++k)
+        segments[k + 1] = {knots.points[k], knots.slopes[k], knots.values[k], 0};
+    segments[knots.n + 1] = segments[knots.n];
     for (ptrdiff_t start = 0; start < n; start += N_BLOCK) {
         const ptrdiff_t size = least(N_BLOCK, n - start);
-        for (ptrdiff_t i = 0; i < size; ++i) {
-            const double v = x[start + i];
-            if (v > low && v < high)
-                buffer[i] = interpolate_within(v, knots, guide);
-            else
-                buffer[i] = v != v ? v : v <= low ? knots.values[0] : knots.values[knots.n - 1];
-        }
-        store(buffer, size, storage, out + start);
+        if (is_even)
+            locate(x + start, size, grid, intervals);
+        else
+            locate_between(x + start, size, knots, guide, intervals);
+        interpolate(x + start, intervals, size, grid, segments, storage, buffer, out + start);
     }
     return true;
 }

@@ -283,6 +283,26 @@ inline void stream_doubles(const uint8_t *x, ptrdiff_t n, const double *table, d
 }
 #endif
 
+#ifdef HISTEQ_NEON
+/* table[x] of n bytes, n a multiple of 16: each quarter of the table fills in its own levels. */
+inline void map_bytes_by_quarters(const uint8_t *x, ptrdiff_t n, const uint8_t *table,
+                                  uint8_t *out) {
+    const uint8x16x4_t t0 = vld1q_u8_x4(table), t1 = vld1q_u8_x4(table + 64);
+    const uint8x16x4_t t2 = vld1q_u8_x4(table + 128), t3 = vld1q_u8_x4(table + 192);
+    const uint8x16_t width = vdupq_n_u8(64);
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        const uint8x16_t v0 = vld1q_u8(x + i); /* the differences wrap: what was below is beyond */
+        const uint8x16_t v1 = vsubq_u8(v0, width), v2 = vsubq_u8(v1, width);
+        const uint8x16_t v3 = vsubq_u8(v2, width);
+        uint8x16_t y = vqtbl4q_u8(t0, v0);
+        y = vqtbx4q_u8(y, t1, v1); /* keeps y where v1 is beyond the quarter */
+        y = vqtbx4q_u8(y, t2, v2);
+        y = vqtbx4q_u8(y, t3, v3);
+        vst1q_u8(out + i, y);
+    }
+}
+#endif
+
 /* table[x] of each pixel, the table being one of all levels. */
 template <class Level, class Out>
 void map_levels(const Level *x, ptrdiff_t n, const Out *table, Out *out) {
@@ -292,10 +312,13 @@ void map_levels(const Level *x, ptrdiff_t n, const Out *table, Out *out) {
 inline void map_levels(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8_t *out) {
     ptrdiff_t done = 0;
 #ifdef HISTEQ_AVX2
-    if (instruction_set >= AVX512_VBMI)
+    if (runs_on(AVX512_VBMI))
         return map_bytes_vbmi(x, n, table, out);
     done = n & ~ptrdiff_t{31};
     map_bytes_by_rows(x, done, table, out);
+#elif defined(HISTEQ_NEON)
+    done = n & ~ptrdiff_t{15};
+    map_bytes_by_quarters(x, done, table, out);
 #endif
     map_bytes_by_eight(x + done, n - done, table, out + done);
 }

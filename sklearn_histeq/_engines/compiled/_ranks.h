@@ -99,19 +99,41 @@ inline ptrdiff_t end_of_run(const uint64_t *keys, ptrdiff_t start, ptrdiff_t n) 
     return stop;
 }
 
-/* Rank n sorted pixels; `rank` is the one before them. */
-inline void rank_run(const uint64_t *keys, ptrdiff_t n, const uint8_t *mask, int32_t &rank,
-                     int32_t *ranks, int32_t *counts) {
+/* Set the ranks of n sorted pixels, all of which count, and the counts; returns how many values. */
+template <class Pixel>
+int32_t rank_sorted(const Pixel *x, const uint64_t *keys, ptrdiff_t n, int32_t *ranks,
+                    int32_t *counts) {
+    int32_t rank = 0, count = 0;
+    Pixel value = x[keys[0] & 0xffffffff];
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        const uint64_t pixel = keys[i] & 0xffffffff;
+        if (x[pixel] != value) {
+            counts[rank++] = count;
+            value = x[pixel], count = 0;
+        }
+        ranks[pixel] = rank;
+        ++count;
+    }
+    counts[rank] = count;
+    return rank + 1;
+}
+
+/* The same where not all pixels count. */
+template <class Pixel>
+int32_t rank_masked(const Pixel *x, const uint8_t *mask, const uint64_t *keys, ptrdiff_t n,
+                    int32_t *ranks, int32_t *counts) {
+    int32_t rank = -1;
     for (ptrdiff_t start = 0, stop; start < n; start = stop) {
-        stop = end_of_run(keys, start, n);
-        int32_t n_counted = 0;
-        for (ptrdiff_t i = start; i < stop; ++i)
-            n_counted += !mask || mask[keys[i] & 0xffffffff];
-        if (n_counted)
-            counts[++rank] = n_counted;
+        const Pixel value = x[keys[start] & 0xffffffff];
+        int32_t count = 0;
+        for (stop = start; stop < n && x[keys[stop] & 0xffffffff] == value; ++stop)
+            count += mask[keys[stop] & 0xffffffff] != 0;
+        if (count)
+            counts[++rank] = count;
         for (ptrdiff_t i = start; i < stop; ++i)
             ranks[keys[i] & 0xffffffff] = rank < 0 ? 0 : rank;
     }
+    return rank + 1;
 }
 
 /* Set the rank of each pixel and the counts of the distinct values, by sorting; returns how many
@@ -126,22 +148,21 @@ int32_t rank_pixels(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const Orde
         keys[n_sorted] = ordered(x[i]) >> (is_wide ? 32 : 0) << 32 | static_cast<uint64_t>(i);
         n_sorted += x[i] == x[i];
     }
-    int32_t rank = -1;
-    if (n_sorted)
+    int32_t n_distinct = 0;
+    if (n_sorted) {
         sort_by_upper(keys, n_sorted, order.other);
-    if (is_wide)
-        for (ptrdiff_t start = 0, stop; start < n_sorted; start = stop) {
+        for (ptrdiff_t start = 0, stop; is_wide && start < n_sorted; start = stop) {
             stop = end_of_run(keys, start, n_sorted);
             if (stop > start + 1)
                 sort_run(x, keys + start, stop - start, order.other);
-            rank_run(keys + start, stop - start, mask, rank, ranks, counts);
         }
-    else
-        rank_run(keys, n_sorted, mask, rank, ranks, counts);
+        n_distinct = mask ? rank_masked(x, mask, keys, n_sorted, ranks, counts)
+                          : rank_sorted(x, keys, n_sorted, ranks, counts);
+    }
     if (n_sorted < n)
         for (ptrdiff_t i = 0; i < n; ++i)
-            ranks[i] = x[i] == x[i] ? ranks[i] : rank + 1;
-    return rank + 1;
+            ranks[i] = x[i] == x[i] ? ranks[i] : n_distinct;
+    return n_distinct;
 }
 
 /* The same for levels of two bytes, by a bitmap of those present. */

@@ -18,6 +18,12 @@ inline ptrdiff_t lanes_of(ptrdiff_t n_tiles) {
     return (n_tiles + TILE_LANES - 1) / TILE_LANES * TILE_LANES;
 }
 
+#ifdef HISTEQ_AVX2
+inline __m256i load_ints(const int32_t *p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
+}
+#endif
+
 /* Repeat the first and the last tile's values beyond them. */
 template <class Entry>
 void repeat_outer(Entry *tables, ptrdiff_t n_codes, ptrdiff_t n_tiles, ptrdiff_t stride) {
@@ -43,12 +49,12 @@ template <class Out> void narrow(const int32_t *values, ptrdiff_t n, Out *out) {
         out[i] = static_cast<Out>(values[i]);
 }
 
-/* Add a row of the tiles' pixels to counts[code * lanes + tile]. It goes from tile to tile: of equal
- * pixels, one count need not wait for the one before. */
+/* Add a row of the tiles' pixels to counts[code * factor + tile]. It goes from tile to tile: of
+ * equal pixels, one count need not wait for the one before. */
 template <class Code>
-void count_lanes(const Code *codes, ptrdiff_t n_tiles, ptrdiff_t tile_width, ptrdiff_t lanes,
+void count_lanes(const Code *codes, ptrdiff_t n_tiles, ptrdiff_t tile_width, ptrdiff_t factor,
                  int32_t *counts) {
-    if (n_tiles == TILE_LANES) { /* constants spare a multiplication per pixel */
+    if (n_tiles == TILE_LANES && factor == TILE_LANES) { /* constants spare a multiplication */
         for (ptrdiff_t i = 0; i < tile_width; ++i)
             for (ptrdiff_t t = 0; t < TILE_LANES; ++t)
                 ++counts[codes[t * tile_width + i] * TILE_LANES + t];
@@ -56,5 +62,5 @@ void count_lanes(const Code *codes, ptrdiff_t n_tiles, ptrdiff_t tile_width, ptr
     }
     for (ptrdiff_t i = 0; i < tile_width; ++i)
         for (ptrdiff_t t = 0; t < n_tiles; ++t)
-            ++counts[codes[t * tile_width + i] * lanes + t];
+            ++counts[codes[t * tile_width + i] * factor + t];
 }

@@ -38,7 +38,7 @@ def adapt(planes, mask, out, rule, map_parts=map):
     for block in _planes.image_slices(planes, are_copied):
         counted = None if mask is None else mask[block]
         status[block] = _adapt_block(planes[block], counted, out[block], pixel, rule, map_parts)
-    for index, *plane in _planes.single_planes(planes, mask, out, status & _kernels.REFER):
+    for index, plane in _planes.single_planes(planes, mask, out, status & _kernels.REFER):
         status[index] = _planes.reference().adapt(*plane, rule)
     if rule.convention is HISTEQ_TILES:
         _planes.fill_unmapped(out, status)

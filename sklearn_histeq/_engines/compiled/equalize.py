@@ -68,7 +68,7 @@ def equalize(planes, mask, out, rule, map_parts=map):
         status = _equalize_exact(planes, mask, out, plan, map_parts)
     else:
         status = _equalize(planes, mask, out, plan, map_parts)
-    for index, *plane in _planes.single_planes(planes, mask, out, status & REFER):
+    for index, plane in _planes.single_planes(planes, mask, out, status & REFER):
         status[index] = _planes.reference().equalize(*plane, rule)
     _planes.fill_unmapped(out, status)
     return status
@@ -86,7 +86,7 @@ def _plan(dtype, rule):
         return None
     is_wide = n_bins == 0 and itemsize > 2
     if n_bins and (kind == "i" or (kind == "u" and itemsize > 2)):
-        pixel = FLOAT64
+        pixel: np.dtype = FLOAT64
     else:
         pixel = UINT16 if is_wide else _planes.pixel_dtype(dtype)
     return Plan(pixel, n_bins, rule.formula, rule.convention, own_dtype, is_wide)
@@ -108,7 +108,7 @@ def _equalize_exact(planes, mask, out, plan, map_parts):
     if not has_ranks.any():
         return _equalize(planes, mask, out, plan, map_parts)
     status = np.empty(planes.shape[:2], np.uint8)
-    for index, *plane in _planes.single_planes(planes, mask, out, np.ones_like(has_ranks)):
+    for index, plane in _planes.single_planes(planes, mask, out, np.ones_like(has_ranks)):
         if has_ranks[index].all():
             status[index] = _equalize_ranks(*plane, plan)
         else:
@@ -125,7 +125,7 @@ def _equalize(planes, mask, out, plan, map_parts):
     status = np.empty(planes.shape[:2], np.uint8)
     if n_pixels > (N_COPIED if are_copied else N_PART) and (are_copied or map_parts is not map):
         every = np.ones_like(status)
-        for index, *plane in _planes.single_planes(planes, mask, out, every):
+        for index, plane in _planes.single_planes(planes, mask, out, every):
             status[index] = _in_parts(*plane, plan, map_parts, N_COPIED if are_copied else N_PART)
         return status
     equalize_block = _fused if plan.formula.kernel is not None else _by_formula
@@ -151,7 +151,7 @@ def _equalize_wide(planes, mask, out, plan, map_parts):
         )
         found = found.reshape(status[block].shape)
         status[block] = found | _equalize(levels, counted, out[block], narrow, map_parts)
-        for index, *plane in _planes.single_planes(pixels, counted, out[block], found & REFER):
+        for index, plane in _planes.single_planes(pixels, counted, out[block], found & REFER):
             status[block][index] = _equalize_ranks(*plane, plan)
     return status
 

@@ -136,7 +136,9 @@ def invert(planes, out, transfers, output_max):
         _look_up(planes, out, [transfer.apply(inverse, levels) for inverse in inverses], None)
         return _mask_status(planes, None)
     _interpolate(planes, out, inverses, FLOAT64, None)
-    return _find_ranges(planes, None, pixel)[0] & ~np.uint8(EMPTY)
+    status = _find_ranges(planes, None, pixel)[0] & ~np.uint8(EMPTY)
+    _planes.fill_unmapped(out, status)
+    return status
 
 
 def _inverse(found):
@@ -163,8 +165,9 @@ def _look_up(planes, out, values, output_max):
 
 def _interpolate(planes, out, transfers, own_dtype, output_max):
     """Map floats by each channel's transfer function, in doubles, and then in own_dtype."""
-    pixel = _planes.pixel_dtype(planes.dtype)
     knots = [_knots(found) for found in transfers]
+    is_float32 = all(found.points.dtype == FLOAT32 for found in transfers)
+    pixel = _planes.pixel_dtype(planes.dtype) if is_float32 else FLOAT64
     for block in _planes.image_slices(planes, True):
         for channel, found in enumerate(transfers):
             part = out[block, channel]

@@ -3,7 +3,9 @@
 Kernels read contiguous rows of uint8, uint16, float32 or float64, and write rows of these types.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -148,8 +150,9 @@ def plane_slices(shape, n_pixels):
     return [np.s_[:, :, part] if axis == 2 else np.s_[:, :, :, part] for part in parts]
 
 
-def single_planes(planes, mask, out, chosen):
-    """Yield (index, planes, mask, out) of one plane each, of those that are chosen."""
+def single_planes(planes, mask, out, chosen) -> Iterator[tuple[Any, tuple[Any, Any, Any]]]:
+    """Yield (index, (planes, mask, out)) of one plane each, of those that are chosen."""
     for i, channel in np.argwhere(chosen):
         index = slice(i, i + 1), slice(channel, channel + 1)
-        yield index, planes[index], None if mask is None else mask[index[0]], out[index]
+        counted = None if mask is None else mask[index[0]]
+        yield index, (planes[index], counted, out[index])

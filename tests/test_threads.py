@@ -1,0 +1,154 @@
+"""Eight threads over all estimators, with and without a GIL: the bits of a single thread."""
+
+import random
+import subprocess
+import sys
+import sysconfig
+import threading
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+import sklearn_histeq
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    _threads,
+)
+
+N_THREADS = 8
+N_ROUNDS = 3
+SHAPE = (6, 2, 33, 40)
+ESTIMATORS = {
+    HistogramEqualizer: [
+        {},
+        {"convention": "opencv"},
+        {"n_bins": 16},
+        {"n_jobs": 2},
+        {"scope": "dataset"},
+        {"color": "value", "channel_axis": -1},
+    ],
+    AdaptiveHistogramEqualizer: [{}, {"clip_limit": None}, {"n_tiles": 4, "n_jobs": 2}],
+    HistogramMatcher: [{}, {"n_jobs": 2}],
+}
+
+
+def pixels(dtype, channel_axis=1):
+    x = np.random.default_rng(0).random(SHAPE if channel_axis == 1 else (6, 33, 40, 3))
+    return (x * 200).astype(dtype) if np.dtype(dtype).kind == "u" else x.astype(dtype)
+
+
+def cases():
+    """Yield fitted estimators and images, all kinds of both."""
+    for estimator, settings in ESTIMATORS.items():
+        for params in settings:
+            for dtype in ("uint8", "uint16", "float32", "float64"):
+                x = pixels(dtype, params.get("channel_axis", 1))
+                if params.get("convention") == "opencv" and x.dtype != np.uint8:
+                    continue
+                yield estimator(**params).fit(x), x
+
+
+def run_in_threads(function):
+    """Call function(i) in all threads at once; raise what went wrong in the first that failed."""
+    start, errors = threading.Barrier(N_THREADS), []
+
+    def run(i):
+        try:
+            start.wait(timeout=60)
+            function(i)
+        except BaseException as error:  # of the thread, raised below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(N_THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        raise error
+
+
+@pytest.fixture
+def many_threads(monkeypatch):
+    """Even a small batch is shared by n_jobs threads."""
+    monkeypatch.setattr(_threads, "NS_PER_THREAD", 1)
+
+
+def test_all_estimators_are_tried():
+    public = (getattr(sklearn_histeq, name) for name in sklearn_histeq.__all__)
+    assert set(ESTIMATORS) == {thing for thing in public if hasattr(thing, "transform")}
+
+
+def test_shared_estimators_and_their_clones_give_the_same(engine, many_threads):
+    todo = [(estimator, x, estimator.transform(x)) for estimator, x in cases()]
+
+    def work(i):
+        order = random.Random(i)
+        for _ in range(N_ROUNDS):
+            for estimator, x, expected in order.sample(todo, len(todo)):
+                np.testing.assert_array_equal(estimator.transform(x), expected, strict=True)
+                again = clone(estimator).fit(x).transform(x)
+                np.testing.assert_array_equal(again, expected, strict=True)
+
+    run_in_threads(work)
+
+
+def test_the_engine_may_be_chosen_while_others_run(many_threads, monkeypatch):
+    todo = [(estimator, x, estimator.transform(x)) for estimator, x in cases()]
+    done = threading.Event()
+
+    def work(i):
+        if i == 0:
+            while not done.is_set():
+                for engine in ("portable", "auto"):
+                    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", engine)
+                    done.wait(0.001)
+            return
+        try:
+            for estimator, x, expected in random.Random(i).sample(todo, len(todo)):
+                np.testing.assert_array_equal(estimator.transform(x), expected, strict=True)
+        finally:
+            if i == 1:
+                done.set()
+
+    run_in_threads(work)
+
+
+def test_threads_share_the_parts_of_a_batch(monkeypatch):
+    """No part is taken twice or left out; an error stops the other threads."""
+    for n_parts in range(1, 200, 7):
+        parts = [slice(i, i + 1) for i in range(n_parts)]
+        taken = _threads._map_in_threads(4, lambda part: part.start, parts)
+        assert taken == list(range(n_parts))
+
+
+FIRST_USE = """
+import sys, threading
+import numpy as np
+import sklearn_histeq
+x = np.random.default_rng(0).integers(0, 200, (4, 64, 64), np.uint8)
+start, results = threading.Barrier(8), [None] * 8
+def work(i):
+    start.wait()
+    results[i] = [getattr(sklearn_histeq, name)().fit_transform(x) for name in {names}]
+threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+for i in range(1, 8):
+    for ours, theirs in zip(results[0], results[i], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+print(getattr(sys, "_is_gil_enabled", lambda: True)())
+"""
+
+
+def test_the_first_use_may_be_by_many_threads_and_leaves_the_gil_off():
+    """Imports and caches are filled at first use; free-threaded CPython gets no GIL back."""
+    script = FIRST_USE.format(names=[estimator.__name__ for estimator in ESTIMATORS])
+    command = [sys.executable, "-W", "error", "-c", script]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    has_gil = not sysconfig.get_config_var("Py_GIL_DISABLED")
+    assert ran.stdout.strip() == str(has_gil)
