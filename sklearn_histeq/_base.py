@@ -459,7 +459,10 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         def count(engine, part, planes, mask, map_parts):
             total, status = None, []
-            for piece in _threads.slices(len(planes), planes[0].size):
+            pieces = _threads.slices(len(planes), planes[0].size)
+            if self.color == "channels" and getattr(engine, "COUNTS_IN_BLOCKS", False):
+                pieces = [slice(None)]
+            for piece in pieces:
                 counted, found = self._counted_planes(planes[piece])
                 masked = None if mask is None else mask[piece]
                 result, found_too = function(engine, counted, masked)

@@ -7,6 +7,9 @@ from .learn import apply, count_bins, count_lattice, count_levels, invert
 from .local import equalize_locally
 from .match import match, quantiles
 
+# Counting takes the same memory for any number of planes.
+COUNTS_IN_BLOCKS = True
+
 __all__ = [
     "adapt",
     "apply",

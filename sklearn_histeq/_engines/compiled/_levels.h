@@ -59,11 +59,18 @@ void count_masked(const Level *x, const uint8_t *mask, ptrdiff_t n, LevelRange r
     for (int j = 0; j < 4; ++j)
         tables[j] = counts + j * stride - range.low;
     ptrdiff_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int j = 0; j < 4; ++j) {
-            const int32_t in = -(mask[i + j] != 0); /* without a branch: all ones where counted */
-            ++tables[j][(x[i + j] & in) | ((beyond + j) & ~in)];
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        std::memcpy(&eight, mask + i, 8);
+        if (!eight)
+            continue;
+        const bool is_whole = eight == 0x0101010101010101u;
+        for (int j = 0; j < 8; ++j) {
+            /* without a branch: all ones where counted */
+            const int32_t in = is_whole ? -1 : -(mask[i + j] != 0);
+            ++tables[j & 3][(x[i + j] & in) | ((beyond + (j & 3)) & ~in)];
         }
+    }
     for (; i < n; ++i)
         if (mask[i])
             ++tables[0][x[i]];

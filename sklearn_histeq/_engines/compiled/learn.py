@@ -79,20 +79,22 @@ def count_bins(planes, mask, edges):
 
 def _count_distinct(planes, mask):
     """Return the counts of distinct values of any type, by sorting, and the planes' status."""
-    planes = planes.astype(planes.dtype.newbyteorder("="), copy=False)
-    if planes.dtype == np.float16:
-        planes = planes.astype(np.float32)
-    counted = (
-        np.ones(planes.shape, bool)
-        if mask is None
-        else np.repeat(mask[:, np.newaxis], planes.shape[1], axis=1)
-    )
     status = _mask_status(planes, mask)
     if planes.dtype.kind == "f":
         status, _, _ = _find_ranges(planes, mask, _planes.pixel_dtype(planes.dtype))
-        counted = counted & np.isfinite(planes)
-    channels = range(planes.shape[1])
-    return [counting.count_levels(planes[:, c][counted[:, c]]) for c in channels], status
+    dtype = np.dtype(np.float32) if planes.dtype == np.float16 else planes.dtype.newbyteorder("=")
+    blocks = []
+    for block in _planes.image_slices(planes, True):
+        pixels = planes[block].astype(dtype, copy=False)
+        counted = np.isfinite(pixels)
+        if mask is not None:
+            counted &= mask[block][:, np.newaxis]
+        channels = zip(pixels.swapaxes(0, 1), counted.swapaxes(0, 1), strict=True)
+        blocks.append([counting.count_levels(x[counts]) for x, counts in channels])
+    return [
+        counting.merge(*(np.concatenate(arrays) for arrays in zip(*states, strict=True)))
+        for states in zip(*blocks, strict=True)
+    ], status
 
 
 # Learned transfer functions -----------------------------------------------------------------------
