@@ -31,8 +31,8 @@ Shows what histogram equalization does for face recognition.
 Without --data the demo uses 200 pictures of 25x25 pixels from scikit-image (no
 network needed). Classifiers learn to distinguish faces from other things in the
 original pictures, and are tested on copies under other lights. The lights are
-simulated: each picture gets a random gamma and gain, and light that falls from a
-random direction, up to harsh shadows.
+simulated: each picture gets a random gamma and gain, and light that falls from
+a random direction, up to harsh shadows.
 
 With --data the demo recognises people in your own pictures. The classifiers are
 trained on a random part of them and, in the harder case, trained on the
