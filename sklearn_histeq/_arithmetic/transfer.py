@@ -65,7 +65,8 @@ class Formula(NamedTuple):
         `values(counts, widths, dtype)` returns the values at the points of histograms, along the
         last axis of `counts` (..., n): many histograms at once. `widths` are those of the bins, or
         None where each level or distinct value has its own. `dtype` is the one that scikit-image
-        gives the CDF of these images.
+        gives the CDF of these images. Levels without a pixel may be among the counts; they must not
+        change the values at the others.
     kernel : int or None
         The number of the formula in the kernels; None where no kernel has it.
     at_left_edges : bool
@@ -244,4 +245,5 @@ def invert(transfer, values):
     one value would have many intensities.
     """
     rises = np.concatenate([[True], np.diff(transfer.values) > 0])
-    return np.interp(values, transfer.values[rises], transfer.points[rises])
+    found = np.interp(values, transfer.values[rises], transfer.points[rises])
+    return np.where(np.isnan(values), np.nan, found)  # a single point would map NaN, too
