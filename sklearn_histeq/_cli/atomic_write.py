@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _N_NAMED = 3
 _unfinished: set[Path] = set()  # files and folders that no successful run leaves behind
+_received: list[int] = []  # the signal that ended the run
 
 
 class AtomicFile:
@@ -59,6 +60,7 @@ class AtomicFile:
             with _errors_naming(self._path):
                 self._file.close()  # writing the last buffer may find the disk full
             if kind is None:
+                _end_if_received()
                 check_file_target(self._path, self._overwrite)
                 with _errors_naming(self._path):
                     _take_owner_and_mode(self._target, self._part)
@@ -82,6 +84,7 @@ def atomic_folder(path: Path, overwrite: bool, names: set[Path]) -> Iterator[Pat
         part.mkdir()
     try:
         yield part
+        _end_if_received()
         if _check_folder_target(path, target, overwrite, names) != old:
             raise FileError(f"{path} was changed by another program meanwhile; run this again")
         with _errors_naming(path):
@@ -151,9 +154,10 @@ def ending_on_signals() -> Iterator[None]:
 
     def end(number: int, frame: object) -> None:
         ignore()
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
+        _received.append(number)
+        _end_if_received()
+
+    _received.clear()
 
     try:
         try:
@@ -167,6 +171,14 @@ def ending_on_signals() -> Iterator[None]:
             _remove(path)
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _end_if_received() -> None:
+    """End the run if a signal came, also where other code has caught the exception of its handler."""
+    if _received and _received[0] == signal.SIGINT:
+        raise KeyboardInterrupt
+    if _received:
+        raise SystemExit(128 + _received[0])
 
 
 def _check_folder_target(
