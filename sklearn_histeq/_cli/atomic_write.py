@@ -174,7 +174,7 @@ def ending_on_signals() -> Iterator[None]:
 
 
 def _end_if_received() -> None:
-    """End the run if a signal came, also where other code has caught the exception of its handler."""
+    """End the run if a signal came, even if other code has caught what its handler raised."""
     if _received and _received[0] == signal.SIGINT:
         raise KeyboardInterrupt
     if _received:
