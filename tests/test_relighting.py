@@ -264,6 +264,23 @@ def test_layouts_reach_the_copies(data):
     assert_same(recorder.seen_[1], np.moveaxis(copies, 1, -1))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_copies_of_a_data_frame_keep_its_columns(library, data):
+    frames = pytest.importorskip(library)
+    rows, y = to_rows(data[0]), data[1]
+    names = [f"pixel{i}" for i in range(rows.shape[1])]
+    frame = frames.DataFrame(dict(zip(names, rows.T, strict=True)))
+    recorder = Recorder().fit(frame, y)
+    relit_scorer("accuracy", image_shape=(12, 12), n_copies=1)(recorder, frame, y)
+    seen = recorder.seen_[0]
+    assert type(seen) is type(frame)
+    assert list(seen.columns) == names
+    assert_same(seen.to_numpy(), relight(rows, image_shape=(12, 12), random_state=0))
+    # a pipeline that has seen names warns, which is an error here, where it gets none
+    pipeline = make_pipeline(HistogramEqualizer(image_shape=(12, 12)), KNeighborsClassifier(1))
+    relit_scorer(image_shape=(12, 12))(pipeline.fit(frame, y), frame, y)
+
+
 def test_floats_keep_so_many_bits(data):
     x, y = data
     recorder = Recorder().fit(x, y)

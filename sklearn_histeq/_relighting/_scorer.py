@@ -55,7 +55,8 @@ def relit_scorer(
     Returns
     -------
     scorer : callable
-        Has the signature (estimator, X, y). It can be pickled.
+        Has the signature (estimator, X, y). It can be pickled. The copies of a data frame are data
+        frames with the same columns.
 
     Raises
     ------
@@ -128,11 +129,21 @@ class _RelitScorer:
         from sklearn.metrics import check_scoring  # takes time to import
 
         score = check_scoring(estimator, scoring=self.scoring)
-        copies = (relight(X, random_state=seed, **self.lights) for seed in self.seeds)
-        relit = np.mean([score(estimator, copy, y, **params) for copy in copies])
+        relit = np.mean([score(estimator, copy, y, **params) for copy in self._copies(X)])
         if self.share == 1:
             return float(relit)
         return float(self.share * relit + (1 - self.share) * score(estimator, X, y, **params))
+
+    def _copies(self, X):
+        """Yield the copies; those of a data frame are data frames with the same columns."""
+        from sklearn.preprocessing import FunctionTransformer  # takes time to import
+
+        library = type(X).__module__.partition(".")[0]
+        container = library if library in ("pandas", "polars") else "default"
+        copier = FunctionTransformer(relight, feature_names_out="one-to-one")
+        copier.set_output(transform=container)
+        for seed in self.seeds:
+            yield copier.set_params(kw_args={**self.lights, "random_state": seed}).fit_transform(X)
 
     def __repr__(self):
         strength = self.lights["strength"]
