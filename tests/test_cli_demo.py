@@ -160,6 +160,13 @@ class TestReport:
         Report().status("x" * 100)
         assert len(terminal.getvalue().removeprefix("\r\033[K")) < 30
 
+    def test_long_steps_have_a_bar(self, monkeypatch):
+        terminal = io.StringIO()
+        terminal.isatty = lambda: True
+        monkeypatch.setattr("sys.stderr", terminal)
+        Report().progress("working", total=4, done=1)
+        assert terminal.getvalue() == "\r\033[K  0 s  [####............]  25%  working"
+
     def test_plus_minus_in_ascii(self, monkeypatch):
         raw = io.BytesIO()
         monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))

@@ -306,6 +306,15 @@ class TestSearch:
         expected = accuracies(direct, nearest, trial)["other light"]
         assert choice.tested == (expected,)
 
+    @pytest.mark.parametrize("n_jobs", [None, 2])
+    def test_a_watched_search_tells_each_score_and_chooses_the_same(self, monkeypatch, n_jobs):
+        monkeypatch.setattr(search, "settings", lambda n_tiles: [{"equalize__n_bins": [1, 64]}])
+        train, tests = bundled_trials(bundled_faces(), 1, seed=0)[0]
+        problem, seen = same_light(train, 3, 0), []
+        rest = BUNDLED["nearest neighbour"], train, [tests["same light"]], n_jobs
+        assert grid_search(problem.watched(seen.append), *rest) == grid_search(problem, *rest)
+        assert sorted(seen) == [1, 2, 3, 4, 5, 6]  # two settings in three folds
+
     def test_each_test_part_is_scored(self):
         train, tests = bundled_trials(bundled_faces(), 1, seed=0)[0]
         nearest = BUNDLED["nearest neighbour"]

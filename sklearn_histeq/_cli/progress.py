@@ -15,6 +15,11 @@ def say(message: str) -> None:
     print(f"histeq: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
 
+def bar(share: float) -> str:
+    """Return a bar that is filled to a share in [0, 1], with the share in percent."""
+    return f"[{'#' * round(_BAR * share):.<{_BAR}}] {share:4.0%}"
+
+
 class StatusLine:
     """The last line of the terminal; nothing is shown in a pipe or with quiet."""
 
@@ -74,11 +79,10 @@ class ProgressBar:
     def text(self, seconds: float) -> str:
         """Return the line after so many seconds."""
         share = self._done / self._total
-        bar = "#" * round(_BAR * share)
         speed = self._n_bytes / 1e6 / max(seconds, 1e-9)
         left = seconds * (1 - share) / share if share else 0
         return (
-            f"{self._verb} [{bar:.<{_BAR}}] {share:4.0%}  {self._done}/{self._total} {self._unit}"
+            f"{self._verb} {bar(share)}  {self._done}/{self._total} {self._unit}"
             f"  {speed:.0f} MB/s  {left:.0f} s left"
         )
 

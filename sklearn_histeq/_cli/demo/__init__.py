@@ -9,6 +9,7 @@ and relights pictures, `protocols` splits them and trains, `search` tunes, `repo
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,11 +203,12 @@ def _accuracies(
 ) -> dict[str, list[list[float]]]:
     """Return the scores of each test part: for each column, those of all draws."""
     found: dict[str, list[list[float]]] = {part: [] for part in trials[0].tests}
-    for column, step in columns.items():
+    for i, (column, step) in enumerate(columns.items()):
         for scores in found.values():
             scores.append([])
-        for i, trial in enumerate(trials):
-            report.status(f"{name}, {column}, draw {i + 1} of {len(trials)}")
+        for j, trial in enumerate(trials):
+            text = f"{name}, {column}, draw {j + 1} of {len(trials)}"
+            report.progress(text, len(columns) * len(trials), i * len(trials) + j)
             for part, score in accuracies(step, maker, trial).items():
                 found[part][-1].append(score)
     return found
@@ -252,8 +254,10 @@ def _tune(
     for name, maker in makers.items():
         report.line(name)
         for folds, problem in problems.items():
-            report.status(f"{name}, {n_settings} settings x {len(problem.folds)} folds, {folds}")
-            report.line(search_row(folds, grid_search(problem, maker, trial.train, tests, n_jobs)))
+            n_fits = n_settings * len(problem.folds)
+            text = f"{name}, {folds}: {n_settings} settings x {len(problem.folds)} folds"
+            watched = problem.watched(partial(report.progress, text, n_fits))
+            report.line(search_row(folds, grid_search(watched, maker, trial.train, tests, n_jobs)))
         for step in untuned_steps:
             report.line(search_row("no search", untuned(step, maker, trial.train, tests)))
 

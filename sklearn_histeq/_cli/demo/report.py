@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sklearn_histeq._cli.demo.search import Choice
-from sklearn_histeq._cli.progress import StatusLine
+from sklearn_histeq._cli.progress import StatusLine, bar
 
 WIDTH = 80
 _PART, _CELL = 15, 13  # columns of the table of accuracies
@@ -37,8 +37,12 @@ class Report:
             self.line(line)
 
     def status(self, text: str) -> None:
-        """Show the progress in the status line."""
+        """Show in the status line what is being done."""
         self._status_line.show(f"{self.seconds():3.0f} s  {text}")
+
+    def progress(self, text: str, total: int, done: int) -> None:
+        """Show in the status line how much of what is being done is done."""
+        self.status(f"{bar(done / total)}  {text}")
 
     def seconds(self) -> float:
         """Return the time since the report began."""

@@ -8,11 +8,14 @@ test part.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import parallel_config
 from numpy.typing import NDArray
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -93,6 +96,17 @@ class Problem(NamedTuple):
         return min(
             np.unique(self.part.labels[fit], return_counts=True)[1].min() for fit, _ in self.folds
         )
+
+    def watched(self, show: Callable[[int], None]) -> Problem:
+        """Return the same problem, which calls `show` with the number of scores after each one."""
+        numbers = count(1)
+
+        def score(estimator: Any, X: Any, y: Any) -> float:
+            value: float = check_scoring(estimator, scoring=self.scoring)(estimator, X, y)
+            show(next(numbers))
+            return value
+
+        return self._replace(scoring=score)
 
 
 def same_light(part: Part, n_folds: int, seed: int) -> Problem:
