@@ -17,7 +17,7 @@ from functools import lru_cache
 CHOICES = ("auto", "portable", "reference")
 SLOW = (
     "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
-    "same results, but 10 to more than 100 times slower. Install a C++ compiler, and install the "
+    "same results, but 10 to 300 times slower. Install a C++ compiler, and install the "
     "package again from its source: pip install --force-reinstall --no-deps --no-cache-dir PATH, "
     "where PATH is the folder with its pyproject.toml. To accept the slower engine in silence, set "
     "the environment variable SKLEARN_HISTEQ_ENGINE=reference."
