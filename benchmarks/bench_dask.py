@@ -4,7 +4,7 @@
 
 Every worker is a process with one thread and a limit on its memory. The images' files are dropped
 from the page cache before each step, so that they are read from the disk, but not with --warm. What
-is printed of each run: seconds, bytes of images a second, the processor's seconds in all workers,
+is printed of each run: seconds, bytes of images per second, the processor's seconds in all workers,
 and the largest resident memory of any of them; in the end, how many times faster than with the
 first number of workers, the median over the rounds of the ratio within a round. The first and the
 last chunk of each result are compared with `transform` in memory. Needs the extra "dask" and zarr,

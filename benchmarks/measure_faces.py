@@ -2,12 +2,12 @@
 
     python benchmarks/measure_faces.py --data PATH [--figure PNG]
 
-PATH is an .npz file that holds X (n, h, w), pictures of faces under many lights, and y (n,), whose
-they are; at least 40 pictures a person. Without --data only the evenly lit pictures that
-scikit-image and scikit-learn bring along are measured, where equalization has nothing to win and
-may do harm.
+PATH is an .npz file that holds X (n, h, w), pictures of faces under many lights, and y (n,), the
+person in each picture, with at least 40 pictures per person. Without --data only the evenly lit
+pictures that scikit-image and scikit-learn bring along are measured, where equalization has nothing
+to gain and may do harm.
 
-Images are transformed once a variant and used in all protocols: each is equalized by itself, so
+Images are transformed once per variant and used in all protocols: each is equalized by itself, so
 that no test picture is learned from. HistogramMatcher, which learns, is fitted to the training
 part of each split. The last tables say what a default is chosen by, what GridSearchCV, which sees
 the training part alone, would choose when it validates on pictures as they are or on relit copies,
@@ -42,7 +42,7 @@ from sklearn_histeq import (
 
 N_SEEDS = 5
 N_A_PERSON = 10  # training pictures of the random protocol
-N_EXTREME = 20  # brightest, and darkest, pictures a person
+N_EXTREME = 20  # brightest, and darkest, pictures per person
 N_FEW = 5  # training pictures among the N_EXTREME best lit of a person
 CLIP_LIMITS = {  # by n_tiles
     8: (1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 6.0, 8.0, None),

@@ -2,7 +2,7 @@
 Choosing an estimator by grid search
 ====================================
 
-GridSearchCV can choose the equalizing step itself: any of the three estimators, or "passthrough".
+GridSearchCV can choose the equalizing step itself: one of three estimators, or "passthrough".
 Here the training pictures have four kinds of light. Each fold of the search has one of them, so that
 every candidate is validated in light that it was not trained in.
 """

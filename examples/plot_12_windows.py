@@ -40,7 +40,8 @@ for row, (name, images) in zip(axes, rows.items(), strict=True):
 
 # %%
 # The mean correlation of the four pictures with the one in even light says how much of the light is
-# left. Classifiers that compare distances do better still if normal quantiles follow.
+# left. If normal quantiles follow, the correlation stays, but
+# classifiers that compare distances do better.
 
 normal = HistogramEqualizer(output_distribution="normal")
 steps["windows, then normal"] = make_pipeline(LocalHistogramEqualizer(), normal)
@@ -57,7 +58,7 @@ for name, step in steps.items():
 
 # %%
 # The size of the window is the one thing to choose. A small window removes more of the light, and more
-# of the coarse shading that tells evenly lit faces apart. It also wants pictures that are aligned.
+# of the coarse shading that tells evenly lit faces apart. The pictures must be aligned.
 
 figure, axes = plt.subplots(1, 5, figsize=(8, 1.9), layout="constrained")
 for ax, window in zip(axes, [3, 1 / 8, 1 / 4, 2 / 3, 1.0], strict=True):

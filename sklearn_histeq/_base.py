@@ -64,10 +64,10 @@ class Images(NamedTuple):
 class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators: layouts, masks, colour, blocks, output and tags.
 
-    A subclass gives the hooks `_select_engine`, `_check_params` and `_make_transform`, and
-    `_convention` or `_default_output_dtype` and `_output_max`. Where it learns from pixels, it also
-    gives `_is_stateful`, `_fit_state`, `_update_state`, `_fitted_attribute` and `_state_params`.
-    The other hooks have defaults. A subclass sees planes only.
+    A subclass gives the hooks `_select_engine`, `_check_params` and `_make_transform`. It also
+    gives either `_convention`, or both `_default_output_dtype` and `_output_max`. Where it learns
+    from pixels, it also gives `_is_stateful`, `_fit_state`, `_update_state`, `_fitted_attribute`
+    and `_state_params`. The other hooks have defaults. A subclass sees planes only.
     """
 
     n_features_in_: int
@@ -216,11 +216,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # Hooks -------------------------------------------------------------------------------------
 
-    # how long the work takes, roughly: on bytes, and on other pixels; threads are shared out by it
+    # estimated ns per pixel, for (1-byte, wider) dtypes; it decides the number of threads
     _ns_per_pixel = 1, 2
     _ns_per_counted_pixel = 1, 5
     _conventions: Mapping[str, Any] = {}  # the records to choose from
-    _fitted_attribute: str = "n_features_in_"  # one that only a fit that learns sets
+    _fitted_attribute: str = "n_features_in_"  # which only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
     _learned_dtype_name: str | None = None  # a name, since skops does not trust dtypes
 
@@ -331,7 +331,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _frozen_copy(self):
         """Return a copy for work that is done later and elsewhere, on the chunks of a dask array.
 
-        What becomes of the estimator does not change it, and it has what is set for this thread.
+        Later changes of the estimator do not affect the copy. It keeps this thread's `n_jobs`.
         """
         frozen = copy.copy(self)
         frozen.n_jobs = _threads.settled_n_jobs(self.n_jobs)
@@ -340,7 +340,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _check_values(self, images):
         """Refuse floats in fit that the integer output of transform would refuse.
 
-        Those of a dask array are left to transform: to look for them is a pass over all of it.
+        NaN in a dask array is found in `transform`: to search it here would read all chunks.
         """
         dtype = self._output_dtype(images.X.dtype)
         if dtype.kind != "f" and images.X.dtype.kind == "f" and not images.is_lazy:
@@ -412,7 +412,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _set_input_attributes(self, X, images):
-        """Set the attributes that say what images fit has seen."""
+        """Set the attributes that describe the images passed to fit."""
         _validation.warn_of_layout(images, self.channel_axis)
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
@@ -519,7 +519,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return dtype if is_input else np.dtype(self.dtype)
 
     def _preserved_dtypes(self):
-        """Return the dtypes that come out as they went in; of floats, what they all become."""
+        """Return the dtypes for which the output dtype equals the input dtype."""
         try:
             out = [self._output_dtype(np.dtype(name)).name for name in ("float64", "float32")]
         except (TypeError, AttributeError):  # no such dtype or convention: fit will say so

@@ -15,23 +15,23 @@ class LocalHistogramEqualizer(ImageTransformer):
     """Equalize every pixel by the histogram of the window around it.
 
     A pixel becomes its rank among its neighbours: the share of the pixels in the window that are
-    darker. The result does not change when the light changes from place to place, as long as it
-    hardly changes within one window, and it does not change at all under an increasing tone curve
-    (another gamma, gain or exposure). There are no bins and no clip limit.
+    darker, where equal pixels count half. Light that changes slowly from place to place hardly
+    changes the result, and an increasing tone curve (another gamma, gain or exposure) does not
+    change it at all. There are no bins and no clip limit.
 
-    What this removes is all that is larger than the window: coarse shading, and with it much of
-    what tells evenly lit faces apart. It also wants pictures that are aligned to the pixel. The
-    page "Choosing an estimator" has the measurements.
+    The windows also remove shading that is larger than they are, and with it much of what tells
+    evenly lit faces apart. The pictures must be aligned to the pixel. The page "Choosing an
+    estimator" has the measurements.
 
-    One image alone is `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
 
     Parameters
     ----------
     window : float or int, default=0.125
         The side of the square window. A float in (0, 1] is the share of the images' shorter side:
         the window reaches `r = max(1, floor(window * side / 2))` pixels to each side of its middle,
-        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. Beyond the border
-        of the image there is nothing to count: the window is cut off.
+        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. At the border of
+        the image the window is cut off.
     convention : {"histeq", "skimage"}, default="histeq"
         Which arithmetic turns counts into values:
 
@@ -40,27 +40,27 @@ class LocalHistogramEqualizer(ImageTransformer):
         - "skimage": `skimage.filters.rank.equalize` with a square footprint, bit for bit; takes and
           gives uint8 or uint16.
     color : {"channels", "value"}, default="channels"
-        "channels": each channel by itself. "value" (RGB or RGBA): v = max(R, G, B) is equalized to
-        v', and each colour c becomes c * v' / v, so that hue and saturation stay; alpha is only
-        brought to the output's range.
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay.
+        Alpha is only brought to the range of the output.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image per row: (h, w), or three numbers laid out as
-        `channel_axis` says. None: a row is one plane of 1×n_pixels, which is seldom
-        meant: there is a warning. Ignored for
-        images.
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
+        this is rarely meant. Ignored for images.
     flatten : bool, default=False
-        Return one row per image, `output.reshape(n, -1)`, ready for PCA, SVC and the like.
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
         Type of the output. None: the convention's own, float64 (float32 for images in float32 and
-        float16), or that of the images with "skimage". Floats: a cast, no scaling. Integers:
-        `rint(double(value) / top * max)`, where top is 1, or the largest level of the images' type
-        with "skimage", and max is that of the output's. "input": the type of X by the same rule.
+        float16), or that of the images with "skimage". Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is 1, or the largest level of the type of the
+        images with "skimage", and max is the largest level of the type of the output. "input": the
+        type of X, by the same rules.
     n_jobs : int or None, default=None
-        Threads over blocks of images, as in scikit-learn: None is 1 unless in a
-        :obj:`joblib.parallel_config` context, -1 is all processors. The result does not depend on
-        it.
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
 
     Attributes
     ----------
@@ -97,8 +97,9 @@ class LocalHistogramEqualizer(ImageTransformer):
             HistogramEqualizer(output_distribution="normal", flatten=True),
         )
 
-    NaN is a missing pixel: not counted, kept in the output. `mask` (of `transform` and
-    `fit_transform`) says which pixels count; all are mapped, by the counted pixels of their window.
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `transform` and `fit_transform` says which pixels count. All pixels are mapped, by the
+    counted pixels of their window.
     Where a window has no counted pixel, "histeq" takes the counted pixels of the whole image, and
     "skimage" gives 0, as scikit-image does. An infinity is an error. `fit` reads no pixel.
 

@@ -20,7 +20,7 @@ SCOPES = ("image", "dataset")
 OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
 N_BINS_ADAPTIVE = 256
-# more bins or tiles than this have no meaning, and no memory
+# more bins or tiles than this would not fit in memory
 LARGEST_NUMBER = 2**31 - 1
 # How many images an error names before it only counts the rest.
 N_NAMED = 5
@@ -159,7 +159,7 @@ def check_images_of_convention(images, convention, conventions):
         )
     if images.mask is not None and not convention.takes_mask:
         raise ValueError(
-            f"mask is given, but convention={convention.name!r} expected None: it counts every "
+            f"mask is given, but convention={convention.name!r} takes no mask: it counts every "
             f"pixel. Use convention={default!r}, which counts those of a mask."
         )
 
@@ -199,7 +199,7 @@ def check_clip_limit(clip_limit, convention):
         expected = f">= {least:g} (1 is the uniform histogram)" if least else "> 0"
         raise ValueError(
             f"clip_limit={clip_limit!r} with convention={convention.name!r}, but expected 'auto', "
-            f"a finite number {expected}, or None, which clips nothing (the peers' 0)."
+            f"a finite number {expected}, or None, which clips nothing (0 in the other libraries)."
         )
 
 
@@ -274,7 +274,7 @@ def check_reference_status(status):
         (finding.EMPTY, "has a channel without a pixel that is not NaN, but expected at least one"),
     ):
         if (status & bit).any():
-            raise ValueError(f"reference {found}. Choose another image, or mend this one.")
+            raise ValueError(f"reference {found}. Choose another image, or correct this one.")
 
 
 def check_images(X, estimator):
@@ -306,7 +306,7 @@ def check_images(X, estimator):
 
 
 def _is_plain(X):
-    """Return whether X is an array to which check_array has nothing to say: it takes 30 us."""
+    """Return whether X is an array that needs no check_array, which takes 30 us."""
     is_real = type(X) is np.ndarray and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8
     return is_real and 2 <= X.ndim <= 4 and X.size > 0
 
@@ -389,7 +389,7 @@ def _check_n_dimensions(X):
 
 
 def _check_not_empty(X):
-    """Refuse images without pixels; check_array has seen to rows, and to images at all."""
+    """Refuse images without pixels; check_array has refused empty rows and an empty batch."""
     if X.size == 0:
         raise ValueError(f"X has shape {X.shape}: 0 pixels per image, but expected at least 1.")
 
@@ -490,7 +490,7 @@ def check_state_params(estimator, names):
 
 
 def check_two_dimensional(shape, estimator):
-    """Refuse images of a shape where only rows have columns."""
+    """Refuse images that are not flattened, where a data frame or its columns are asked for."""
     if len(shape) > 1 and not estimator.flatten:
         raise ValueError(
             f"The output of {type(estimator).__name__} for images of shape {shape} is not "
@@ -576,7 +576,7 @@ def check_channels_counted(n_counted):
         )
 
 
-# Dask arrays, by facts about them ----------------------------------------------------------------
+# Dask arrays -------------------------------------------------------------------------------------
 
 
 def refuse_collection(name, collection):
@@ -628,8 +628,8 @@ def check_chunk(X, dtype, shape):
     if X.dtype.newbyteorder("=") != dtype.newbyteorder("=") or X.shape[1:] != shape:
         raise ValueError(
             f"a chunk of X has dtype {X.dtype} and images of shape {X.shape[1:]}, but its dask "
-            f"array declares {dtype} and {shape}. Mend what makes it: pass the right dtype, meta "
-            "and chunks to map_blocks, from_delayed and the like."
+            f"array declares {dtype} and {shape}. Correct the code that makes it: pass the right "
+            "dtype, meta and chunks to map_blocks, from_delayed and the like."
         )
     return X.astype(dtype, copy=False)
 
@@ -658,7 +658,7 @@ def is_integer(value):
 
 
 def warn_the_caller(message):
-    """Warn of a message at the line of the user's code that called the package.
+    """Issue a warning that points to the line of the user's code that called the package.
 
     The callers inside of this package and of scikit-learn are passed over; how many these are
     depends on whether the call was of transform, of fit_transform or of a Pipeline.

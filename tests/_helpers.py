@@ -23,7 +23,7 @@ def assert_same(actual, expected):
 
 
 def to_rows(images):
-    """Flattened images, one a row; of this module, so that other processes can import it."""
+    """Flattened images, one per row; not a lambda, so that other processes can import it."""
     return images.reshape(len(images), -1)
 
 

@@ -8,7 +8,7 @@ from sklearn_histeq._cli.demo.protocols import Part
 
 
 def some_people(n_people=4, n_each=12, shape=(12, 10), dtype=np.uint8):
-    """Textures, one a person, each under many lights."""
+    """Textures, one per person, each under many lights."""
     rng = np.random.default_rng(7)
     textures = rng.integers(0, 256, (n_people, 1, *shape)).astype(np.uint8)
     pictures = relight(np.repeat(textures, n_each, axis=0), "even", random_state=7)[:, 0]

@@ -1,4 +1,4 @@
-"""scope="dataset": one CDF a channel, the convention on one long plane of all counted pixels."""
+"""scope="dataset": one CDF per channel, the convention on one long plane of all counted pixels."""
 
 import pickle
 

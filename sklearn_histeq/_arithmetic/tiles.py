@@ -34,7 +34,7 @@ def pair(value):
 
 
 def n_tiles_within(shape, n_tiles):
-    """Return n_tiles (rows, columns), at most as many as leave two pixels a tile."""
+    """Return n_tiles (rows, columns), at most as many as leave two pixels per tile."""
     return tuple(min(n, max(1, side // 2)) for side, n in zip(shape, n_tiles, strict=True))
 
 

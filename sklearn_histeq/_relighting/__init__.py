@@ -1,4 +1,4 @@
-"""Copies of images in other lights, and scores on them: to choose without the light to come."""
+"""Copies of images in other lights, and scores on them, to choose for lights not in the images."""
 
 from ._relight import relight
 from ._scorer import relit_scorer

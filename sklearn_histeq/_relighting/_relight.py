@@ -45,8 +45,8 @@ def relight(
     """Return copies of images, each in another simulated light.
 
     Use the copies to see what a change of light does to a classifier, and to choose its first step
-    by :func:`relit_scorer`. They are copies to validate on. They do not replace pictures that were
-    taken in the light to come, where you have these.
+    by :func:`relit_scorer`. The copies serve validation. Where you have pictures that were taken in
+    the light of future pictures, these are better.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def relight(
         - "mild": the light also falls from one side, and loses 50 to 90 % on the way;
         - "harsh": most of an image may lie in shadow, where hardly anything is left.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c). All channels
-        of an image are in the same light. A channel alpha has no light: leave it out.
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c). All
+        channels of an image are in the same light. Leave out an alpha channel.
     image_shape : tuple of 2 or 3 ints or None, default=None
         Geometry of 2-D input, one flattened image per row, as for the estimators. The strength
         "even" does not need it.
     bits : int, default=8
-        Floats are rounded to so many bits, as by a camera, 1 to 16. Integers are rounded to the
-        levels of their type. Rounding matters: in the dark, levels are lost.
+        Floats are rounded to this number of bits, as by a camera, 1 to 16. Integers are rounded to
+        the levels of their type. Rounding matters: in the dark, levels are lost.
     random_state : int, RandomState instance or None, default=None
         Pass an int for copies that are the same at each call.
 
@@ -79,8 +79,8 @@ def relight(
     Raises
     ------
     ValueError
-        If a parameter is not as documented, or if it is not known what white is: negative values,
-        floats above 1, signed integers.
+        If a parameter is not as documented, or if the largest intensity is unknown: negative
+        values, floats above 1, signed integers.
 
     See Also
     --------

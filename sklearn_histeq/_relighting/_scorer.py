@@ -41,15 +41,15 @@ def relit_scorer(
         are.
     n_copies : int, default=3
         How many copies of each image are scored, each in another light; the score is the mean.
-        More copies tell candidates apart that are nearly equally good.
+        More copies distinguish candidates that are nearly equally good.
     channel_axis : {1, -1}, default=1
-        Where 4-D images have their channels: 1 for (n, c, h, w), -1 for (n, h, w, c).
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
         Geometry of 2-D input, one flattened image per row.
     bits : int, default=8
         The number of bits that copies of floats are rounded to.
     random_state : int, RandomState instance or None, default=0
-        Where the lights come from. The scorer keeps one seed, so that all candidates are validated
+        Seed of the lights. The scorer keeps one seed, so that all candidates are validated
         on the same copies. None draws that seed now.
 
     Returns
@@ -68,12 +68,11 @@ def relit_scorer(
     relight : The copies.
     sklearn.metrics.make_scorer : Make a score of a function of y_true and y_pred.
 
-    Notes
-    -----
-    The copies of a validation set depend on its images and on `random_state` alone. Where two
-    candidates tie, scikit-learn's searches take the first: list the steps that withstand more
-    light first. The method `score` of a search uses its scorer, so it relights the pictures that it
-    is given. For the accuracy on pictures as they are, call `search.best_estimator_.score`.
+    Notes ----- The copies of a validation set depend on its images and on `random_state` alone.
+    Where two candidates tie, scikit-learn's searches take the first: list the steps that are more
+    robust to changes of light first. The method `score` of a search uses its scorer, so it relights
+    the pictures that it is given. For the accuracy on pictures as they are, call
+    `search.best_estimator_.score`.
 
     Examples
     --------

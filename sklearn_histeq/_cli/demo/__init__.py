@@ -66,9 +66,9 @@ _CONCLUSION = (
     "What to take from this: where only brightness and contrast change, one transfer function per"
     " picture is enough. Where light falls from a side, tiles or windows are better, and the harder"
     " the light, the smaller they should be. In the same light there is little to gain, and small"
-    " windows lose. A search chooses for the light that it is validated in: where the light to come"
-    ' may be harsh, validate on relit copies, GridSearchCV(..., scoring=relit_scorer("accuracy")),'
-    ' with "passthrough" among the candidates.'
+    " windows lose. A search chooses for the light that it is validated in. Where future pictures"
+    " may have harsh light, validate on relit copies, GridSearchCV(...,"
+    ' scoring=relit_scorer("accuracy")), with "passthrough" among the candidates.'
 )
 _EXAMPLE = 15  # a bundled face that is easy to see at 25x25
 
