@@ -51,6 +51,7 @@ namespace histeq {
     bool name(Arguments... arguments) {                                                            \
         return HISTEQ_RUN(name, arguments...);                                                     \
     }
+HISTEQ_ENTRY(transpose_pixels)
 HISTEQ_ENTRY(equalize)
 HISTEQ_ENTRY(find_ranges)
 HISTEQ_ENTRY(add_level_counts)

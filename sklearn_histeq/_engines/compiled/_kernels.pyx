@@ -38,6 +38,12 @@ ctypedef fused wide_t:
     int64_t
     uint64_t
 
+ctypedef fused item_t:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+
 ctypedef fused index_t:
     uint8_t
     uint16_t
@@ -135,6 +141,8 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const P*, Planes, Curves, Storage, uint8_t*, O*)
     bint run_interpolate_at "histeq::interpolate_at"[P, O](
         const P*, ptrdiff_t, Knots, Storage, int*, O*)
+    bint run_transpose_pixels "histeq::transpose_pixels"[T](
+        const T*, ptrdiff_t, ptrdiff_t, ptrdiff_t, T*)
     bint run_find_level_quantiles "histeq::find_level_quantiles"[P](
         const P*, const uint8_t*, Planes, ptrdiff_t, uint8_t*, double*)
     bint run_match "histeq::match"[P, O](
@@ -184,6 +192,16 @@ cdef int check(bint has_memory) except -1:
     if not has_memory:
         raise MemoryError("the kernels have too little memory for their work on these images")
     return 0
+
+
+# Layout -------------------------------------------------------------------------------------------
+
+
+def transpose_pixels(const item_t[:, :, ::1] images, item_t[:, :, ::1] out):
+    """Set out (n, q, p) to each of images (n, p, q) transposed, where p or q is 2, 3 or 4."""
+    with nogil:
+        run_transpose_pixels(&images[0, 0, 0], images.shape[0], images.shape[1], images.shape[2],
+                             &out[0, 0, 0])
 
 
 # Equalization -------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _knots(target):
 
 def _match_ranks(planes, mask, out, targets):
     """Match some planes of integers that doubles may not hold, by their ranks."""
-    pixels = np.require(planes, planes.dtype.newbyteorder("="), ["C", "A"])
+    pixels = _planes.native(planes)
     ranks = np.empty(rows(pixels).shape, np.int32)
     counts = np.empty_like(ranks)
     kernel_for("rank_planes", pixels.dtype)(rows(pixels), _planes.mask_rows(mask), ranks, counts)
