@@ -156,6 +156,8 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const P*, const uint8_t*, Planes, Windows, uint8_t*, O*)
 
 
+# Asked once: in a virtual machine each question takes microseconds.
+cdef int _BEST_SET = best_instruction_set()
 INSTRUCTION_SETS = ("portable", "AVX2", "AVX-512 VBMI")
 # The bits of a plane's status; the kernels set REFER for a plane whose bits they do not promise.
 NAN, INF, EMPTY, REFER = _HAS_NAN, _HAS_INF, _IS_EMPTY, _REFER
@@ -167,7 +169,7 @@ def use_simd(bint allowed, int at_most=2):
     process. `at_most` is the place in INSTRUCTION_SETS of the best one to be used.
     """
     global set_in_use
-    set_in_use = min(best_instruction_set(), at_most) if allowed else 0
+    set_in_use = min(_BEST_SET, at_most) if allowed else 0
 
 
 def instruction_set():

@@ -68,9 +68,10 @@ def equalize(planes, mask, out, rule, map_parts=map):
         status = _equalize_exact(planes, mask, out, plan, map_parts)
     else:
         status = _equalize(planes, mask, out, plan, map_parts)
-    for index, plane in _planes.single_planes(planes, mask, out, status & REFER):
-        status[index] = _planes.reference().equalize(*plane, rule)
-    _planes.fill_unmapped(out, status)
+    if status.any():
+        for index, plane in _planes.single_planes(planes, mask, out, status & REFER):
+            status[index] = _planes.reference().equalize(*plane, rule)
+        _planes.fill_unmapped(out, status)
     return status
 
 

@@ -70,6 +70,8 @@ def as_pixels(planes, pixel):
     """Return planes as the kernels read them: contiguous, native, ordered as their intensities."""
     if planes.dtype == np.bool_:
         planes = planes.view(np.uint8)
+    if is_kernel_ready(planes, pixel):
+        return planes
     if planes.dtype.kind == "i" and pixel.kind == "u":
         # two's complement with the sign bit flipped is in order
         return native(planes).view(pixel) ^ pixel.type(sign_bit(planes.dtype))
