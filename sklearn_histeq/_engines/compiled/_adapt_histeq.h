@@ -11,7 +11,7 @@ struct HisteqArrays {
     Grid<double> grid;       /* of integers and doubles */
     Grid<float> float_grid;  /* of floats */
     int32_t *counts;         /* (n_bins + 1, lanes), the last of pixels that do not count */
-    int32_t *of_plane;       /* (n_bins + 1,), counts of the whole plane */
+    int32_t *of_plane;       /* (n_bins + 1, lanes), of the whole plane, in column 0 */
     int32_t *n_counted;      /* (lanes,), pixels of each tile */
     double *cdfs;            /* (n_bins + 1, lanes) */
     double *tables;          /* 2 of (n_codes + 1, lanes) */
@@ -31,7 +31,7 @@ struct HisteqArrays {
         grid.thresholds = scratch.array<double>(2 * n_bins + 1);
         float_grid.thresholds = reinterpret_cast<float *>(grid.thresholds);
         counts = scratch.array<int32_t>((n_bins + 1) * lanes);
-        of_plane = scratch.array<int32_t>(n_bins + 1);
+        of_plane = scratch.array<int32_t>((n_bins + 1) * lanes);
         n_counted = scratch.array<int32_t>(lanes);
         cdfs = scratch.array<double>((n_bins + 1) * lanes);
         tables = scratch.array<double>((2 * n_codes + 1) * lanes);
@@ -162,13 +162,16 @@ void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t k, bool is_weigh
 template <class Pixel>
 void count_whole(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
                  ptrdiff_t n_bins, HisteqArrays &arrays) {
-    const int32_t lanes = static_cast<int32_t>(lanes_of(tiling.n_tiles));
-    std::memset(arrays.of_plane, 0, static_cast<size_t>(n_bins + 1) * sizeof(int32_t));
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
+    std::memset(arrays.of_plane, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
     for (ptrdiff_t y = 0; y < tiling.height; ++y) {
         bin_row(x, mask, y, tiling, true, arrays);
         for (ptrdiff_t i = 0; i < tiling.width; ++i)
-            ++arrays.of_plane[arrays.table_index[i] / lanes];
+            ++arrays.of_plane[arrays.table_index[i] + i % TILE_LANES];
     }
+    for (ptrdiff_t b = 0; b < n_bins; ++b)
+        for (ptrdiff_t j = 1; j < TILE_LANES; ++j)
+            arrays.of_plane[b * lanes] += arrays.of_plane[b * lanes + j];
 }
 
 /* Give the plane's counts to the tiles without a counted pixel; false: these are wanted first. */
@@ -185,8 +188,8 @@ inline bool fill_tiles(bool is_known, const Tiling &tiling, ptrdiff_t n_bins,
         if (!is_known)
             return false;
         for (ptrdiff_t b = 0; b < n_bins; ++b) {
-            arrays.counts[b * lanes + t] = arrays.of_plane[b];
-            arrays.n_counted[t] += arrays.of_plane[b];
+            arrays.counts[b * lanes + t] = arrays.of_plane[b * lanes];
+            arrays.n_counted[t] += arrays.of_plane[b * lanes];
         }
     }
     return true;

@@ -141,7 +141,7 @@ void fill_counted(const Pixel *x, ptrdiff_t n, double value, double output_max, 
 
 /* Equalize one plane of reals; returns its status. */
 template <class Real, class Out>
-int equalize_plane(const Real *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
+int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
                    const EqualizeArrays &arrays, Out *out) {
     const double output_max = rule.output_max();
     const bool halves = rule.formula == SKIMAGE_UNIFORM;
@@ -268,7 +268,7 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     if (rule.n_bins > 0 && n_levels > n) { /* as doubles, one by one */
         for (ptrdiff_t i = 0; i < n; ++i)
             arrays.levels[i] = x[i];
-        return equalize_plane(arrays.levels, mask, n, rule, arrays, out);
+        return equalize_reals(arrays.levels, mask, n, rule, arrays, out);
     }
     if constexpr (sizeof(Level) > 1)
         if (rule.n_bins == 0 && n_levels > n) {
@@ -289,18 +289,17 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     return 0;
 }
 
-template <class Out>
-int equalize_plane(const uint8_t *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
+/* Equalize one plane; returns its status. */
+template <class Pixel, class Out>
+int equalize_plane(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
                    const EqualizeArrays &arrays, Out *out) {
-    if (rule.n_bins == 0)
-        return equalize_bytes(x, mask, n, rule.formula, arrays, out);
-    return equalize_levels(x, mask, n, rule, arrays, out);
-}
-
-template <class Out>
-int equalize_plane(const uint16_t *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
-                   const EqualizeArrays &arrays, Out *out) {
-    return equalize_levels(x, mask, n, rule, arrays, out);
+    if constexpr (std::is_floating_point_v<Pixel>)
+        return equalize_reals(x, mask, n, rule, arrays, out);
+    else if constexpr (sizeof(Pixel) > 1)
+        return equalize_levels(x, mask, n, rule, arrays, out);
+    else
+        return rule.n_bins ? equalize_levels(x, mask, n, rule, arrays, out)
+                           : equalize_bytes(x, mask, n, rule.formula, arrays, out);
 }
 
 /* Equalize each plane by its own CDF into the same row of out; false: not enough memory. */

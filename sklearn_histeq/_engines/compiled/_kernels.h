@@ -67,6 +67,7 @@ HISTEQ_ENTRY(match)
 HISTEQ_ENTRY(adapt)
 HISTEQ_ENTRY(adapt_opencv)
 HISTEQ_ENTRY(adapt_skimage)
+HISTEQ_ENTRY(blend_skimage_rows)
 HISTEQ_ENTRY(equalize_locally)
 #undef HISTEQ_ENTRY
 

@@ -152,6 +152,8 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
     bint run_adapt_opencv "histeq::adapt_opencv"[P](const P*, Planes, Tiling, AdaptRule, P*)
     bint run_adapt_skimage "histeq::adapt_skimage"[P, O](
         const P*, Planes, Tiling, AdaptRule, O*)
+    bint run_blend_skimage_rows "histeq::blend_skimage_rows"[P](
+        const P*, Tiling, AdaptRule, P*)
     bint run_equalize_locally "histeq::equalize_locally"[P, O](
         const P*, const uint8_t*, Planes, Windows, uint8_t*, O*)
 
@@ -448,6 +450,19 @@ def adapt_skimage(const level_t[:, ::1] planes, out_t[:, ::1] out, Tiles tiles, 
     cdef bint has_memory
     with nogil:
         has_memory = run_adapt_skimage(&planes[0, 0], shape, tiling, limits, &out[0, 0])
+    check(has_memory)
+
+
+def blend_skimage_rows(const uint16_t[:, ::1] codes, uint16_t[:, ::1] out, Tiles tiles, rows, rule):
+    """The blend of equalize_adapthist between the tiles of one plane of bin numbers (1, n_pixels).
+
+    Only the slice `rows` of the rows of pixels is written.
+    """
+    cdef Tiling tiling = tiles.within(rows)
+    cdef AdaptRule limits = AdaptRule(rule[0], rule[1], rule[2])
+    cdef bint has_memory
+    with nogil:
+        has_memory = run_blend_skimage_rows(&codes[0, 0], tiling, limits, &out[0, 0])
     check(has_memory)
 
 
