@@ -87,6 +87,7 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const double* values
         const double* slopes
         ptrdiff_t n
+        double n_below, n_counted
 
     struct Knots:
         const double* points
@@ -367,14 +368,17 @@ def find_level_quantiles(const level_t[:, ::1] planes, const uint8_t[:, ::1] mas
 
 def match(const pixel_t[:, ::1] planes, const uint8_t[:, ::1] mask, out_t[:, ::1] out,
           uint8_t[::1] status, Py_ssize_t channel, Py_ssize_t n_channels,
-          const double[:, ::1] target):
+          const double[:, ::1] target, double n_below=0, double n_counted=0):
     """Map the planes of one channel to a target distribution, into the same rows of out.
 
     target (3, n): increasing shares of the pixels, the values there, and the slopes behind them.
+    n_below, n_counted: where a row is a range of a plane's values, how many pixels of the plane
+    are below, and all of them.
     """
     cdef Planes shape = Planes(planes.shape[0], n_channels, planes.shape[1])
     cdef const uint8_t* counted = start_of(mask)
-    cdef Target found = Target(&target[0, 0], &target[1, 0], &target[2, 0], target.shape[1])
+    cdef Target found = Target(&target[0, 0], &target[1, 0], &target[2, 0], target.shape[1],
+                               n_below, n_counted)
     cdef bint has_memory
     with nogil:
         has_memory = run_match(&planes[0, 0], counted, shape, channel, found, &status[0],

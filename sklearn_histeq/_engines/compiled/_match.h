@@ -46,12 +46,13 @@ struct MatchArrays {
 template <class Out>
 bool match_table(const int32_t *counts, ptrdiff_t n, const Target &target, bool is_float32,
                  Out *table) {
-    double n_counted = 0, cumulative = 0;
+    double n_counted = 0, cumulative = target.n_below;
     ptrdiff_t j = 0, first = 0;
     for (ptrdiff_t k = 0; k < n; ++k)
         n_counted += counts[k];
     if (n_counted == 0)
         return false;
+    n_counted = target.n_counted > 0 ? target.n_counted : n_counted;
     while (!counts[first])
         ++first;
     for (ptrdiff_t k = first; k < n; ++k) {

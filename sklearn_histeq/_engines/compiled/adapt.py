@@ -85,7 +85,7 @@ def _row_slices(planes, map_parts):
     Every part builds the tables of the tiles around its rows, so parts are large.
     """
     n, c, height, width = planes.shape
-    n_parts = 1 if map_parts is map or n * c > 1 else height * width // N_PART
+    n_parts = 1 if map_parts is map or n * c > 1 else min(height, height * width // N_PART)
     bounds = np.linspace(0, height, max(1, n_parts) + 1).astype(int).tolist()
     return [slice(*pair) for pair in pairwise(bounds)]
 
