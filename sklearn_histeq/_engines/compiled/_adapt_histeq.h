@@ -506,7 +506,7 @@ int adapt_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
     HisteqPlane plane = set_bins(x, mask, tiling, rule, arrays);
     const ptrdiff_t begin = tiling.begin * tiling.width, end = tiling.end * tiling.width;
     if (plane.status & IS_FLAT) {
-        fill_counted(x + begin, end - begin, 1.0, 1.0, out + begin);
+        fill_counted(x + begin, end - begin, 1.0, out + begin);
         return plane.status & ~IS_FLAT;
     }
     if (plane.status & (HAS_INF | IS_EMPTY | REFER))

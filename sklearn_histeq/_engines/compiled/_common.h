@@ -35,13 +35,6 @@
 #define HISTEQ_LITTLE_ENDIAN 1
 #endif
 
-/* What is read and what is written do not overlap. */
-#if defined(_MSC_VER)
-#define HISTEQ_RESTRICT __restrict
-#else
-#define HISTEQ_RESTRICT __restrict__
-#endif
-
 namespace histeq {
 
 using std::int32_t;

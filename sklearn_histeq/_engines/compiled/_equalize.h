@@ -129,16 +129,6 @@ void interpolate_anew(const Real *x, ptrdiff_t n, const Grid<Real> &grid, const 
     }
 }
 
-/* Write one value to all pixels; NaN stays. */
-template <class Pixel, class Out>
-void fill_counted(const Pixel *x, ptrdiff_t n, double value, double output_max, Out *out) {
-    Out stored, missing;
-    fill(value, 1, output_max, &stored);
-    fill(std::numeric_limits<double>::quiet_NaN(), 1, output_max, &missing);
-    for (ptrdiff_t i = 0; i < n; ++i)
-        out[i] = x[i] == x[i] ? stored : missing;
-}
-
 /* Equalize one plane of reals; returns its status. */
 template <class Real, class Out>
 int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
@@ -152,7 +142,7 @@ int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const Equali
     if (status & (HAS_INF | IS_EMPTY))
         return status;
     if (low == high) {
-        fill_counted(x, n, output_max, output_max, out);
+        fill_counted(x, n, output_max, out);
         return status;
     }
     if (!make_grid(low, high, rule.n_bins, halves, grid))
@@ -262,7 +252,7 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     if (range.low > range.high)
         return IS_EMPTY;
     if (range.low == range.high) {
-        fill(output_max, n, output_max, out);
+        fill_counted(x, n, output_max, out);
         return 0;
     }
     if (rule.n_bins > 0 && n_levels > n) { /* as doubles, one by one */
