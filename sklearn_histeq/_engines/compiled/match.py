@@ -14,7 +14,7 @@ from ..._arithmetic import status as finding
 from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
-from .planes import FLOAT64, N_LEVELS, N_PART, kernel_for, rows
+from .planes import FLOAT32, FLOAT64, N_LEVELS, N_PART, kernel_for, rows
 
 __all__ = ["match", "quantiles"]
 
@@ -207,7 +207,9 @@ def quantiles(planes, mask, n_quantiles):
 def _sorted_quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane, by sorting it, and the planes' status."""
     n, c = planes.shape[:2]
-    pixels = planes.astype(planes.dtype.newbyteorder("=")).reshape(n, c, -1)
+    # NumPy 2.4 may sort float16 wrongly with AVX-512
+    dtype = FLOAT32 if planes.dtype == np.float16 else planes.dtype.newbyteorder("=")
+    pixels = planes.astype(dtype).reshape(n, c, -1)
     counted = np.ones(pixels.shape, bool)
     if mask is not None:
         counted &= mask.reshape(n, 1, -1)
