@@ -121,6 +121,7 @@ fuzz: .venv/installed-tests  ## compare the bits of both engines on random plane
 
 bench: .venv/installed-tests  ## measure the package beside its peers, write docs/performance.md
 	.venv/bin/python benchmarks/bench_equalize.py --write $(ARGS)
+	.venv/bin/python benchmarks/bench_paths.py --write
 
 clean:  ## remove builds and caches
 	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -8,6 +8,7 @@ This page compares the estimators with loops over the libraries that give the sa
 
 - [How it was measured](#how-it-was-measured)
 - [Results](#results)
+- [Every path](#every-path)
 - [One image per call](#one-image-per-call)
 - [How near to the limits](#how-near-to-the-limits)
 - [How the time grows](#how-the-time-grows)
@@ -41,6 +42,16 @@ images → the dtype of the output. "Match" is `HistogramMatcher`. "ns/pixel" is
 with one thread / with two threads.
 
 {tables}
+
+## Every path
+
+`make bench` measures every path through the compiled engine, on 1,000 images of 96×96 pixels or as
+many pixels. A multiple of 3 means: three times as long per pixel as the plain path,
+`HistogramEqualizer().transform(X)` of uint8 images with float64 output, in one thread. The last
+column is the time with one thread divided by the time with two. "Fit" is the time to learn from the
+images.
+
+{paths}
 
 ## One image per call
 
@@ -78,6 +89,10 @@ s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}. `import 
 adds {added:.1f} ms to `import sklearn.base`.
 """
 
+# What bench_paths.py writes stands between these.
+BEGIN, END = "<!-- every path: begin -->", "<!-- every path: end -->"
+SLOW = 8  # multiples of the plain path
+
 
 def line(row):
     """Return one comparison as a line of 100 columns at most."""
@@ -93,12 +108,15 @@ def write(results, folder):
     (folder / "images").mkdir(parents=True, exist_ok=True)
     plot(results["rows"], folder / "images" / "performance.png")
     limits, cold = results["limits"], results["cold"]
+    page = folder / "performance.md"
+    paths = _between_markers(page.read_text(encoding="utf-8")) if page.exists() else ""
     text = PAGE.format(
         rounds=results["rounds"],
         machine=results["machine"],
         tables="\n\n".join(_tables(results["rows"])),
         growth="\n\n".join(_growth_tables(results["growth"])),
         single=_single_table(results["single"]),
+        paths=f"{BEGIN}\n{paths}\n{END}",
         u8=limits["cycle"] + limits["fresh"],
         f64=limits["cycle"] + 8 * limits["fresh"],
         cold_ours=cold["ours"],
@@ -107,7 +125,44 @@ def write(results, folder):
         added=1000 * cold["added"],
         **limits,
     )
-    (folder / "performance.md").write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
+
+
+def path_line(name, ns, multiple, gain):
+    """Return one path as a row of a table."""
+    return f"| {name} | {ns:.2f} | {multiple:.1f} | {gain:.2f} |"
+
+
+def peer_line(name, ns, one, two):
+    """Return one comparison with scikit-image as a row of a table."""
+    return f"| {name} | {ns:.1f} | {one:.1f} | {two:.1f} |"
+
+
+def write_paths(rows, peers, folder):
+    """Write the tables of every path into performance.md, between the markers."""
+    head = [
+        "| path | ns per pixel | multiple of the plain path | two threads: times faster |",
+        "|---|---|---|---|",
+    ]
+    peer_head = [
+        "| path | scikit-image, ns per pixel | times faster, 1 thread | 2 threads |",
+        "|---|---|---|---|",
+    ]
+    slow = [name for name, _, multiple, _ in rows if multiple > SLOW]
+    named = f"Slow, with more than {SLOW} times the plain path: {'; '.join(slow)}." if slow else ""
+    lines = [*head, *(path_line(*row) for row in rows), "", named, ""]
+    lines += ["Beside a loop over scikit-image, which runs in one thread:", ""]
+    lines += [*peer_head, *(peer_line(*row) for row in peers)]
+    page = Path(folder) / "performance.md"
+    text = page.read_text(encoding="utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    tables = "\n".join(lines)
+    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+
+
+def _between_markers(text):
+    """Return what stands between the markers of a page, or nothing."""
+    return text.partition(BEGIN)[2].partition(END)[0].strip("\n") + "\n" if BEGIN in text else ""
 
 
 def _tables(rows):

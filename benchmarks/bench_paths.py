@@ -1,30 +1,42 @@
 """Every path through the compiled engine, in multiples of the plain path.
 
-    python benchmarks/bench_paths.py [--rounds N] [--only TEXT]
+    python benchmarks/bench_paths.py [--rounds N] [--images N] [--only TEXT] [--write]
 
 The plain path is `HistogramEqualizer().transform(X)` of uint8 images of 96×96 pixels, with float64
-output, in one thread. Each other path runs in turn with it, round by round, on as many pixels, and
-the median of the ratios of their times per pixel is what counts. The images are smooth patches with
-noise; arrays are so large that outputs lie in memory that was just allocated, as in a program that
-keeps what it gets.
+output, in one thread. Each other path runs in turn with it, round by round, on as many pixels, in
+one thread and in two, and the medians of the ratios of their times per pixel are what counts. The
+images are smooth patches with noise; arrays are so large that outputs lie in memory that was just
+allocated, as in a program that keeps what it gets. Some paths are compared with a loop over
+scikit-image in the same way. --write puts the tables into docs/performance.md.
 """
 
 import argparse
 import statistics
 import time
+from functools import partial
+from pathlib import Path
 
+import _report
 import numpy as np
+from skimage.exposure import equalize_hist, match_histograms
+from skimage.filters import rank
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 
-N_PIXELS = 600 * 96 * 96
+N_IMAGES = 1000
 PLAIN = "plain: uint8"
+N_PEER = 2**18  # pixels; scikit-image takes long
 
 
 def images(side, dtype="uint8", n_levels=None, n_channels=1):
     """Return images (n, c, side, side) with a smooth part and noise, over a range of a dtype."""
     rng = np.random.default_rng(0)
-    n = max(1, N_PIXELS // (side * side * n_channels))
+    n = max(1, N_IMAGES * 96 * 96 // (side * side * n_channels))
     patches = rng.normal(0.5, 0.18, (n, n_channels, -(-side // 4), -(-side // 4))).clip(0, 1)
     smooth = patches.repeat(4, axis=2).repeat(4, axis=3)[:, :, :side, :side]
     x = 0.8 * smooth + 0.2 * rng.random(smooth.shape)
@@ -35,27 +47,32 @@ def images(side, dtype="uint8", n_levels=None, n_channels=1):
 
 
 def transform(estimator, x, **options):
-    """Return a function that transforms images, and their number of pixels."""
+    """Return a function of n_jobs that transforms images, and their number of pixels."""
     estimator.fit(x, **options)
-    return lambda: estimator.transform(x, **options), x.size
+    return lambda n_jobs: estimator.set_params(n_jobs=n_jobs).transform(x, **options), x.size
 
 
 def fit(estimator, x):
-    """Return a function that fits an estimator, and the number of pixels."""
-    return lambda: estimator.fit(x), x.size
+    """Return a function of n_jobs that fits an estimator, and the number of pixels."""
+    return lambda n_jobs: estimator.set_params(n_jobs=n_jobs).fit(x), x.size
 
 
 def inverse(x):
-    """Return a function that maps a data set's equalized images back."""
+    """Return a function of n_jobs that maps a data set's equalized images back."""
     estimator = HistogramEqualizer(scope="dataset").fit(x)
     equalized = estimator.transform(x)
-    return lambda: estimator.inverse_transform(equalized), x.size
+    return lambda n_jobs: estimator.set_params(n_jobs=n_jobs).inverse_transform(equalized), x.size
 
 
-def one_by_one(x):
-    """Return a function that transforms each image in a call of its own."""
+def one_by_one(method, x):
+    """Return a function of n_jobs that passes each image in a call of its own."""
     estimator = HistogramEqualizer()
-    return lambda: [estimator.transform(image[np.newaxis]) for image in x], x.size
+
+    def run(n_jobs):
+        call = getattr(estimator.set_params(n_jobs=n_jobs), method)
+        return [call(image[np.newaxis]) for image in x]
+
+    return run, x.size
 
 
 def mask_of(x):
@@ -71,6 +88,7 @@ def channels_last(x):
 
 
 HE, CLAHE = HistogramEqualizer, AdaptiveHistogramEqualizer
+LOCAL = LocalHistogramEqualizer
 
 
 def paths():
@@ -95,10 +113,22 @@ def paths():
         "opencv, (n, h, w, 3)": lambda: transform(
             HE(convention="opencv", channel_axis=-1), channels_last(images(96, n_channels=3))
         ),
-        "one image of 96×96 per call": lambda: one_by_one(images(96)),
+        "one image of 96×96 per call": lambda: one_by_one("transform", images(96)),
+        "the same, fit_transform": lambda: one_by_one("fit_transform", images(96)),
+        "color=value, (n, 3, h, w)": lambda: transform(HE(color="value"), images(96, n_channels=3)),
+        "color=value, (n, h, w, 3)": lambda: transform(
+            HE(color="value", channel_axis=-1), channels_last(images(96, n_channels=3))
+        ),
         "inverse, uint8": lambda: inverse(images(96)),
         "inverse, float64": lambda: inverse(images(96, "float64")),
     }
+    for name in ("uint16", "float32", "float64"):
+        found[f"{name}, (n, 3, h, w)"] = lambda name=name: transform(
+            HE(), images(96, name, n_channels=3)
+        )
+        found[f"{name}, (n, h, w, 3)"] = lambda name=name: transform(
+            HE(channel_axis=-1), channels_last(images(96, name, n_channels=3))
+        )
     for name, side in (("uint8", 96), ("float64", 96), ("uint8", 32)):
         found[f"normal, {name} {side}×{side}"] = lambda name=name, side=side: transform(
             HE(output_distribution="normal"), images(side, name)
@@ -124,35 +154,114 @@ def paths():
         "CLAHE of OpenCV, uint8": lambda: transform(CLAHE(convention="opencv"), images(96)),
         "CLAHE of scikit-image, uint8": lambda: transform(CLAHE(convention="skimage"), images(96)),
     }
+    return found | local_paths()
+
+
+def local_paths():
+    """Return the paths of local equalization."""
+    return {
+        f"local {n}×{n}, {name}": lambda n=n, params=params, dtype=dtype: transform(
+            LOCAL(window=n, **params), images(96, dtype)
+        )
+        for n in (5, 25)
+        for name, (dtype, params) in {
+            "uint8 → uint8": ("uint8", {"convention": "skimage"}),
+            "uint8 → float64": ("uint8", {}),
+            "float32": ("float32", {}),
+        }.items()
+    }
+
+
+def rank_equalize(plane, window):
+    """skimage.filters.rank.equalize with a square footprint; it takes integers."""
+    if plane.dtype.kind == "f":
+        plane = (plane * 255).astype(np.uint8)
+    return rank.equalize(plane, np.ones((window, window), np.uint8))
+
+
+def compared():
+    """Return paths to compare with scikit-image: a function that prepares, images, the peer."""
+    target = images(96)[0, 0]
+    found = {
+        "float64 512×512": (lambda x: transform(HE(), x), 512, "float64", equalize_hist),
+        "matcher, uint8 96×96": (
+            lambda x: transform(HistogramMatcher(reference=target), x),
+            96,
+            "uint8",
+            partial(match_histograms, reference=target),
+        ),
+    }
+    for name, prepare in local_paths().items():
+        dtype = "float32" if "float32" in name else "uint8"
+        window = 25 if "25" in name else 5
+        peer = partial(rank_equalize, window=window)
+        found[name] = lambda x, prepare=prepare: prepare(), 96, dtype, peer
     return found
 
 
-def time_of(function):
+def time_of(function, *arguments):
     """Return how long a call takes, in seconds."""
     start = time.perf_counter()
-    function()
+    function(*arguments)
     return time.perf_counter() - start
 
 
+def measure(rounds, run, n_pixels, other, n_other):
+    """Return medians: ns per pixel, multiple of another function, gain of a second thread."""
+    run(2), run(1)  # the first call starts threads
+    ns, multiples, gains = [], [], []
+    for _ in range(rounds):
+        base, one, two = time_of(other) / n_other, time_of(run, 1), time_of(run, 2)
+        ns.append(one / n_pixels * 1e9)
+        multiples.append(one / n_pixels / base)
+        gains.append(one / two)
+    return [statistics.median(each) for each in (ns, multiples, gains)]
+
+
+def path_rows(options):
+    """Yield a row of the table for each path: name, ns per pixel, multiple, gain of two threads."""
+    run_plain, n_plain = transform(HE(), images(96))
+    plain = partial(run_plain, 1)
+    for name, prepare in ({PLAIN: lambda: (run_plain, n_plain)} | paths()).items():
+        if options.only in name:
+            yield name, *measure(options.rounds, *prepare(), plain, n_plain)
+
+
+def peer_rows(options):
+    """Yield a row for each peer: name, its ns per pixel, times faster with one thread and two."""
+    for name, (prepare, side, dtype, peer) in compared().items():
+        if options.only in name:
+            x = images(side, dtype)
+            run, n_pixels = prepare(x)
+            few = x[: max(1, N_PEER // side**2), 0]
+            loop = lambda few=few, peer=peer: [peer(plane) for plane in few]  # noqa: E731
+            ns, multiple, gain = measure(options.rounds, run, n_pixels, loop, few.size)
+            yield name, ns / multiple, 1 / multiple, gain / multiple
+
+
+def shown(rows, line):
+    """Return rows as a list, each printed as it comes."""
+    found = []
+    for row in rows:
+        found.append(row)
+        print(line(*row), flush=True)
+    return found
+
+
 def main():
-    """Measure all paths and print a table."""
+    """Measure all paths, print tables and write them to the page."""
+    global N_IMAGES
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--images", type=int, default=N_IMAGES, help="of 96×96 pixels")
     parser.add_argument("--only", default="", help="measure paths whose name contains this")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
-    plain, n_plain = transform(HE(), images(96))
-    plain()
-    print("| path | ns per pixel | multiple of the plain path |\n| --- | --- | --- |")
-    print(f"| {PLAIN} | {time_of(plain) / n_plain * 1e9:.2f} | 1 |", flush=True)
-    for name, prepare in paths().items():
-        if options.only not in name:
-            continue
-        run, n_pixels = prepare()
-        run()
-        pairs = [(time_of(plain) / n_plain, time_of(run) / n_pixels) for _ in range(options.rounds)]
-        multiple = statistics.median(path / base for base, path in pairs)
-        ns = statistics.median(path for _, path in pairs) * 1e9
-        print(f"| {name} | {ns:.2f} | {multiple:.1f} |", flush=True)
+    N_IMAGES = options.images
+    rows = shown(path_rows(options), _report.path_line)
+    peers = shown(peer_rows(options), _report.peer_line)
+    if options.write:
+        _report.write_paths(rows, peers, Path(__file__).parents[1] / "docs")
 
 
 if __name__ == "__main__":

@@ -495,7 +495,7 @@ PATHS = {
     "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
     "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
-    "match in parts": (match_in_parts_path, ("uint8", "uint16", "bool", "int8", "int16")),
+    "match in parts": (match_in_parts_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
 }
 

@@ -17,7 +17,13 @@ import pytest
 from _helpers import assert_same, faces
 
 import sklearn_histeq
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, _engines, _threads
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    _engines,
+    _threads,
+)
 from sklearn_histeq._arithmetic import status as finding
 from sklearn_histeq._arithmetic.conventions import EQUALIZE, EqualizeRule
 
@@ -111,9 +117,15 @@ def test_one_large_plane_with_a_mask_and_nan_is_the_same_in_parts(monkeypatch):
     assert_same(shared, alone)
 
 
-@pytest.mark.parametrize("convention", ["histeq", "opencv"])
-def test_one_large_plane_has_the_same_tiles_in_parts(convention):
-    x = images((1, 1, 2300, 1200), "uint8")
+@pytest.mark.parametrize(
+    ("convention", "dtype"),
+    [("histeq", "uint8"), ("opencv", "uint8")]
+    + [("skimage", name) for name in ("uint8", "uint16", "float32")],
+)
+def test_one_large_plane_has_the_same_tiles_in_parts(convention, dtype):
+    x = images((1, 1, 2300, 1200), dtype)
+    if dtype == "float32":
+        x = (x - x.min()) / np.ptp(x)
     alone, shared = (
         AdaptiveHistogramEqualizer(convention=convention, n_jobs=n).transform(x) for n in (1, 3)
     )
@@ -125,6 +137,37 @@ def test_one_large_plane_is_normal_in_parts(monkeypatch):
     alone = by("auto", monkeypatch, x, output_distribution="normal")
     shared = by("auto", monkeypatch, x, output_distribution="normal", n_jobs=3)
     assert_same(shared, alone)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "float64", "int32"])
+def test_one_large_plane_is_matched_the_same_in_parts(dtype):
+    x = (images((1, 1, 1100, 1200), "float64") * 60000).astype(dtype)
+    if x.dtype.kind == "f":
+        x[0, 0, ::7, ::5] = np.nan
+        x[0, 0, 1::7, 2::5] = -0.0
+    alone, shared = (
+        HistogramMatcher(n_jobs=n, reference=x[0, 0, :40, :50]).fit_transform(x) for n in (1, 3)
+    )
+    assert_same(shared, alone)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", ">u2", "float32", "float64", "int64"])
+@pytest.mark.parametrize("n_channels", [2, 3, 4, 5])
+def test_interleaved_channels_equal_planes(dtype, n_channels):
+    x = images((3, n_channels, 20, 30), "float64")
+    x = (x * 100).astype(dtype)
+    last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    for out_dtype in (None, "float32", "uint8"):
+        found = HistogramEqualizer(channel_axis=-1, dtype=out_dtype).fit_transform(last)
+        expected = HistogramEqualizer(dtype=out_dtype).fit_transform(x)
+        assert_same(np.ascontiguousarray(np.moveaxis(found, -1, 1)), expected)
+
+
+def test_quantiles_of_float16_are_those_of_float32():
+    # NumPy 2.4.6 sorts float16 wrongly with AVX-512, where values occur many times
+    x = np.random.default_rng(0).integers(-2, 3, (200, 1, 96, 96)).astype(np.float16)
+    found, expected = (compiled.quantiles(x.astype(name), None, 1024)[0] for name in ("f2", "f4"))
+    assert_same(found, expected)
 
 
 def test_threads_may_share_an_estimator():

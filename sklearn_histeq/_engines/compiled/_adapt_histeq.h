@@ -10,8 +10,8 @@
 struct HisteqArrays {
     Grid<double> grid;       /* of integers and doubles */
     Grid<float> float_grid;  /* of floats */
-    int32_t *counts;         /* (n_bins, lanes) */
-    int32_t *of_plane;       /* (n_bins,), counts of the whole plane */
+    int32_t *counts;         /* (n_bins + 1, lanes), the last of pixels that do not count */
+    int32_t *of_plane;       /* (n_bins + 1, lanes), of the whole plane, in column 0 */
     int32_t *n_counted;      /* (lanes,), pixels of each tile */
     double *cdfs;            /* (n_bins + 1, lanes) */
     double *tables;          /* 2 of (n_codes + 1, lanes) */
@@ -30,8 +30,8 @@ struct HisteqArrays {
         const ptrdiff_t n_codes = greatest(n_levels, n_bins) + 1;
         grid.thresholds = scratch.array<double>(2 * n_bins + 1);
         float_grid.thresholds = reinterpret_cast<float *>(grid.thresholds);
-        counts = scratch.array<int32_t>(n_bins * lanes);
-        of_plane = scratch.array<int32_t>(n_bins);
+        counts = scratch.array<int32_t>((n_bins + 1) * lanes);
+        of_plane = scratch.array<int32_t>((n_bins + 1) * lanes);
         n_counted = scratch.array<int32_t>(lanes);
         cdfs = scratch.array<double>((n_bins + 1) * lanes);
         tables = scratch.array<double>((2 * n_codes + 1) * lanes);
@@ -113,18 +113,24 @@ template <class Pixel> void locate_row(const Pixel *x, ptrdiff_t n, HisteqArrays
         locate(arrays.row, n, arrays.grid, arrays.intervals);
 }
 
-/* Set table_index to the bins of a row of pixels, times lanes. */
+/* Set table_index to the bins of row y of the pixels, times lanes; pixels that do not count have the
+ * bin n_bins. */
 template <class Pixel>
-void bin_row(const Pixel *x, ptrdiff_t n, ptrdiff_t lanes, HisteqArrays &arrays) {
+void bin_row(const Pixel *x, const uint8_t *mask, ptrdiff_t y, const Tiling &tiling,
+             bool is_weighted, HisteqArrays &arrays) {
+    const ptrdiff_t n = tiling.width, start = y * n;
+    const int32_t lanes = static_cast<int32_t>(lanes_of(tiling.n_tiles));
+    const int32_t n_bins = arrays.grid_of<Pixel>().last >> 1;
     int32_t *table_index = arrays.table_index;
     if constexpr (sizeof(Pixel) == 1) {
-        map_each(x, n, arrays.bins, table_index);
+        map_each(x + start, n, arrays.bins, table_index);
     } else {
-        const int32_t last = (arrays.grid_of<Pixel>().last >> 1) - 1;
-        locate_row(x, n, arrays);
+        locate_row(x + start, n, arrays);
         for (ptrdiff_t i = 0; i < n; ++i)
-            table_index[i] = least(arrays.intervals[i] >> 1, last) * static_cast<int32_t>(lanes);
+            table_index[i] = least(arrays.intervals[i] >> 1, n_bins - 1) * lanes;
     }
+    for (ptrdiff_t i = 0; is_weighted && i < n; ++i)
+        table_index[i] = is_counted(x, mask, start + i) ? table_index[i] : n_bins * lanes;
 }
 
 /* Counts ------------------------------------------------------------------------------------- */
@@ -133,51 +139,39 @@ void bin_row(const Pixel *x, ptrdiff_t n, ptrdiff_t lanes, HisteqArrays &arrays)
 template <class Pixel>
 void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t k, bool is_weighted,
                  const Tiling &tiling, ptrdiff_t n_bins, HisteqArrays &arrays) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
-    int32_t *counts = arrays.counts, *n_counted = arrays.n_counted;
-    std::memset(counts, 0, static_cast<size_t>(n_bins * lanes) * sizeof(int32_t));
-    std::memset(n_counted, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
-    const bool are_equal = tiling.columns[1] * tiling.n_tiles == tiling.width && !is_weighted;
-    for (ptrdiff_t y = tiling.rows[2 * k]; y < tiling.rows[2 * k + 1]; ++y) {
-        const Pixel *row = x + y * tiling.width;
-        const uint8_t *row_mask = mask ? mask + y * tiling.width : nullptr;
-        bin_row(row, tiling.width, lanes, arrays);
-        if (are_equal) {
-            count_lanes(arrays.table_index, tiling.n_tiles, tiling.columns[1], 1, counts);
-            for (ptrdiff_t t = 0; t < tiling.n_tiles; ++t)
-                n_counted[t] += tiling.columns[1];
-            continue;
-        }
-        for (ptrdiff_t t = 0; t < tiling.n_tiles; ++t) {
-            const ptrdiff_t start = tiling.columns[2 * t], stop = tiling.columns[2 * t + 1];
-            int32_t n = 0;
-            if (!is_weighted) {
-                for (ptrdiff_t i = start; i < stop; ++i)
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_tiles = tiling.n_tiles;
+    const int32_t *columns = tiling.columns, *rows = tiling.rows + 2 * k;
+    int32_t *counts = arrays.counts;
+    std::memset(counts, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
+    std::memset(arrays.n_counted, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
+    for (ptrdiff_t y = rows[0]; y < rows[1]; ++y) {
+        bin_row(x, mask, y, tiling, is_weighted, arrays);
+        if (columns[1] * n_tiles == tiling.width)
+            count_lanes(arrays.table_index, n_tiles, columns[1], 1, counts);
+        else
+            for (ptrdiff_t t = 0; t < n_tiles; ++t)
+                for (ptrdiff_t i = columns[2 * t]; i < columns[2 * t + 1]; ++i)
                     ++counts[arrays.table_index[i] + t];
-                n = static_cast<int32_t>(stop - start);
-            }
-            for (ptrdiff_t i = start; is_weighted && i < stop; ++i) {
-                const int32_t in = is_counted(row, row_mask, i);
-                counts[arrays.table_index[i] + t] += in;
-                n += in;
-            }
-            n_counted[t] += n;
-        }
     }
+    for (ptrdiff_t t = 0; t < n_tiles; ++t)
+        arrays.n_counted[t] = (rows[1] - rows[0]) * (columns[2 * t + 1] - columns[2 * t]) -
+                              counts[n_bins * lanes + t];
 }
 
 /* Count the bins of the whole plane. */
 template <class Pixel>
 void count_whole(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
                  ptrdiff_t n_bins, HisteqArrays &arrays) {
-    const int32_t lanes = static_cast<int32_t>(lanes_of(tiling.n_tiles));
-    std::memset(arrays.of_plane, 0, static_cast<size_t>(n_bins) * sizeof(int32_t));
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
+    std::memset(arrays.of_plane, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
     for (ptrdiff_t y = 0; y < tiling.height; ++y) {
-        const ptrdiff_t start = y * tiling.width;
-        bin_row(x + start, tiling.width, lanes, arrays);
+        bin_row(x, mask, y, tiling, true, arrays);
         for (ptrdiff_t i = 0; i < tiling.width; ++i)
-            arrays.of_plane[arrays.table_index[i] / lanes] += is_counted(x, mask, start + i);
+            ++arrays.of_plane[arrays.table_index[i] + i % TILE_LANES];
     }
+    for (ptrdiff_t b = 0; b < n_bins; ++b)
+        for (ptrdiff_t j = 1; j < TILE_LANES; ++j)
+            arrays.of_plane[b * lanes] += arrays.of_plane[b * lanes + j];
 }
 
 /* Give the plane's counts to the tiles without a counted pixel; false: these are wanted first. */
@@ -194,8 +188,8 @@ inline bool fill_tiles(bool is_known, const Tiling &tiling, ptrdiff_t n_bins,
         if (!is_known)
             return false;
         for (ptrdiff_t b = 0; b < n_bins; ++b) {
-            arrays.counts[b * lanes + t] = arrays.of_plane[b];
-            arrays.n_counted[t] += arrays.of_plane[b];
+            arrays.counts[b * lanes + t] = arrays.of_plane[b * lanes];
+            arrays.n_counted[t] += arrays.of_plane[b * lanes];
         }
     }
     return true;
@@ -205,9 +199,9 @@ inline bool fill_tiles(bool is_known, const Tiling &tiling, ptrdiff_t n_bins,
 
 constexpr ptrdiff_t N_TABLE_ENTRIES = 6; /* cost no more than to do without the table of a pixel */
 
-/* What TILE_LANES tiles' counts become: max(min(count + d, limit), least). */
+/* What TILE_LANES tiles' counts become: min(count + d, limit). */
 struct Limits {
-    double d[TILE_LANES], limit[TILE_LANES], least[TILE_LANES], n_pixels[TILE_LANES];
+    double d[TILE_LANES], limit[TILE_LANES], n_pixels[TILE_LANES];
 };
 
 /* The least count that, with d more, exceeds the limit. */
@@ -257,7 +251,7 @@ inline void find_limits(const int32_t *counts, ptrdiff_t lanes, const int32_t *n
     for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
         const double m = n_counted[j];
         limits.limit[j] = rule.clip_limit * greatest(m / static_cast<double>(n_bins), 1.0);
-        limits.d[j] = 0.0, limits.least[j] = 0.0, limits.n_pixels[j] = m, n_over[j] = 0;
+        limits.d[j] = 0.0, limits.n_pixels[j] = m, n_over[j] = 0;
     }
     if (rule.clip_limit == std::numeric_limits<double>::infinity())
         return;
@@ -275,8 +269,10 @@ inline void find_limits(const int32_t *counts, ptrdiff_t lanes, const int32_t *n
                               static_cast<double>(n_bins - over[j]);
                 continue;
             }
-            if (over[j] > n_over[j]) /* all bins reach the limit, which is below a uniform one */
-                limits.limit[j] = limits.least[j] = n_counted[j] / static_cast<double>(n_bins);
+            if (over[j] > n_over[j]) { /* all bins reach the limit, which is below a uniform one */
+                limits.limit[j] = n_counted[j] / static_cast<double>(n_bins);
+                limits.d[j] = std::numeric_limits<double>::infinity();
+            }
             n_over[j] = -1;
             --n_open;
         }
@@ -294,7 +290,7 @@ inline bool are_powers_of_two(const double *n_pixels) {
 }
 
 /* The CDFs of TILE_LANES tiles: of the counts within the limits, cumulated, divided by the number of
- * pixels; the last value is 1. */
+ * pixels; the last value is 1, and none is larger, though the sum may be. */
 template <bool is_exact_product>
 void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, const Limits &limits,
                   double *cdfs) {
@@ -303,35 +299,31 @@ void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, cons
         divisor[j] = is_exact_product ? 1.0 / limits.n_pixels[j] : limits.n_pixels[j];
 #ifdef HISTEQ_AVX2
     using V = Vector<double>;
-    const auto one = V::all(1.0);
     const auto d0 = V::load(limits.d), d1 = V::load(limits.d + 4);
     const auto limit0 = V::load(limits.limit), limit1 = V::load(limits.limit + 4);
-    const auto least0 = V::load(limits.least), least1 = V::load(limits.least + 4);
     const auto by0 = V::load(divisor), by1 = V::load(divisor + 4);
     auto sum0 = V::all(0.0), sum1 = sum0;
     for (ptrdiff_t b = 0; b < n_bins; ++b) {
-        const auto count0 = V::add(load_doubles(counts + b * lanes), d0);
-        const auto count1 = V::add(load_doubles(counts + b * lanes + 4), d1);
-        sum0 = V::add(sum0, V::max(V::min(count0, limit0), least0));
-        sum1 = V::add(sum1, V::max(V::min(count1, limit1), least1));
-        const auto share0 = is_exact_product ? V::mul(sum0, by0) : V::div(sum0, by0);
-        const auto share1 = is_exact_product ? V::mul(sum1, by1) : V::div(sum1, by1);
-        V::save(cdfs + b * lanes, V::min(share0, one));
-        V::save(cdfs + b * lanes + 4, V::min(share1, one));
+        const int32_t *count = counts + b * lanes;
+        sum0 = V::add(sum0, V::min(V::add(load_doubles(count), d0), limit0));
+        sum1 = V::add(sum1, V::min(V::add(load_doubles(count + 4), d1), limit1));
+        V::save(cdfs + b * lanes, is_exact_product ? V::mul(sum0, by0) : V::div(sum0, by0));
+        V::save(cdfs + b * lanes + 4, is_exact_product ? V::mul(sum1, by1) : V::div(sum1, by1));
     }
 #else
-    const double *d = limits.d, *limit = limits.limit, *least = limits.least;
     double sum[TILE_LANES] = {0};
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
-            double count = static_cast<double>(counts[b * lanes + j]) + d[j];
-            count = count < limit[j] ? count : limit[j];
-            sum[j] += count > least[j] ? count : least[j];
-            const double share = is_exact_product ? sum[j] * divisor[j] : sum[j] / divisor[j];
-            cdfs[b * lanes + j] = share < 1.0 ? share : 1.0;
+            const double count = static_cast<double>(counts[b * lanes + j]) + limits.d[j];
+            sum[j] += count < limits.limit[j] ? count : limits.limit[j];
+            cdfs[b * lanes + j] = is_exact_product ? sum[j] * divisor[j] : sum[j] / divisor[j];
         }
 #endif
-    HISTEQ_EACH_TILE(j) cdfs[(n_bins - 1) * lanes + j] = 1.0;
+    for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
+        cdfs[(n_bins - 1) * lanes + j] = 1.0;
+        for (ptrdiff_t b = n_bins - 2; b >= 0 && cdfs[b * lanes + j] > 1.0; --b)
+            cdfs[b * lanes + j] = 1.0;
+    }
 }
 
 /* The values of n_levels levels in the CDFs of a row of tiles: a level lies the share weights beyond
@@ -514,7 +506,7 @@ int adapt_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
     HisteqPlane plane = set_bins(x, mask, tiling, rule, arrays);
     const ptrdiff_t begin = tiling.begin * tiling.width, end = tiling.end * tiling.width;
     if (plane.status & IS_FLAT) {
-        fill_counted(x + begin, end - begin, 1.0, 1.0, out + begin);
+        fill_counted(x + begin, end - begin, 1.0, out + begin);
         return plane.status & ~IS_FLAT;
     }
     if (plane.status & (HAS_INF | IS_EMPTY | REFER))

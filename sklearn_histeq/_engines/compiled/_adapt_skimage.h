@@ -15,8 +15,9 @@ struct SkimageArrays {
     int32_t *table_index, *row;
     double *values;
 
-    SkimageArrays(Scratch &scratch, const Tiling &tiling, ptrdiff_t n_bins) {
-        const ptrdiff_t n = tiling.height * tiling.width, lanes = lanes_of(tiling.n_tiles);
+    /* For planes of n pixels; 0: for planes whose codes are given. */
+    SkimageArrays(Scratch &scratch, const Tiling &tiling, ptrdiff_t n_bins, ptrdiff_t n) {
+        const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
         codes = scratch.array<uint16_t>(n);
         blended = scratch.array<uint16_t>(n);
         counts = scratch.array<int32_t>(n_bins);
@@ -108,8 +109,8 @@ inline void skimage_tables(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t la
 }
 
 /* Set the tables of row k of the tiles. */
-inline void build_skimage(ptrdiff_t k, const Tiling &tiling, const AdaptRule &rule,
-                          const SkimageArrays &arrays, float *tables) {
+inline void build_skimage(const uint16_t *codes, ptrdiff_t k, const Tiling &tiling,
+                          const AdaptRule &rule, const SkimageArrays &arrays, float *tables) {
     const ptrdiff_t n_bins = rule.n_bins, lanes = lanes_of(tiling.n_tiles);
     const double scale =
         static_cast<double>(N_GRAYS - 1) / static_cast<double>(tiling.tile_height * tiling.tile_width);
@@ -118,7 +119,7 @@ inline void build_skimage(ptrdiff_t k, const Tiling &tiling, const AdaptRule &ru
         for (ptrdiff_t y = 0; y < tiling.tile_height; ++y) {
             const ptrdiff_t start = tiling.rows[k * tiling.tile_height + y] * tiling.width;
             for (ptrdiff_t i = t * tiling.tile_width; i < (t + 1) * tiling.tile_width; ++i)
-                ++arrays.counts[arrays.codes[start + tiling.columns[i]]];
+                ++arrays.counts[codes[start + tiling.columns[i]]];
         }
         clip_skimage(arrays.counts, n_bins, static_cast<int32_t>(rule.clip_limit));
         for (ptrdiff_t b = 0; b < n_bins; ++b)
@@ -184,25 +185,32 @@ inline void stretch_row(const uint16_t *x, ptrdiff_t n, LevelRange range, bool i
             values[i] = static_cast<double>(x[i] - low) / static_cast<double>(width);
 }
 
+/* The blend of some rows of a plane of codes. */
+inline void blend_codes(const uint16_t *codes, const Tiling &tiling, const AdaptRule &rule,
+                        const SkimageArrays &arrays, uint16_t *blended) {
+    const ptrdiff_t width = tiling.width, stride = lanes_of(tiling.n_tiles) + 2;
+    const ptrdiff_t size = rule.n_bins * stride;
+    ptrdiff_t built = tiling.above[tiling.begin] - 1;
+    for (ptrdiff_t y = tiling.begin; y < tiling.end; ++y) {
+        while (built < tiling.below[y]) {
+            ++built;
+            build_skimage(codes, built, tiling, rule, arrays, arrays.tables + (built & 1) * size);
+        }
+        index_tables(codes + y * width, width, stride, tiling.places, arrays.table_index);
+        blend_skimage(arrays.tables + (tiling.above[y] & 1) * size,
+                      arrays.tables + (tiling.below[y] & 1) * size, arrays.table_index,
+                      tiling.shares, tiling.fy[y], width, arrays.row);
+        narrow(arrays.row, width, blended + y * width);
+    }
+}
+
 /* skimage.exposure.equalize_adapthist of one plane. */
 template <class Level, class Out>
 void adapt_skimage_plane(const Level *x, const Tiling &tiling, const AdaptRule &rule,
                          const SkimageArrays &arrays, Out *out) {
     const ptrdiff_t width = tiling.width, n = tiling.height * width;
-    const ptrdiff_t stride = lanes_of(tiling.n_tiles) + 2, size = rule.n_bins * stride;
-    ptrdiff_t built = -1;
     stretch_levels(x, n, 1 + N_GRAYS / rule.n_bins, arrays.codes);
-    for (ptrdiff_t y = 0; y < tiling.height; ++y) {
-        while (built < tiling.below[y]) {
-            ++built;
-            build_skimage(built, tiling, rule, arrays, arrays.tables + (built & 1) * size);
-        }
-        index_tables(arrays.codes + y * width, width, stride, tiling.places, arrays.table_index);
-        blend_skimage(arrays.tables + (tiling.above[y] & 1) * size,
-                      arrays.tables + (tiling.below[y] & 1) * size, arrays.table_index,
-                      tiling.shares, tiling.fy[y], width, arrays.row);
-        narrow(arrays.row, width, arrays.blended + y * width);
-    }
+    blend_codes(arrays.codes, tiling, rule, arrays, arrays.blended);
     const LevelRange range = find_range(arrays.blended, nullptr, n);
     for (ptrdiff_t y = 0; y < tiling.height; ++y) {
         stretch_row(arrays.blended + y * width, width, range, rule.is_float32, arrays.values);
@@ -215,11 +223,21 @@ void adapt_skimage_plane(const Level *x, const Tiling &tiling, const AdaptRule &
 template <class Level, class Out>
 bool adapt_skimage(const Level *x, Planes planes, Tiling tiling, AdaptRule rule, Out *out) {
     Scratch scratch;
-    const SkimageArrays arrays(scratch, tiling, rule.n_bins);
+    const SkimageArrays arrays(scratch, tiling, rule.n_bins, planes.n_pixels);
     if (!scratch.is_complete)
         return false;
     for (ptrdiff_t p = 0; p < planes.n; ++p)
         adapt_skimage_plane(x + p * planes.n_pixels, tiling, rule, arrays,
                             out + p * planes.n_pixels);
     return true;
+}
+
+/* The blend alone of some rows of one plane of codes; false: not enough memory. */
+template <class Code>
+bool blend_skimage_rows(const Code *codes, Tiling tiling, AdaptRule rule, Code *blended) {
+    Scratch scratch;
+    const SkimageArrays arrays(scratch, tiling, rule.n_bins, 0);
+    if (scratch.is_complete)
+        blend_codes(codes, tiling, rule, arrays, blended);
+    return scratch.is_complete;
 }

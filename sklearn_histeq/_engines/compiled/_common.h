@@ -124,6 +124,7 @@ struct EqualizeRule {
 struct Target {
     const double *shares, *values, *slopes;
     ptrdiff_t n;
+    double n_below, n_counted; /* of a range of a plane's values: pixels below, and of the plane */
 };
 
 /* Where the tiles of planes lie, and between which two tiles each row and column of pixels. */

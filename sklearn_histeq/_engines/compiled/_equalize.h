@@ -129,19 +129,9 @@ void interpolate_anew(const Real *x, ptrdiff_t n, const Grid<Real> &grid, const 
     }
 }
 
-/* Write one value to all pixels; NaN stays. */
-template <class Pixel, class Out>
-void fill_counted(const Pixel *x, ptrdiff_t n, double value, double output_max, Out *out) {
-    Out stored, missing;
-    fill(value, 1, output_max, &stored);
-    fill(std::numeric_limits<double>::quiet_NaN(), 1, output_max, &missing);
-    for (ptrdiff_t i = 0; i < n; ++i)
-        out[i] = x[i] == x[i] ? stored : missing;
-}
-
 /* Equalize one plane of reals; returns its status. */
 template <class Real, class Out>
-int equalize_plane(const Real *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
+int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
                    const EqualizeArrays &arrays, Out *out) {
     const double output_max = rule.output_max();
     const bool halves = rule.formula == SKIMAGE_UNIFORM;
@@ -152,7 +142,7 @@ int equalize_plane(const Real *x, const uint8_t *mask, ptrdiff_t n, const Equali
     if (status & (HAS_INF | IS_EMPTY))
         return status;
     if (low == high) {
-        fill_counted(x, n, output_max, output_max, out);
+        fill_counted(x, n, output_max, out);
         return status;
     }
     if (!make_grid(low, high, rule.n_bins, halves, grid))
@@ -262,13 +252,13 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     if (range.low > range.high)
         return IS_EMPTY;
     if (range.low == range.high) {
-        fill(output_max, n, output_max, out);
+        fill_counted(x, n, output_max, out);
         return 0;
     }
     if (rule.n_bins > 0 && n_levels > n) { /* as doubles, one by one */
         for (ptrdiff_t i = 0; i < n; ++i)
             arrays.levels[i] = x[i];
-        return equalize_plane(arrays.levels, mask, n, rule, arrays, out);
+        return equalize_reals(arrays.levels, mask, n, rule, arrays, out);
     }
     if constexpr (sizeof(Level) > 1)
         if (rule.n_bins == 0 && n_levels > n) {
@@ -289,18 +279,17 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     return 0;
 }
 
-template <class Out>
-int equalize_plane(const uint8_t *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
+/* Equalize one plane; returns its status. */
+template <class Pixel, class Out>
+int equalize_plane(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
                    const EqualizeArrays &arrays, Out *out) {
-    if (rule.n_bins == 0)
-        return equalize_bytes(x, mask, n, rule.formula, arrays, out);
-    return equalize_levels(x, mask, n, rule, arrays, out);
-}
-
-template <class Out>
-int equalize_plane(const uint16_t *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
-                   const EqualizeArrays &arrays, Out *out) {
-    return equalize_levels(x, mask, n, rule, arrays, out);
+    if constexpr (std::is_floating_point_v<Pixel>)
+        return equalize_reals(x, mask, n, rule, arrays, out);
+    else if constexpr (sizeof(Pixel) > 1)
+        return equalize_levels(x, mask, n, rule, arrays, out);
+    else
+        return rule.n_bins ? equalize_levels(x, mask, n, rule, arrays, out)
+                           : equalize_bytes(x, mask, n, rule.formula, arrays, out);
 }
 
 /* Equalize each plane by its own CDF into the same row of out; false: not enough memory. */

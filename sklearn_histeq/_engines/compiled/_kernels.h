@@ -51,6 +51,7 @@ namespace histeq {
     bool name(Arguments... arguments) {                                                            \
         return HISTEQ_RUN(name, arguments...);                                                     \
     }
+HISTEQ_ENTRY(transpose_pixels)
 HISTEQ_ENTRY(equalize)
 HISTEQ_ENTRY(find_ranges)
 HISTEQ_ENTRY(add_level_counts)
@@ -66,6 +67,7 @@ HISTEQ_ENTRY(match)
 HISTEQ_ENTRY(adapt)
 HISTEQ_ENTRY(adapt_opencv)
 HISTEQ_ENTRY(adapt_skimage)
+HISTEQ_ENTRY(blend_skimage_rows)
 HISTEQ_ENTRY(equalize_locally)
 #undef HISTEQ_ENTRY
 

@@ -38,6 +38,12 @@ ctypedef fused wide_t:
     int64_t
     uint64_t
 
+ctypedef fused item_t:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+
 ctypedef fused index_t:
     uint8_t
     uint16_t
@@ -81,6 +87,7 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const double* values
         const double* slopes
         ptrdiff_t n
+        double n_below, n_counted
 
     struct Knots:
         const double* points
@@ -135,6 +142,8 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const P*, Planes, Curves, Storage, uint8_t*, O*)
     bint run_interpolate_at "histeq::interpolate_at"[P, O](
         const P*, ptrdiff_t, Knots, Storage, int*, O*)
+    bint run_transpose_pixels "histeq::transpose_pixels"[T](
+        const T*, ptrdiff_t, ptrdiff_t, ptrdiff_t, T*)
     bint run_find_level_quantiles "histeq::find_level_quantiles"[P](
         const P*, const uint8_t*, Planes, ptrdiff_t, uint8_t*, double*)
     bint run_match "histeq::match"[P, O](
@@ -144,10 +153,14 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
     bint run_adapt_opencv "histeq::adapt_opencv"[P](const P*, Planes, Tiling, AdaptRule, P*)
     bint run_adapt_skimage "histeq::adapt_skimage"[P, O](
         const P*, Planes, Tiling, AdaptRule, O*)
+    bint run_blend_skimage_rows "histeq::blend_skimage_rows"[P](
+        const P*, Tiling, AdaptRule, P*)
     bint run_equalize_locally "histeq::equalize_locally"[P, O](
         const P*, const uint8_t*, Planes, Windows, uint8_t*, O*)
 
 
+# Asked once: in a virtual machine each question takes microseconds.
+cdef int _BEST_SET = best_instruction_set()
 INSTRUCTION_SETS = ("portable", "AVX2", "AVX-512 VBMI")
 # The bits of a plane's status; the kernels set REFER for a plane whose bits they do not promise.
 NAN, INF, EMPTY, REFER = _HAS_NAN, _HAS_INF, _IS_EMPTY, _REFER
@@ -159,7 +172,7 @@ def use_simd(bint allowed, int at_most=2):
     process. `at_most` is the place in INSTRUCTION_SETS of the best one to be used.
     """
     global set_in_use
-    set_in_use = min(best_instruction_set(), at_most) if allowed else 0
+    set_in_use = min(_BEST_SET, at_most) if allowed else 0
 
 
 def instruction_set():
@@ -184,6 +197,16 @@ cdef int check(bint has_memory) except -1:
     if not has_memory:
         raise MemoryError("the kernels have too little memory for their work on these images")
     return 0
+
+
+# Layout -------------------------------------------------------------------------------------------
+
+
+def transpose_pixels(const item_t[:, :, ::1] images, item_t[:, :, ::1] out):
+    """Set out (n, q, p) to each of images (n, p, q) transposed, where p or q is 2, 3 or 4."""
+    with nogil:
+        run_transpose_pixels(&images[0, 0, 0], images.shape[0], images.shape[1], images.shape[2],
+                             &out[0, 0, 0])
 
 
 # Equalization -------------------------------------------------------------------------------------
@@ -345,14 +368,17 @@ def find_level_quantiles(const level_t[:, ::1] planes, const uint8_t[:, ::1] mas
 
 def match(const pixel_t[:, ::1] planes, const uint8_t[:, ::1] mask, out_t[:, ::1] out,
           uint8_t[::1] status, Py_ssize_t channel, Py_ssize_t n_channels,
-          const double[:, ::1] target):
+          const double[:, ::1] target, double n_below=0, double n_counted=0):
     """Map the planes of one channel to a target distribution, into the same rows of out.
 
     target (3, n): increasing shares of the pixels, the values there, and the slopes behind them.
+    n_below, n_counted: where a row is a range of a plane's values, how many pixels of the plane
+    are below, and all of them.
     """
     cdef Planes shape = Planes(planes.shape[0], n_channels, planes.shape[1])
     cdef const uint8_t* counted = start_of(mask)
-    cdef Target found = Target(&target[0, 0], &target[1, 0], &target[2, 0], target.shape[1])
+    cdef Target found = Target(&target[0, 0], &target[1, 0], &target[2, 0], target.shape[1],
+                               n_below, n_counted)
     cdef bint has_memory
     with nogil:
         has_memory = run_match(&planes[0, 0], counted, shape, channel, found, &status[0],
@@ -428,6 +454,19 @@ def adapt_skimage(const level_t[:, ::1] planes, out_t[:, ::1] out, Tiles tiles, 
     cdef bint has_memory
     with nogil:
         has_memory = run_adapt_skimage(&planes[0, 0], shape, tiling, limits, &out[0, 0])
+    check(has_memory)
+
+
+def blend_skimage_rows(const uint16_t[:, ::1] codes, uint16_t[:, ::1] out, Tiles tiles, rows, rule):
+    """The blend of equalize_adapthist between the tiles of one plane of bin numbers (1, n_pixels).
+
+    Only the slice `rows` of the rows of pixels is written.
+    """
+    cdef Tiling tiling = tiles.within(rows)
+    cdef AdaptRule limits = AdaptRule(rule[0], rule[1], rule[2])
+    cdef bint has_memory
+    with nogil:
+        has_memory = run_blend_skimage_rows(&codes[0, 0], tiling, limits, &out[0, 0])
     check(has_memory)
 
 

@@ -46,12 +46,13 @@ struct MatchArrays {
 template <class Out>
 bool match_table(const int32_t *counts, ptrdiff_t n, const Target &target, bool is_float32,
                  Out *table) {
-    double n_counted = 0, cumulative = 0;
+    double n_counted = 0, cumulative = target.n_below;
     ptrdiff_t j = 0, first = 0;
     for (ptrdiff_t k = 0; k < n; ++k)
         n_counted += counts[k];
     if (n_counted == 0)
         return false;
+    n_counted = target.n_counted > 0 ? target.n_counted : n_counted;
     while (!counts[first])
         ++first;
     for (ptrdiff_t k = first; k < n; ++k) {
@@ -114,18 +115,6 @@ int match_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const Target &t
     return status;
 }
 
-template <class Out>
-int match_plane(const float *x, const uint8_t *mask, ptrdiff_t n, const Target &target,
-                const MatchArrays &arrays, Out *out) {
-    return match_reals(x, mask, n, target, arrays, out);
-}
-
-template <class Out>
-int match_plane(const double *x, const uint8_t *mask, ptrdiff_t n, const Target &target,
-                const MatchArrays &arrays, Out *out) {
-    return match_reals(x, mask, n, target, arrays, out);
-}
-
 /* Match the planes of one channel to a target, into the same rows of out; false: not enough memory.
  */
 template <class Pixel, class Out>
@@ -136,9 +125,14 @@ bool match(const Pixel *x, const uint8_t *mask, Planes planes, ptrdiff_t channel
     if (!scratch.is_complete)
         return false;
     for (ptrdiff_t p = channel; p < planes.n; p += planes.n_channels) {
-        const ptrdiff_t start = p * planes.n_pixels;
-        status[p] = static_cast<uint8_t>(match_plane(x + start, planes.mask_of(p, mask),
-                                                     planes.n_pixels, target, arrays, out + start));
+        const ptrdiff_t n = planes.n_pixels;
+        const uint8_t *counted = planes.mask_of(p, mask);
+        int found;
+        if constexpr (std::is_floating_point_v<Pixel>)
+            found = match_reals(x + p * n, counted, n, target, arrays, out + p * n);
+        else
+            found = match_plane(x + p * n, counted, n, target, arrays, out + p * n);
+        status[p] = static_cast<uint8_t>(found);
     }
     return true;
 }

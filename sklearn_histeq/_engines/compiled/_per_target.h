@@ -3,6 +3,8 @@
 namespace histeq {
 namespace HISTEQ_TARGET {
 
+#include "_channels.h"
+
 #include "_levels.h"
 
 #include "_store.h"

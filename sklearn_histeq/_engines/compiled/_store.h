@@ -23,10 +23,12 @@ template <class Out> void store(const double *values, ptrdiff_t n, Storage stora
     }
 }
 
-/* Write one value to all n pixels. */
-template <class Out> void fill(double value, ptrdiff_t n, double output_max, Out *out) {
-    Out stored;
-    store(&value, 1, {false, output_max}, &stored);
+/* Write the largest value to all n pixels; NaN stays. */
+template <class Pixel, class Out>
+void fill_counted(const Pixel *x, ptrdiff_t n, double output_max, Out *out) {
+    const double values[2] = {output_max, std::numeric_limits<double>::quiet_NaN()};
+    Out stored[2];
+    store(values, 2, {false, output_max}, stored);
     for (ptrdiff_t i = 0; i < n; ++i)
-        out[i] = stored;
+        out[i] = x[i] == x[i] ? stored[0] : stored[1];
 }

@@ -4,7 +4,7 @@ What the kernels do not cover goes to the reference engine, with the same bits: 
 have no meaning, signed and wide integers with "skimage", very many bins.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +18,7 @@ from .equalize import equalize
 from .planes import FLOAT64, N_LEVELS, N_PART, UINT16, kernel_for, rows
 
 NO_LIMIT = 2**31 - 1
+N_GRAYS = 16384  # NR_OF_GRAY of skimage.exposure.equalize_adapthist
 MOST_COUNTS = 2**23  # of the bins of a row of tiles: for more the scratch would be large
 
 
@@ -84,7 +85,7 @@ def _row_slices(planes, map_parts):
     Every part builds the tables of the tiles around its rows, so parts are large.
     """
     n, c, height, width = planes.shape
-    n_parts = 1 if map_parts is map or n * c > 1 else height * width // N_PART
+    n_parts = 1 if map_parts is map or n * c > 1 else min(height, height * width // N_PART)
     bounds = np.linspace(0, height, max(1, n_parts) + 1).astype(int).tolist()
     return [slice(*pair) for pair in pairwise(bounds)]
 
@@ -185,15 +186,76 @@ def _skimage(planes, mask, out, pixel, rule, map_parts):
         status = _refused(pixels)
         if status.any():
             return status
-        pixels = np.rint(pixels * pixel.type(65535)).astype(UINT16)
+        pixels = _quantized(pixels, map_parts)
     n_pixels = tile_shape[0] * tile_shape[1]
     limit = n_pixels
     if rule.clip_limit is not None:
         limit = int(min(max(rule.clip_limit * n_pixels, 1), n_pixels))
     limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
     of_tiles = _skimage_tiles(pixels.shape[2:], tile_shape)
-    kernel_for("adapt_skimage", pixels.dtype, out.dtype)(rows(pixels), rows(out), of_tiles, limits)
+    parts = _row_slices(pixels, map_parts)
+    if len(parts) > 1:
+        _skimage_in_parts(pixels, out, of_tiles, limits, partial(_each, map_parts, parts))
+    else:
+        kernel = kernel_for("adapt_skimage", pixels.dtype, out.dtype)
+        kernel(rows(pixels), rows(out), of_tiles, limits)
     return status
+
+
+def _each(map_parts, parts, function):
+    """Return the results of function(indices) of each slice of the rows of planes."""
+    return list(map_parts(function, [np.s_[:, :, part] for part in parts]))
+
+
+def _quantized(pixels, map_parts):
+    """Return floats in [0, 1] as levels of 16 bits."""
+    levels = np.empty(pixels.shape, UINT16)
+
+    def quantize(part):
+        levels[part] = np.rint(pixels[part] * pixels.dtype.type(65535))
+
+    _each(map_parts, _row_slices(pixels, map_parts), quantize)
+    return levels
+
+
+def _skimage_in_parts(pixels, out, of_tiles, limits, each):
+    """Equalize one large plane of levels; `each` shares the work on its rows."""
+    _, n_bins, is_float32 = limits
+    codes, blended = np.empty((2, *pixels.shape), UINT16)
+
+    def range_of(plane):
+        lows, highs = zip(*each(lambda part: (plane[part].min(), plane[part].max())), strict=True)
+        return int(min(lows)), int(max(highs))
+
+    def look_up(plane, table, written):
+        kernel = kernel_for("look_up", plane.dtype, table.dtype)
+        each(lambda part: kernel(rows(plane[part]), table[np.newaxis], rows(written[part])))
+
+    bin_size = 1 + N_GRAYS // n_bins
+    grays = _grays(N_LEVELS[pixels.dtype], *range_of(pixels))
+    look_up(pixels, (grays // bin_size).astype(UINT16), codes)
+    each(
+        lambda part: _kernels.blend_skimage_rows(
+            rows(codes), rows(blended), of_tiles, part[2], limits
+        )
+    )
+    low, high = range_of(blended)
+    dtype = np.dtype(np.float32 if is_float32 else np.float64)
+    values = np.arange(-low, N_GRAYS - low).astype(dtype) / dtype.type(max(high - low, 1))
+    if low == high:
+        values = (np.arange(N_GRAYS) > 0).astype(dtype)
+    table = np.empty(N_GRAYS, out.dtype)
+    output.store(values, table, 1)
+    look_up(blended, table, out)
+
+
+def _grays(n_levels, low, high):
+    """Return equalize_adapthist's grays of all levels of images in the range [low, high]."""
+    scale = 65535.0 / (n_levels - 1)
+    if low == high:
+        return np.full(n_levels, min(low * scale, N_GRAYS - 1))
+    shares = (np.arange(n_levels) * scale - low * scale) / (high * scale - low * scale)
+    return np.rint(shares * (N_GRAYS - 1)).clip(0, N_GRAYS - 1)
 
 
 def _refused(pixels):

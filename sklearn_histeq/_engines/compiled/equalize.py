@@ -68,9 +68,10 @@ def equalize(planes, mask, out, rule, map_parts=map):
         status = _equalize_exact(planes, mask, out, plan, map_parts)
     else:
         status = _equalize(planes, mask, out, plan, map_parts)
-    for index, plane in _planes.single_planes(planes, mask, out, status & REFER):
-        status[index] = _planes.reference().equalize(*plane, rule)
-    _planes.fill_unmapped(out, status)
+    if status.any():
+        for index, plane in _planes.single_planes(planes, mask, out, status & REFER):
+            status[index] = _planes.reference().equalize(*plane, rule)
+        _planes.fill_unmapped(out, status)
     return status
 
 
@@ -124,9 +125,14 @@ def _equalize(planes, mask, out, plan, map_parts):
     are_copied = _planes.is_copied(planes, plan.pixel, out)
     status = np.empty(planes.shape[:2], np.uint8)
     if n_pixels > (N_COPIED if are_copied else N_PART) and (are_copied or map_parts is not map):
-        every = np.ones_like(status)
-        for index, plane in _planes.single_planes(planes, mask, out, every):
-            status[index] = _in_parts(*plane, plan, map_parts, N_COPIED if are_copied else N_PART)
+        # all channels at once, since pixels may be interleaved in memory
+        n_part = (N_COPIED if are_copied else N_PART) * 4 // max(4, planes.shape[1])
+        parts = _planes.plane_slices(planes.shape, n_part)
+        for i in range(len(planes)):
+            one = slice(i, i + 1)
+            counted = None if mask is None else mask[one]
+            steps = Steps(planes[one], counted, out[one], plan, map_parts, parts)
+            status[one] = steps.equalize()
         return status
     equalize_block = _fused if plan.formula.kernel is not None else _by_formula
     has_memory_per_pixel = are_copied or equalize_block is _by_formula
@@ -143,7 +149,7 @@ def _equalize_wide(planes, mask, out, plan, map_parts):
     native = planes.dtype.newbyteorder("=")
     for block in _planes.image_slices(planes, True):
         counted = None if mask is None else mask[block]
-        pixels = np.require(planes[block], native, ["C", "A"])
+        pixels = _planes.native(planes[block])
         levels = np.zeros(pixels.shape, np.uint16)
         found = np.empty(status[block].size, np.uint8)
         kernel_for("narrow_planes", native)(
@@ -177,12 +183,6 @@ def _by_formula(planes, mask, out, plan):
     if plan.n_bins == 0 and plan.pixel == UINT16:
         return _equalize_ranks(planes, mask, out, plan)
     return Steps(planes, mask, out, plan).equalize()
-
-
-def _in_parts(planes, mask, out, plan, map_parts, n_pixels):
-    """Equalize one plane step by step, in parts of so many pixels; return its status."""
-    parts = _planes.plane_slices(planes.shape, n_pixels)
-    return Steps(planes, mask, out, plan, map_parts, parts).equalize()
 
 
 # Step by step -------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def _equalize_ranks(planes, mask, out, plan):
     if planes.dtype.itemsize <= 2:
         pixels = _planes.as_pixels(planes, UINT16)
     else:
-        pixels = np.require(planes, planes.dtype.newbyteorder("="), ["C", "A"])
+        pixels = _planes.native(planes)
     ranks = np.empty(
         (planes.shape[0] * planes.shape[1], planes.shape[2] * planes.shape[3]), np.int32
     )

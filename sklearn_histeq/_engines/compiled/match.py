@@ -3,6 +3,8 @@
 Targets whose slopes overflow go to the reference engine, with the same bits.
 """
 
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from ..._arithmetic import status as finding
 from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
-from .planes import FLOAT64, N_LEVELS, N_PART, UINT8, UINT16, kernel_for, rows
+from .planes import FLOAT32, FLOAT64, N_LEVELS, N_PART, kernel_for, rows
 
 __all__ = ["match", "quantiles"]
 
@@ -28,10 +30,27 @@ def match(planes, mask, out, targets, map_parts=map):
     if (pixel is None and not is_wide) or planes[0, 0].size > _planes.MOST_PIXELS:
         return _planes.reference().match(planes, mask, out, targets)
     status = np.zeros(planes.shape[:2], np.uint8)
-    if map_parts is not map and pixel in (UINT8, UINT16) and planes[0, 0].size > N_PART:
+    if map_parts is not map and planes[0, 0].size > N_PART:
         for index, plane in _planes.single_planes(planes, mask, out, np.ones_like(status)):
-            status[index] = _match_in_parts(*plane, targets[index[1].start], map_parts)
+            target = targets[index[1].start]
+            status[index] = _match_large(*plane, target, pixel, map_parts)
         return status
+    return _match(planes, mask, out, targets, pixel)
+
+
+def _match_large(planes, mask, out, target, pixel, map_parts):
+    """Match one large plane, in parts that threads share where they can; return its status."""
+    if pixel is not None and pixel.kind == "u":
+        return _match_levels_in_parts(planes, mask, out, target, map_parts)
+    if pixel is not None and mask is None and target.is_finite():
+        return _match_reals_in_parts(planes, out, target, map_parts)
+    return _match(planes, mask, out, [target], pixel)
+
+
+def _match(planes, mask, out, targets, pixel):
+    """Match planes in turn, by ranks where pixel is None; return their status."""
+    is_wide = pixel is None
+    status = np.zeros(planes.shape[:2], np.uint8)
     are_copied = is_wide or _planes.is_copied(planes, pixel, out)
     for block in _planes.image_slices(planes, are_copied):
         counted = None if mask is None else mask[block]
@@ -61,7 +80,7 @@ def _match_block(planes, mask, out, targets, pixel):
     return status
 
 
-def _match_in_parts(planes, mask, out, target, map_parts):
+def _match_levels_in_parts(planes, mask, out, target, map_parts):
     """Match one large plane of levels, in parts that threads share; return its status."""
     pixel = _planes.pixel_dtype(planes.dtype)
     parts = _planes.plane_slices(planes.shape, N_PART)
@@ -94,6 +113,48 @@ def _match_in_parts(planes, mask, out, target, map_parts):
     return 0
 
 
+def _match_reals_in_parts(planes, out, target, map_parts):
+    """Match one large plane of reals, in ranges of values that threads share; return its status."""
+    own_dtype = single_or_double(planes.dtype)
+    pixels = _planes.as_pixels(planes, _planes.pixel_dtype(planes.dtype) or FLOAT64).reshape(-1)
+    status, knots = np.zeros((1, 1), np.uint8), _knots(target)
+    kernel_for("find_ranges", pixels.dtype)(pixels[np.newaxis], None, status[0], *np.empty((2, 1)))
+    if status & (EMPTY | INF):
+        _planes.fill_unmapped(out, status)
+        return status
+    ranges = list(map_parts(partial(_places_between, pixels), pairwise(_bounds(pixels))))
+    ends = np.cumsum([places.size for places in ranges]).tolist()
+    written = np.empty(pixels.shape, out.dtype if out.dtype in N_LEVELS else own_dtype)
+    written[np.isnan(pixels)] = np.nan if written.dtype.kind == "f" else 0
+    kernel = kernel_for("match", pixels.dtype, written.dtype)
+
+    def match_range(pair):
+        places, end = pair
+        values = np.empty((1, places.size), written.dtype)
+        below = end - places.size, ends[-1]
+        if places.size:
+            kernel(pixels[np.newaxis, places], None, values, np.empty(1, "u1"), 0, 1, knots, *below)
+        written[places] = values[0]
+
+    list(map_parts(match_range, zip(ranges, ends, strict=True)))
+    _planes.write_back(written.reshape(out.shape), out, None)
+    return status
+
+
+def _bounds(pixels):
+    """Return increasing numbers between which pixels lie in ranges of about equal size."""
+    sample = pixels[:: pixels.size // 4096 + 1]
+    sample = sample[~np.isnan(sample)]
+    shares = np.arange(1, 8) / 8
+    inner = np.quantile(sample, shares, method="lower").tolist() if sample.size else []
+    return [-np.inf, *inner, np.inf]
+
+
+def _places_between(pixels, bounds):
+    """Return where low <= pixel < high."""
+    return np.flatnonzero((pixels >= bounds[0]) & (pixels < bounds[1]))
+
+
 def _knots(target):
     """Return a target's shares, values, and the slopes behind them."""
     values = target.values.astype(np.float64)
@@ -103,7 +164,7 @@ def _knots(target):
 
 def _match_ranks(planes, mask, out, targets):
     """Match some planes of integers that doubles may not hold, by their ranks."""
-    pixels = np.require(planes, planes.dtype.newbyteorder("="), ["C", "A"])
+    pixels = _planes.native(planes)
     ranks = np.empty(rows(pixels).shape, np.int32)
     counts = np.empty_like(ranks)
     kernel_for("rank_planes", pixels.dtype)(rows(pixels), _planes.mask_rows(mask), ranks, counts)
@@ -146,7 +207,9 @@ def quantiles(planes, mask, n_quantiles):
 def _sorted_quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane, by sorting it, and the planes' status."""
     n, c = planes.shape[:2]
-    pixels = planes.astype(planes.dtype.newbyteorder("=")).reshape(n, c, -1)
+    # NumPy 2.4 may sort float16 wrongly with AVX-512
+    dtype = FLOAT32 if planes.dtype == np.float16 else planes.dtype.newbyteorder("=")
+    pixels = planes.astype(dtype).reshape(n, c, -1)
     counted = np.ones(pixels.shape, bool)
     if mask is not None:
         counted &= mask.reshape(n, 1, -1)

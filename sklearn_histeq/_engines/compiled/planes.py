@@ -23,6 +23,7 @@ N_COPIED = 2**17
 N_PART = 2**20
 # Kernels number pixels in 32 bits.
 MOST_PIXELS = 2**31 - 1
+_ITEMS = {np.dtype(name).itemsize: name for name in ("uint8", "uint16", "uint32", "uint64")}
 _C_TYPES = {
     "uint8": "uint8_t",
     "uint16": "uint16_t",
@@ -69,11 +70,38 @@ def as_pixels(planes, pixel):
     """Return planes as the kernels read them: contiguous, native, ordered as their intensities."""
     if planes.dtype == np.bool_:
         planes = planes.view(np.uint8)
+    if is_kernel_ready(planes, pixel):
+        return planes
     if planes.dtype.kind == "i" and pixel.kind == "u":
         # two's complement with the sign bit flipped is in order
-        native = np.ascontiguousarray(planes, planes.dtype.newbyteorder("="))
-        return native.view(pixel) ^ pixel.type(sign_bit(planes.dtype))
-    return np.require(planes, pixel, ["C", "A"])
+        return native(planes).view(pixel) ^ pixel.type(sign_bit(planes.dtype))
+    return np.require(_split(planes), pixel, ["C", "A"])
+
+
+def native(planes):
+    """Return planes of any type, contiguous and in native byte order."""
+    return np.require(_split(planes), planes.dtype.newbyteorder("="), ["C", "A"])
+
+
+def _interleaved(planes):
+    """Return planes (n, c, h, w) as integers (n, h * w, c) where they lie so in memory, or None."""
+    n, c, height, width = planes.shape
+    pixels = planes.transpose(0, 2, 3, 1)
+    item = _ITEMS.get(planes.dtype.itemsize)
+    if not (2 <= c <= 4 < height * width and item and is_kernel_ready(pixels, planes.dtype)):
+        return None
+    return pixels.view(item).reshape(n, height * width, c)
+
+
+def _split(planes):
+    """Return planes, those of interleaved pixels by a kernel as a contiguous array."""
+    pixels = _interleaved(planes)
+    if pixels is None:
+        return planes
+    split = np.empty(planes.shape, planes.dtype)
+    as_items = split.view(pixels.dtype).reshape(len(planes), planes.shape[1], -1)
+    kernel_for("transpose_pixels", pixels.dtype)(pixels, as_items)
+    return split
 
 
 def sign_bit(dtype):
@@ -114,11 +142,21 @@ def write_back(written, out, output_max):
     if written is out:
         return
     if written.dtype == out.dtype:
-        out[...] = written
+        _copy(written, out)
     elif output_max is None:
         output.saturate(written, out)
     else:
         output.store(written, out, output_max)
+
+
+def _copy(written, out):
+    """Copy contiguous planes, to interleaved pixels by a kernel."""
+    pixels = _interleaved(out) if out.ndim == 4 else None
+    if pixels is None:
+        out[...] = written
+    else:
+        as_items = written.view(pixels.dtype).reshape(len(out), out.shape[1], -1)
+        kernel_for("transpose_pixels", pixels.dtype)(as_items, pixels)
 
 
 def fill_unmapped(out, status):
