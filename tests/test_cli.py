@@ -129,7 +129,7 @@ class TestErrors:
 
         monkeypatch.setattr(demo, "run", run)
         assert main(["demo"]) == 130
-        assert capsys.readouterr().err == "\nhisteq: interrupted\n"
+        assert capsys.readouterr().err == "histeq: interrupted\n"
 
 
 class TestProcess:

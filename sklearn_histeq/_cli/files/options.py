@@ -6,8 +6,13 @@ Every default is read from the estimator, so that no help text can differ from i
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from sklearn_histeq._cli.errors import UsageError
+from sklearn_histeq._cli.files.job import ESTIMATORS, FileJob
 
 _FILES = """\
 IN is one of
@@ -176,14 +181,12 @@ def _add(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser
         help="draw some images before and after, with their histograms (needs matplotlib)",
     )
     _add_parameters(command, name)
-    command.set_defaults(run=_run, command=name)
+    command.set_defaults(prepare=_prepare, command=name)
     return command
 
 
 def _add_parameters(command: argparse.ArgumentParser, name: str) -> None:
     """Add an option for each parameter of the command's estimator, with its default."""
-    from sklearn_histeq._cli.files.job import ESTIMATORS
-
     defaults = ESTIMATORS[name]().get_params()
     group = command.add_argument_group("parameters")
     for parameter, text in (_PARAMETERS[name] | _COMMON).items():
@@ -197,11 +200,9 @@ def _add_parameters(command: argparse.ArgumentParser, name: str) -> None:
         )
 
 
-def _run(options: argparse.Namespace) -> int:
-    """Run one of the commands."""
-    from sklearn_histeq._cli.errors import UsageError
+def _prepare(options: argparse.Namespace) -> Callable[[], int]:
+    """Return the work of one of the commands."""
     from sklearn_histeq._cli.files import run
-    from sklearn_histeq._cli.files.job import FileJob
 
     given, paths = vars(options), options.paths
     if len(paths) < 2:
@@ -223,7 +224,7 @@ def _run(options: argparse.Namespace) -> int:
         quiet=options.quiet,
         plot=options.plot,
     )
-    return run(job)
+    return partial(run, job)
 
 
 def _value(text: str) -> Any:
