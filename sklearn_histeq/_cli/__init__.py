@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line, end="", file=sys.stderr, flush=True)
         return status
     except BrokenPipeError:  # the reader has ended, as in `histeq demo | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except UsageError as error:
         return _fail(f"error: {error}", status=2)
@@ -58,7 +58,8 @@ def _run(arguments: Sequence[str]) -> int:
 
         work = parse(arguments)
     status = work() or 0
-    sys.stdout.flush()
+    if sys.stdout is not None:  # as in `histeq ... >&-`
+        sys.stdout.flush()
     return status
 
 

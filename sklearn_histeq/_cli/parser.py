@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from sklearn_histeq import __version__
-from sklearn_histeq._cli.errors import UsageError
 from sklearn_histeq._cli.files.options import (
     Commands,
     add_clahe,
@@ -23,6 +22,17 @@ from sklearn_histeq._cli.files.options import (
     add_local,
     add_match,
 )
+
+_START = """\
+Start with equalize. Where light falls from one side, try clahe, and under harsh
+light local. Where pictures should look alike, use match.
+
+examples:
+  %(prog)s equalize dark.jpg light.jpg --color value
+  %(prog)s clahe photos/ out/ --color value --n-jobs 2
+
+'%(prog)s COMMAND --help' describes a command.
+"""
 
 _DEMO = """\
 Shows what histogram equalization does for face recognition.
@@ -83,10 +93,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, others = parser.parse_known_args(
         [*map(_hyphenated, arguments[:end]), *arguments[end:]]
     )
-    if any(other.startswith("-") and other != "--" for other in others):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
-    if others and not hasattr(options, "paths"):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    is_option = any(other.startswith("-") and other != "--" for other in others)
+    if is_option or (others and not hasattr(options, "paths")):
+        options.parser.error(f"unrecognized arguments: {' '.join(others)}")
     if others:  # names that stand after an option
         options.paths += [other for other in others if other != "--"]
     return options
@@ -104,7 +113,8 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m sklearn_histeq" if as_module else "histeq",
         description="Histogram equalization of image files with the estimators of sklearn-histeq.",
-        epilog="'%(prog)s COMMAND --help' describes a command.",
+        epilog=_START,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sklearn-histeq {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -148,19 +158,17 @@ def _add_demo(commands: Commands) -> None:
     )
     demo.add_argument(
         "--n-jobs",
-        type=int,
+        type=_number_of_jobs,
         metavar="N",
         help="number of threads for GridSearchCV; -1 uses all processors (default: 1)",
     )
-    demo.set_defaults(prepare=_prepare_demo)
+    demo.set_defaults(prepare=_prepare_demo, parser=demo)
 
 
 def _prepare_demo(options: argparse.Namespace) -> Callable[[], None]:
     """Return the work of the command ``demo``."""
     from sklearn_histeq._cli.demo import run
 
-    if options.n_jobs == 0:
-        raise UsageError("--n-jobs 0, but expected a number other than 0")
     names = ("data", "output", "repeats", "seed", "n_jobs")
     return partial(run, **{name: getattr(options, name) for name in names})
 
@@ -174,6 +182,13 @@ def _at_least(lowest: int) -> Callable[[str], int]:
         return int(text)
 
     return integer
+
+
+def _number_of_jobs(text: str) -> int:
+    """Return a number of threads, as joblib counts them."""
+    if not text.strip().removeprefix("-").isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer other than 0")
+    return int(text)
 
 
 _COMMANDS = (add_equalize, add_clahe, add_local, add_match, _add_demo)
