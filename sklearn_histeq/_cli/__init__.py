@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sklearn_histeq._cli import signals
 from sklearn_histeq._cli.errors import FileError, UsageError
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         with signals.ending_run(is_process=argv is None):
-            return _run(sys.argv[1:] if argv is None else argv)
+            return _run(sys.argv[1:] if argv is None else argv, is_process=argv is None)
     except KeyboardInterrupt:
         line, status = signals.last_words()
         print(line, end="", file=sys.stderr, flush=True)
@@ -48,19 +50,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("error: not enough memory")
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], is_process: bool) -> int:
     """Import and run a command, and return the exit status."""
-    with signals.nothing_begun():
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
-                stream.reconfigure(errors="replace")
-        from sklearn_histeq._cli.parser import parse
-
-        work = parse(arguments)
+    with signals.nothing_begun(), _imports_that_last(is_process):
+        work = _prepare(arguments)
     status = work() or 0
     if sys.stdout is not None:  # as in `histeq ... >&-`
         sys.stdout.flush()
     return status
+
+
+def _prepare(arguments: Sequence[str]) -> Callable[[], int | None]:
+    """Import what a command needs, and return its work."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
+            stream.reconfigure(errors="replace")
+    from sklearn_histeq._cli.parser import parse
+
+    return parse(arguments)
+
+
+@contextmanager
+def _imports_that_last(is_process: bool) -> Iterator[None]:
+    """Let the garbage collector leave out what is imported, if that lasts as long as the process.
+
+    It would look through all of scikit-learn, while it is imported and when Python ends.
+    """
+    if not is_process:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _fail(message: str, status: int = 1) -> int:
