@@ -1,15 +1,12 @@
-"""Histogram equalization for arrays of images, as scikit-learn estimators."""
+"""Histogram equalization for arrays of images, as scikit-learn estimators.
 
-# Imported from here, scikit-learn loads 0.1 s faster: CPython 3.11 keeps frames in chunks of
-# memory, and nested one import deeper its modules cross the end of a chunk thousands of times.
-from . import _base  # noqa: F401
-from ._adaptive_equalizer import AdaptiveHistogramEqualizer
-from ._display import EqualizationDisplay
-from ._histogram_equalizer import HistogramEqualizer
-from ._histogram_matcher import HistogramMatcher
-from ._local_equalizer import LocalHistogramEqualizer
-from ._relighting import relight, relit_scorer
-from ._show_versions import show_versions
+The public names are imported when the first of them is used. Importing scikit-learn takes about a
+second, and the command line, which Python imports after this file, can be interrupted meanwhile.
+"""
+
+import typing
+
+# ruff: noqa: F401 (it does not see that `locals` uses the imports of __getattr__)
 
 __version__ = "0.1.0"
 
@@ -23,3 +20,32 @@ __all__ = [
     "relit_scorer",
     "show_versions",
 ]
+
+if typing.TYPE_CHECKING:
+    from ._adaptive_equalizer import AdaptiveHistogramEqualizer
+    from ._display import EqualizationDisplay
+    from ._histogram_equalizer import HistogramEqualizer
+    from ._histogram_matcher import HistogramMatcher
+    from ._local_equalizer import LocalHistogramEqualizer
+    from ._relighting import relight, relit_scorer
+    from ._show_versions import show_versions
+else:  # a type checker that sees __getattr__ accepts every name
+
+    def __getattr__(name):
+        """Import all public names, and return one of them."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._adaptive_equalizer import AdaptiveHistogramEqualizer
+        from ._display import EqualizationDisplay
+        from ._histogram_equalizer import HistogramEqualizer
+        from ._histogram_matcher import HistogramMatcher
+        from ._local_equalizer import LocalHistogramEqualizer
+        from ._relighting import relight, relit_scorer
+        from ._show_versions import show_versions
+
+        imported = locals()
+        globals().update({public: imported[public] for public in __all__})
+        return imported[name]
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -43,7 +43,9 @@ def _settings(**kwargs):
     )
 
 
-# "ci" tries the same examples on every run; "long" looks for new ones (HYPOTHESIS_PROFILE=long).
+# "ci" tries the same examples on every run, and "short" a few of them, for emulated processors;
+# "long" looks for new ones (HYPOTHESIS_PROFILE=long).
 settings.register_profile("ci", _settings(max_examples=50, derandomize=True, database=None))
+settings.register_profile("short", settings.get_profile("ci"), max_examples=5)
 settings.register_profile("long", _settings(max_examples=3000))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -96,7 +96,7 @@ def test_relative_imports_are_resolved_from_their_folder():
     assert "sklearn_histeq._arithmetic.status" in imports_of("_engines.reference.equalize")
     assert "sklearn_histeq._engines.reference" in imports_of("_engines")
     assert "_arithmetic.transfer" in inside("_engines.reference.equalize")
-    assert "_base" in inside("")
+    assert "_histogram_equalizer" in inside("")
 
 
 # --- who imports whom -----------------------------------------------------------------------------
@@ -211,8 +211,20 @@ def test_conventions_are_compared_by_their_records():
 # --- imports are light ----------------------------------------------------------------------------
 
 
-def test_importing_the_package_is_light():
-    loaded = run_python("import sys, sklearn_histeq; print(*sys.modules)").split()
+def test_importing_the_package_imports_nothing_else():
+    code = """
+import sys, typing
+before = set(sys.modules)
+import sklearn_histeq, sklearn_histeq._cli
+print(*set(sys.modules) - before)
+"""
+    cli = {"sklearn_histeq._cli", "sklearn_histeq._cli.errors", "sklearn_histeq._cli.signals"}
+    assert set(run_python(code).split()) - sys.stdlib_module_names == {"sklearn_histeq"} | cli
+
+
+def test_importing_an_estimator_is_light():
+    code = "import sys; from sklearn_histeq import relight; print(*sys.modules)"
+    loaded = run_python(code).split()
     assert "sklearn_histeq._histogram_equalizer" in loaded
     heavy = {"matplotlib", "dask", "skimage", "skimage.exposure", "polars", "cv2", "PIL", "torch"}
     assert heavy & set(loaded) == set()

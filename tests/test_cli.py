@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -51,10 +52,15 @@ class TestOptions:
             (["nonsense"], "invalid choice: 'nonsense'"),
             (["demo", "--repeats", "0"], "'0', but expected an integer >= 1"),
             (["demo", "--repeats", "two"], "'two', but expected an integer >= 1"),
+            (["demo", "--n-jobs", "0"], "'0', but expected an integer other than 0"),
+            (["demo", "--n-jobs", "two"], "'two', but expected an integer other than 0"),
+            (["demo", "more"], "unrecognized arguments: more (see histeq demo --help)"),
+            (["equalize", "a", "b", "--no"], "arguments: --no (see histeq equalize --help)"),
             (["demo", "--seed", "-1"], "'-1', but expected an integer >= 0"),
         ],
     )
-    def test_wrong(self, capsys, argv, words):
+    def test_wrong(self, capsys, monkeypatch, argv, words):
+        monkeypatch.setattr(sys, "argv", ["histeq"])
         with pytest.raises(SystemExit) as stop:
             main(argv)
         assert stop.value.code == 2
@@ -63,8 +69,12 @@ class TestOptions:
         assert err.startswith("histeq: error: ")
         assert err.count("\n") == 1
 
-    def test_no_jobs(self, capsys):
-        assert "--n-jobs 0, but expected" in fails(capsys, "demo", "--n-jobs", 0, status=2)
+    def test_standard_input_is_no_file(self, capsys):
+        assert "standard input" in fails(capsys, "equalize", "-", "out.png", status=2)
+
+    def test_names_do_not_control_the_terminal(self, capsys):
+        said = fails(capsys, "equalize", "clear\x1b[2J\nscreen.png", "out.png")
+        assert said == "histeq: error: clear?[2J screen.png: No such file or directory"
 
     def test_version(self, capsys):
         with pytest.raises(SystemExit) as stop:
@@ -129,7 +139,7 @@ class TestErrors:
 
         monkeypatch.setattr(demo, "run", run)
         assert main(["demo"]) == 130
-        assert capsys.readouterr().err == "\nhisteq: interrupted\n"
+        assert capsys.readouterr().err == "histeq: interrupted\n"
 
 
 class TestProcess:
@@ -141,6 +151,23 @@ class TestProcess:
         assert done.returncode == 1
         assert done.stdout == ""
         assert done.stderr == "histeq: error: no/such/file: no such file or folder\n"
+
+    @pytest.mark.skipif(os.name != "posix", reason="this needs a shell")
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_streams_that_are_closed(self, tmp_path, closed):
+        np.save(tmp_path / "in.npy", np.arange(8).reshape(2, 2, 2))
+        command = f"exec '{sys.executable}' -m sklearn_histeq equalize"
+        ran, failed = (
+            subprocess.run(
+                ["sh", "-c", f"{command} {tmp_path}/{name} {tmp_path}/out.npy {closed}"],
+                capture_output=True,
+                text=True,
+            )
+            for name in ("in.npy", "none.npy")
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        assert (failed.returncode, failed.stdout) == (1, "")
+        assert "Traceback" not in failed.stderr
 
     def test_a_reader_that_leaves(self):
         code = (

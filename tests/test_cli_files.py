@@ -542,7 +542,7 @@ class TestWholeOrNotAtAll:
 
         monkeypatch.setattr(HistogramEqualizer, "transform", interrupted)
         assert main(["equalize", source, "out.npy" if source == "in.npy" else "out"]) == 130
-        assert capsys.readouterr().err == "\nhisteq: interrupted\n"
+        assert capsys.readouterr().err == "histeq: interrupted\n"
         assert sorted(os.listdir()) == ["in", "in.npy"]
 
     @pytest.mark.parametrize(

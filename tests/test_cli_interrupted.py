@@ -6,9 +6,11 @@ HISTEQ_SIGNALS=200 sends each signal 200 times; otherwise a few times, for the s
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 from _helpers import faces
 from PIL import Image
 
-from sklearn_histeq._cli import atomic_write, main
+from sklearn_histeq._cli import atomic_write, main, signals
 
 N_SIGNALS = int(os.environ.get("HISTEQ_SIGNALS", "6"))
 JOBS = {
@@ -110,6 +112,12 @@ def png(path, seed, side=200):
     Image.fromarray(faces(1, 1, side, seed=seed)[0, 0]).save(path)
 
 
+def own_package():
+    """The environment of a process that imports the package that is tested."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    return os.environ | {"PYTHONPATH": path}
+
+
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -128,10 +136,73 @@ def data(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"])
 def test_signals_at_random_times(data, monkeypatch, name, job):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))
     command = [sys.executable, "-c", HELPER, str(int(getattr(signal, name))), str(N_SIGNALS)]
-    done = subprocess.run([*command, *JOBS[job]], capture_output=True, text=True)
+    done = subprocess.run([*command, *JOBS[job]], capture_output=True, text=True, env=own_package())
     assert (done.returncode, done.stderr[-300:]) == (0, "")
+
+
+# A process as a user starts it, with a function that is told of each module that is imported.
+PROCESS = """if True:
+    import os, sys
+
+    class Watch:
+        def find_spec(self, name, path=None, target=None):
+            {told}
+
+    sys.meta_path.insert(0, Watch())
+    from sklearn_histeq._cli import main
+    sys.exit(main())
+"""
+KILLED = """if name == sys.argv[1]:
+                sys.argv.pop(1)
+                os.kill(os.getpid(), {number})"""
+FIRST = "sklearn_histeq._cli.parser"  # of the modules that are imported when signals are handled
+LAST_WORDS = {
+    "SIGINT": "histeq: interrupted\n",
+    "SIGTERM": "histeq: ended by SIGTERM\n",
+    "SIGHUP": "histeq: ended by SIGHUP\n",
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this needs signals")
+@pytest.mark.parametrize("module", [FIRST, "argparse", "numpy", "sklearn", "sklearn.utils"])
+@pytest.mark.parametrize("name", LAST_WORDS)
+def test_signals_while_modules_are_imported(data, name, module):
+    code = PROCESS.format(told=KILLED.format(number=int(getattr(signal, name))))
+    command = [sys.executable, "-c", code, module, "equalize", *JOBS["array"], "--overwrite"]
+    done = subprocess.run(command, capture_output=True, text=True, env=own_package())
+    assert (done.returncode, done.stderr) == (128 + getattr(signal, name), LAST_WORDS[name])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this needs signals")
+@pytest.mark.parametrize("name", LAST_WORDS)
+def test_signals_at_random_times_from_the_start(data, name):
+    """From the first import to the last instructions of Python: one line, or a finished run."""
+    code = PROCESS.format(told=f"name == {FIRST!r} and os.write(1, b'.')")
+    command = [sys.executable, "-c", code, "equalize", *JOBS["array"], "--overwrite"]
+    old, seconds, rng = Path("out.npy").read_bytes(), 0.0, random.Random(name)
+    new, statuses = b"", []
+    for k in range(1 + N_SIGNALS):
+        Path("out.npy").write_bytes(old)
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own_package()
+        ) as process:
+            assert process.stdout.read(1) == "."
+            began = time.monotonic()
+            if k:  # the first run only shows how long it takes
+                time.sleep(rng.uniform(0, 1.1 * seconds))
+                process.send_signal(getattr(signal, name))
+            _, err = process.communicate()
+        seconds = seconds or time.monotonic() - began
+        statuses.append(process.returncode)
+        said = LAST_WORDS[name] if process.returncode else ""
+        assert (process.returncode, err) in ((0, ""), (128 + getattr(signal, name), said))
+        found = Path("out.npy").read_bytes()
+        new = new or found  # of the first run, which nothing interrupts
+        assert found == new or (process.returncode and found == old)
+        assert sorted(os.listdir()) == ["in", "in.npy", "out", "out.npy", "several"]
+    assert (statuses[0], new != old) == (0, True)
+    print(f"{name}: {statuses.count(0)} runs of {1 + N_SIGNALS} finished")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="this needs SIGHUP")
@@ -139,7 +210,7 @@ def test_ignored_signals_stay_ignored(data):
     """nohup ignores SIGHUP, and a shell Ctrl-C for what runs in the background."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with atomic_write.ending_on_signals():
+        with signals.ending_run():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -466,30 +465,6 @@ class TestMessages:
         assert status in (1, 2)
         assert len(said) == 1
         assert not self.PYTHON.search(said[0]), said[0]
-
-    @posix
-    def test_ctrl_c_while_a_command_is_imported(self):
-        """The commands import much of what they need when they run."""
-        code = """if True:
-            import builtins, os, signal, sys
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            from sklearn_histeq._cli import main
-            genuine = builtins.__import__
-            def imports(name, *rest):
-                if name.startswith("sklearn_histeq._cli.files"):
-                    os.kill(os.getpid(), signal.SIGINT)
-                return genuine(name, *rest)
-            builtins.__import__ = imports
-            sys.exit(main(["equalize", "a.png", "b.png"]))
-        """
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-        )
-        assert done.returncode == 128 + signal.SIGINT
-        assert done.stderr == "\nhisteq: interrupted\n"
 
 
 @pytest.mark.parametrize("command", ESTIMATORS)

@@ -17,6 +17,7 @@ from sklearn_histeq import (
     HistogramMatcher,
     LocalHistogramEqualizer,
     _threads,
+    relight,
 )
 
 N_THREADS = 8
@@ -94,6 +95,19 @@ def test_shared_estimators_and_their_clones_give_the_same(engine, many_threads):
                 np.testing.assert_array_equal(estimator.transform(x), expected, strict=True)
                 again = clone(estimator).fit(x).transform(x)
                 np.testing.assert_array_equal(again, expected, strict=True)
+
+    run_in_threads(work)
+
+
+def test_copies_in_other_lights_are_the_same_in_all_threads():
+    todo = [(pixels(dtype), strength) for dtype in ("uint8", "float32")
+            for strength in ("even", "harsh")]  # fmt: skip
+    expected = [relight(x, strength, random_state=3) for x, strength in todo]
+
+    def work(i):
+        for (x, strength), copies in zip(todo, expected, strict=True):
+            again = relight(x, strength, random_state=3)
+            np.testing.assert_array_equal(again, copies, strict=True)
 
     run_in_threads(work)
 

@@ -1,65 +1,18 @@
-"""The command line: reads the options, runs one command, and reports an error in one line.
+"""The command line: runs one command, and reports an error or a signal in one line.
 
-Each command is one function in `_COMMANDS`, which adds a parser and names the function to run. A
-command imports what it needs when it runs. The commands for files are in `files`, and the demo is
-in `demo`.
+`parser` has the commands. It is imported by `main`, when signals are handled already.
 """
 
 from __future__ import annotations
 
-import argparse
+import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from sklearn_histeq._cli.atomic_write import ending_on_signals
+from sklearn_histeq._cli import signals
 from sklearn_histeq._cli.errors import FileError, UsageError
-from sklearn_histeq._cli.files.options import (
-    Commands,
-    add_clahe,
-    add_equalize,
-    add_local,
-    add_match,
-)
-from sklearn_histeq._cli.progress import say
-
-_DEMO = """\
-Shows what histogram equalization does for face recognition.
-
-Without --data the demo uses 200 pictures of 25x25 pixels from scikit-image (no
-network needed). Classifiers learn to distinguish faces from other things in the
-original pictures, and are tested on copies under other lights. The lights are
-simulated: each picture gets a random gamma and gain, and light that falls from
-a random direction, up to harsh shadows.
-
-With --data the demo recognises people in your own pictures. The classifiers are
-trained on a random part of them and, in the harder case, trained on the
-brightest pictures and tested on the darkest.
-
-The tables compare the original pictures (raw), each picture minus its mean and
-divided by its standard deviation (standardised, the simple baseline),
-HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
-LocalHistogramEqualizer (windows). GridSearchCV then chooses among these three,
-HistogramMatcher (matched), their parameters, and "passthrough", which does not
-equalize. At the end the demo writes a figure of faces before and after, with
-their histograms and CDFs.
-"""
-
-_DATA = """\
-your own faces: an .npz file with X, of shape (n, height, width) or
-(n, 1, height, width), and y, the person in each picture (numbers or text); or a
-folder with one subfolder of pictures (PGM, PNG, JPEG) per person, all of one
-size. People with a single picture are left out, and large pictures are reduced
-"""
-
-_EXAMPLES = """\
-examples:
-  %(prog)s
-  %(prog)s --data faces.npz --output faces.png
-  %(prog)s --data pictures/ --repeats 10 --n-jobs 2
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,18 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         the number of another signal that ended the run.
     """
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
-                stream.reconfigure(errors="replace")
-        with ending_on_signals():
-            options = _parse(sys.argv[1:] if argv is None else argv)
-            status: int = options.run(options)
-            sys.stdout.flush()
-        return status
+        with signals.ending_run(is_process=argv is None):
+            return _run(sys.argv[1:] if argv is None else argv, is_process=argv is None)
     except KeyboardInterrupt:
-        return _fail("interrupted", status=130)
+        line, status = signals.last_words()
+        print(line, end="", file=sys.stderr, flush=True)
+        return status
     except BrokenPipeError:  # the reader has ended, as in `histeq demo | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except UsageError as error:
         return _fail(f"error: {error}", status=2)
@@ -101,128 +50,46 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("error: not enough memory")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line, as the commands do."""
-
-    def error(self, message: str) -> NoReturn:
-        """Report what is wrong with the options, and exit."""
-        self.exit(2, f"histeq: error: {message} (see {self.prog} --help)\n")
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; they may be written like the parameters, with underscores."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    parser = _parser()
-    options, others = parser.parse_known_args(
-        [*map(_hyphenated, arguments[:end]), *arguments[end:]]
-    )
-    if any(other.startswith("-") and other != "--" for other in others):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
-    if others and not hasattr(options, "paths"):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
-    if others:  # names that stand after an option
-        options.paths += [other for other in others if other != "--"]
-    return options
+def _run(arguments: Sequence[str], is_process: bool) -> int:
+    """Import and run a command, and return the exit status."""
+    with signals.nothing_begun(), _imports_that_last(is_process):
+        work = _prepare(arguments)
+    status = work() or 0
+    if sys.stdout is not None:  # as in `histeq ... >&-`
+        sys.stdout.flush()
+    return status
 
 
-def _hyphenated(argument: str) -> str:
-    """Return an argument, with hyphens in the name of an option."""
-    name, *value = argument.split("=", 1)
-    return "=".join([name.replace("_", "-"), *value]) if name.startswith("--") else argument
+def _prepare(arguments: Sequence[str]) -> Callable[[], int | None]:
+    """Import what a command needs, and return its work."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
+            stream.reconfigure(errors="replace")
+    from sklearn_histeq._cli.parser import parse
+
+    return parse(arguments)
 
 
-def _parser() -> _Parser:
-    """Build the parser with all commands."""
-    from sklearn_histeq import __version__
+@contextmanager
+def _imports_that_last(is_process: bool) -> Iterator[None]:
+    """Let the garbage collector leave out what is imported, if that lasts as long as the process.
 
-    as_module = Path(sys.argv[0]).name == "__main__.py"
-    parser = _Parser(
-        prog="python -m sklearn_histeq" if as_module else "histeq",
-        description="Histogram equalization of image files with the estimators of sklearn-histeq.",
-        epilog="'%(prog)s COMMAND --help' describes a command.",
-    )
-    parser.add_argument("--version", action="version", version=f"sklearn-histeq {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_command in _COMMANDS:
-        add_command(commands)
-    return parser
-
-
-def _add_demo(commands: Commands) -> None:
-    """Add the command ``demo``."""
-    demo = commands.add_parser(
-        "demo",
-        help="show what equalization does for face recognition, on bundled or your own pictures",
-        description=_DEMO,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    demo.add_argument("--data", type=Path, metavar="PATH", help=_DATA)
-    demo.add_argument(
-        "--output",
-        type=Path,
-        metavar="PNG",
-        default=Path("demo.png"),
-        help="file for the figure; a file that the demo did not write is never overwritten "
-        "(default: %(default)s)",
-    )
-    demo.add_argument(
-        "--repeats",
-        type=_at_least(1),
-        metavar="N",
-        help="number of random draws behind each mean ± standard deviation (default: 20, or 5 with "
-        "--data)",
-    )
-    demo.add_argument(
-        "--seed",
-        type=_at_least(0),
-        metavar="N",
-        default=0,
-        help="seed of the draws and lights; the same seed gives the same result "
-        "(default: %(default)s)",
-    )
-    demo.add_argument(
-        "--n-jobs",
-        type=int,
-        metavar="N",
-        help="number of threads for GridSearchCV; -1 uses all processors (default: 1)",
-    )
-    demo.set_defaults(run=_run_demo)
-
-
-def _run_demo(options: argparse.Namespace) -> int:
-    """Run the command ``demo``."""
-    from sklearn_histeq._cli.demo import run
-
-    if options.n_jobs == 0:
-        return _fail("error: --n-jobs 0, but expected a number other than 0", status=2)
-    run(
-        data=options.data,
-        output=options.output,
-        repeats=options.repeats,
-        seed=options.seed,
-        n_jobs=options.n_jobs,
-    )
-    return 0
-
-
-def _at_least(lowest: int) -> Callable[[str], int]:
-    """Return a type for argparse: an integer that is not below `lowest`."""
-
-    def integer(text: str) -> int:
-        if not text.strip().isdecimal() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer >= {lowest}")
-        return int(text)
-
-    return integer
+    It would look through all of scikit-learn, while it is imported and when Python ends.
+    """
+    if not is_process:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _fail(message: str, status: int = 1) -> int:
     """Report in one line what went wrong, and return the exit status."""
-    if status == 130:  # below the ^C and the progress
-        print(file=sys.stderr)
+    from sklearn_histeq._cli.progress import say
+
     say(message)
     return status
-
-
-_COMMANDS = (add_equalize, add_clahe, add_local, add_match, _add_demo)

@@ -2,7 +2,7 @@
 
 They are written under a hidden name in the same folder, and renamed when they are complete. An
 error, Ctrl-C or a kill leaves what was there before. What a signal may leave unfinished is
-remembered, so that `ending_on_signals` can remove it.
+remembered, so that it is removed when the run ends.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import shutil
 import signal
 import stat
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sklearn_histeq._cli import signals
 from sklearn_histeq._cli.errors import FileError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _N_NAMED = 3
 _unfinished: set[Path] = set()  # files and folders that no successful run leaves behind
-_received: list[int] = []  # the signal that ended the run
 
 
 class AtomicFile:
@@ -60,7 +59,7 @@ class AtomicFile:
             with _errors_naming(self._path):
                 self._file.close()  # writing the last buffer may find the disk full
             if kind is None:
-                _end_if_received()
+                signals.end_if_received()
                 check_file_target(self._path, self._overwrite)
                 with _errors_naming(self._path):
                     _take_owner_and_mode(self._target, self._part)
@@ -84,7 +83,7 @@ def atomic_folder(path: Path, overwrite: bool, names: set[Path]) -> Iterator[Pat
         part.mkdir()
     try:
         yield part
-        _end_if_received()
+        signals.end_if_received()
         if _check_folder_target(path, target, overwrite, names) != old:
             raise FileError(f"{path} was changed by another program meanwhile; run this again")
         with _errors_naming(path):
@@ -132,53 +131,6 @@ def check_file_target(path: Path, overwrite: bool) -> None:
         raise FileError(f"{path} exists; name another file, or give --overwrite")
     if path.exists() and not path.is_file():
         raise FileError(f"{path} is no regular file, but expected the name of a file to write")
-
-
-@contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Let the first of Ctrl-C, SIGTERM and SIGHUP end the run, and leave nothing unfinished.
-
-    Later signals are ignored, so that they cannot interrupt the cleaning up. A signal that was
-    ignored before (as SIGHUP by nohup) stays ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-    before = {n: signal.getsignal(n) for n in numbers if n is not None}
-    before = {n: handler for n, handler in before.items() if handler != signal.SIG_IGN}
-
-    def ignore() -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-
-    def end(number: int, frame: object) -> None:
-        ignore()
-        _received.append(number)
-        _end_if_received()
-
-    _received.clear()
-
-    try:
-        try:
-            for number in before:
-                signal.signal(number, end)
-            yield
-        finally:
-            ignore()
-    finally:  # `end` may interrupt the inner clause, but not this one
-        for path in list(_unfinished):
-            _remove(path)
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-
-def _end_if_received() -> None:
-    """End the run if a signal came, even if other code has caught what its handler raised."""
-    if _received and _received[0] == signal.SIGINT:
-        raise KeyboardInterrupt
-    if _received:
-        raise SystemExit(128 + _received[0])
 
 
 def _check_folder_target(
@@ -285,6 +237,13 @@ def _remove(path: Path) -> None:
     else:
         path.unlink(missing_ok=True)
     _unfinished.discard(path)
+
+
+@signals.at_end
+def _remove_unfinished() -> None:
+    """Remove everything unfinished."""
+    for path in list(_unfinished):
+        _remove(path)
 
 
 def _open_like(target: Path) -> Any:

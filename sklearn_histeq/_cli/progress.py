@@ -11,8 +11,10 @@ _BAR = 16  # the whole line fits into 80 columns
 
 
 def say(message: str) -> None:
-    """Write a message to standard error, in one line."""
-    print(f"histeq: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    """Write a message to standard error, in one line, without what would control the terminal."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    if sys.stderr is not None:  # as in `histeq ... 2>&-`
+        print(f"histeq: {line}", file=sys.stderr, flush=True)
 
 
 def bar(share: float) -> str:
@@ -25,7 +27,7 @@ class StatusLine:
 
     def __init__(self, quiet: bool = False) -> None:
         self._stream = sys.stderr
-        self._is_shown = not quiet and self._stream.isatty()
+        self._is_shown = not quiet and self._stream is not None and self._stream.isatty()
         self._is_empty = True
 
     def show(self, text: str) -> None:

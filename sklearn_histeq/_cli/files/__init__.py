@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sklearn_histeq import EqualizationDisplay
 from sklearn_histeq._cli.atomic_write import check_file_target, output_folder, save_figure
@@ -222,8 +223,6 @@ def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
 @contextmanager
 def _surroundings(quiet: bool) -> Iterator[None]:
     """Report each warning of an estimator once, in one line; with quiet, report none."""
-    from PIL import Image
-
     told: set[str] = set()
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from PIL import Image, JpegImagePlugin
 
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files import exif
@@ -24,8 +25,6 @@ _YCC = 1  # the color transform that Adobe's segment names for what is written h
 
 def read(data: bytes) -> Picture:
     """Read a JPEG."""
-    from PIL import Image, JpegImagePlugin
-
     with Image.open(io.BytesIO(data)) as image:
         only_previews = _check_single(image)
         if image.mode not in ("L", "RGB"):
@@ -161,8 +160,6 @@ def _check_end(data: bytes, only_previews: bool) -> None:
 
 def _encode_pixels(colors: Any, **options: Any) -> bytes:
     """Return a JPEG of pixels."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(colors).save(file, "JPEG", **options)
     return file.getvalue()

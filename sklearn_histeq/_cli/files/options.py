@@ -6,8 +6,13 @@ Every default is read from the estimator, so that no help text can differ from i
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from sklearn_histeq._cli.errors import UsageError
+from sklearn_histeq._cli.files.job import ESTIMATORS, FileJob
 
 _FILES = """\
 IN is one of
@@ -19,13 +24,15 @@ IN is one of
                 (n, n_pixels) with one flattened image per row. It has real
                 numbers and any size: it is read and written by blocks. A single
                 image has the shape (1, h, w)
-OUT is a file or a folder. In a folder, files keep their names, and pictures
-their formats. A single picture is converted if OUT ends in another format.
+OUT is a file or a folder. For a folder or several files as IN, it is a folder,
+which is created if it is missing. In a folder, files keep their names, and
+pictures their formats. A single picture is converted if OUT ends in another
+format.
 
 OUT appears when it is complete, or not at all. Nothing is replaced without
 --overwrite. If a picture cannot be processed, it is reported and the others
 are processed. The exit status is 0, 1 if something could not be processed, 2
-for wrong options, and 130 after Ctrl-C.
+for wrong options, 130 after Ctrl-C, and 128 plus the number of another signal.
 """
 
 _PICTURES = """\
@@ -51,7 +58,7 @@ _DESCRIPTIONS = {
 _EXAMPLES = {
     "equalize": """\
 examples:
-  histeq equalize dark.jpg light.jpg
+  histeq equalize dark.jpg light.jpg --color value
   histeq equalize photos/ equalized/ --color value --n-jobs 2
   histeq equalize *.png equalized/
   histeq equalize test.npy out.npy --scope dataset --fit train.npy
@@ -80,12 +87,12 @@ PICTURE_DTYPE = "input"  # the default of --dtype for pictures, which keep their
 
 _COMMON = {
     "color": "channels: each channel by itself; value: RGB or RGBA by the largest of the three"
-    " channels, which keeps the hue",
+    " channels, which keeps the hue of photographs",
     "channel_axis": "where an .npy of 4 dimensions has its channels: 1 for (n, c, h, w), -1 for"
     " (n, h, w, c)",
     "image_shape": "height,width of the images in an .npy of 2 dimensions",
-    "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: the estimator's"
-    f" choice; the default for pictures is {PICTURE_DTYPE}",
+    "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: as in"
+    f" Python, mostly float64; the default for pictures is {PICTURE_DTYPE}",
     "n_jobs": "number of threads; -1 uses all processors, none uses one; the result is the same",
 }
 _PARAMETERS = {
@@ -131,7 +138,7 @@ Commands = Any  # argparse has no public name for what a parser adds commands to
 def add_equalize(commands: Commands) -> None:
     """Add the command ``equalize``."""
     command = _add(commands, "equalize", "equalize the histogram of every image")
-    command.add_argument("--fit", type=Path, metavar="TRAIN", help=f"{_FIT} (--scope dataset)")
+    command.add_argument("--fit", type=Path, metavar="TRAIN", help=f"{_FIT}; needs --scope dataset")
 
 
 def add_clahe(commands: Commands) -> None:
@@ -176,14 +183,12 @@ def _add(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser
         help="draw some images before and after, with their histograms (needs matplotlib)",
     )
     _add_parameters(command, name)
-    command.set_defaults(run=_run, command=name)
+    command.set_defaults(prepare=_prepare, command=name, parser=command)
     return command
 
 
 def _add_parameters(command: argparse.ArgumentParser, name: str) -> None:
     """Add an option for each parameter of the command's estimator, with its default."""
-    from sklearn_histeq._cli.files.job import ESTIMATORS
-
     defaults = ESTIMATORS[name]().get_params()
     group = command.add_argument_group("parameters")
     for parameter, text in (_PARAMETERS[name] | _COMMON).items():
@@ -197,11 +202,9 @@ def _add_parameters(command: argparse.ArgumentParser, name: str) -> None:
         )
 
 
-def _run(options: argparse.Namespace) -> int:
-    """Run one of the commands."""
-    from sklearn_histeq._cli.errors import UsageError
+def _prepare(options: argparse.Namespace) -> Callable[[], int]:
+    """Return the work of one of the commands."""
     from sklearn_histeq._cli.files import run
-    from sklearn_histeq._cli.files.job import FileJob
 
     given, paths = vars(options), options.paths
     if len(paths) < 2:
@@ -209,6 +212,8 @@ def _run(options: argparse.Namespace) -> int:
             f"the following arguments are required: {'OUT' if paths else 'IN, OUT'} (see histeq"
             f" {options.command} --help)"
         )
+    if "-" in paths:
+        raise UsageError("-, but expected names: standard input and output are not used")
     if "" in paths:
         raise UsageError("an empty name, but expected the name of a file or folder")
     names = _PARAMETERS[options.command] | _COMMON
@@ -223,7 +228,7 @@ def _run(options: argparse.Namespace) -> int:
         quiet=options.quiet,
         plot=options.plot,
     )
-    return run(job)
+    return partial(run, job)
 
 
 def _value(text: str) -> Any:

@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files import exif
@@ -26,8 +27,6 @@ _BMP_COLORS = (0x73524742, 0x57696E20)  # "sRGB" and "Win "
 
 def read_bmp(data: bytes) -> Picture:
     """Read a BMP."""
-    from PIL import Image
-
     info_bytes = struct.unpack_from("<I", data, _BMP_INFO)[0]
     if info_bytes >= 108 and not _has_plain_colors(data):
         raise PictureError("it has a color profile, which cannot be kept in BMP; save it as PNG")
@@ -55,8 +54,6 @@ def encode_bmp(page: Page, metadata: Metadata) -> bytes:
 
 def read_webp(data: bytes) -> Picture:
     """Read a WebP, which is lossless or not."""
-    from PIL import Image
-
     names = _riff_names(data)
     if b"ANIM" in names:
         raise PictureError("it is an animation, but expected a single picture")
@@ -86,8 +83,6 @@ def encode_webp(page: Page, metadata: Metadata, lossless: bool = False) -> bytes
 
 def _save(page: Page, format_: str, **options: Any) -> bytes:
     """Return a file of Pillow's."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(join_alpha(page)).save(file, format_, **options)
     return file.getvalue()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files import exif
@@ -156,8 +157,6 @@ def _decode(
 
 def _decode_by_pillow(data: bytes, header: Header) -> NDArray[Any]:
     """Return the pixels of what Pillow reads without losing bits."""
-    from PIL import Image
-
     with Image.open(io.BytesIO(data)) as image:
         if header.color_type == _PALETTE:
             return np.asarray(image.convert("RGBA" if "transparency" in image.info else "RGB"))

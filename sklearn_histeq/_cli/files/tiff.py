@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from sklearn_histeq._cli.errors import PictureError
@@ -114,8 +115,6 @@ def encode(page: Page, metadata: Metadata) -> bytes:
 
 def _read_arrays(data: bytes, layout: Layout, directories: list[Directory]) -> list[NDArray[Any]]:
     """Return the samples of each directory, (n_planes, rows, columns, samples)."""
-    import tifffile
-
     for directory in directories:
         _check_readable(layout, directory)
     offsets = [directory.offset for directory in directories]
@@ -176,8 +175,6 @@ def _check_readable(layout: Layout, directory: Directory) -> None:
 
 def _name(registry: str, value: int) -> str:
     """Return the name of a value of a tag."""
-    import tifffile
-
     try:
         return str(getattr(tifffile, registry)(value).name)
     except ValueError:

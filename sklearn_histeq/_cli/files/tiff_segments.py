@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sklearn_histeq._cli.files.tiff_directories import (
     LONG,
@@ -79,8 +80,6 @@ def _compress(data: bytes, compression: int) -> bytes:
 
 def _compress_by_pillow(data: bytes, compression: int) -> bytes:
     """Compress bytes as LZW or PackBits."""
-    from PIL import Image
-
     file = io.BytesIO()
     image = Image.frombytes("L", (len(data), 1), data)
     image.save(file, "TIFF", compression=BY_PILLOW[compression])
@@ -91,8 +90,6 @@ def _compress_by_pillow(data: bytes, compression: int) -> bytes:
 
 def decompress_by_pillow(data: bytes, compression: int, n_bytes: int) -> bytes:
     """Undo LZW or PackBits."""
-    from PIL import Image
-
     layout = Layout()
     # width, rows, bits, compression, black is zero, samples, rows per strip
     numbers = {256: n_bytes, 257: 1, 258: 8, 259: compression}

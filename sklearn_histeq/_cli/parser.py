@@ -1,0 +1,194 @@
+"""The commands and their options.
+
+Each command is one function in `_COMMANDS`, which adds a parser and names the function that returns
+the work to do. That function imports what the command needs. The commands for files are in `files`,
+and the demo is in `demo`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from sklearn_histeq import __version__
+from sklearn_histeq._cli.files.options import (
+    Commands,
+    add_clahe,
+    add_equalize,
+    add_local,
+    add_match,
+)
+
+_START = """\
+Start with equalize. Where light falls from one side, try clahe, and under harsh
+light local. Where pictures should look alike, use match.
+
+examples:
+  %(prog)s equalize dark.jpg light.jpg --color value
+  %(prog)s clahe photos/ out/ --color value --n-jobs 2
+
+'%(prog)s COMMAND --help' describes a command.
+"""
+
+_DEMO = """\
+Shows what histogram equalization does for face recognition.
+
+Without --data the demo uses 200 pictures of 25x25 pixels from scikit-image (no
+network needed). Classifiers learn to distinguish faces from other things in the
+original pictures, and are tested on copies under other lights. The lights are
+simulated: each picture gets a random gamma and gain, and light that falls from
+a random direction, up to harsh shadows.
+
+With --data the demo recognises people in your own pictures. The classifiers are
+trained on a random part of them and, in the harder case, trained on the
+brightest pictures and tested on the darkest.
+
+The tables compare the original pictures (raw), each picture minus its mean and
+divided by its standard deviation (standardised, the simple baseline),
+HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
+LocalHistogramEqualizer (windows). GridSearchCV then chooses among these three,
+HistogramMatcher (matched), their parameters, and "passthrough", which does not
+equalize. At the end the demo writes a figure of faces before and after, with
+their histograms and CDFs.
+"""
+
+_DATA = """\
+your own faces: an .npz file with X, of shape (n, height, width) or
+(n, 1, height, width), and y, the person in each picture (numbers or text); or a
+folder with one subfolder of pictures (PGM, PNG, JPEG) per person, all of one
+size. People with a single picture are left out, and large pictures are reduced
+"""
+
+_EXAMPLES = """\
+examples:
+  %(prog)s
+  %(prog)s --data faces.npz --output faces.png
+  %(prog)s --data pictures/ --repeats 10 --n-jobs 2
+"""
+
+
+def parse(arguments: Sequence[str]) -> Callable[[], int | None]:
+    """Return the work that the arguments ask for, which may return an exit status."""
+    options = _parse(arguments)
+    work: Callable[[], int | None] = options.prepare(options)
+    return work
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports an error in one line, as the commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Report what is wrong with the options, and exit."""
+        self.exit(2, f"histeq: error: {message} (see {self.prog} --help)\n")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; they may be written like the parameters, with underscores."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = _parser()
+    options, others = parser.parse_known_args(
+        [*map(_hyphenated, arguments[:end]), *arguments[end:]]
+    )
+    is_option = any(other.startswith("-") and other != "--" for other in others)
+    if is_option or (others and not hasattr(options, "paths")):
+        options.parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:  # names that stand after an option
+        options.paths += [other for other in others if other != "--"]
+    return options
+
+
+def _hyphenated(argument: str) -> str:
+    """Return an argument, with hyphens in the name of an option."""
+    name, *value = argument.split("=", 1)
+    return "=".join([name.replace("_", "-"), *value]) if name.startswith("--") else argument
+
+
+def _parser() -> _Parser:
+    """Build the parser with all commands."""
+    as_module = Path(sys.argv[0]).name == "__main__.py"
+    parser = _Parser(
+        prog="python -m sklearn_histeq" if as_module else "histeq",
+        description="Histogram equalization of image files with the estimators of sklearn-histeq.",
+        epilog=_START,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sklearn-histeq {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add_command in _COMMANDS:
+        add_command(commands)
+    return parser
+
+
+def _add_demo(commands: Commands) -> None:
+    """Add the command ``demo``."""
+    demo = commands.add_parser(
+        "demo",
+        help="show what equalization does for face recognition, on bundled or your own pictures",
+        description=_DEMO,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    demo.add_argument("--data", type=Path, metavar="PATH", help=_DATA)
+    demo.add_argument(
+        "--output",
+        type=Path,
+        metavar="PNG",
+        default=Path("demo.png"),
+        help="file for the figure; a file that the demo did not write is never overwritten "
+        "(default: %(default)s)",
+    )
+    demo.add_argument(
+        "--repeats",
+        type=_at_least(1),
+        metavar="N",
+        help="number of random draws behind each mean ± standard deviation (default: 20, or 5 with "
+        "--data)",
+    )
+    demo.add_argument(
+        "--seed",
+        type=_at_least(0),
+        metavar="N",
+        default=0,
+        help="seed of the draws and lights; the same seed gives the same result "
+        "(default: %(default)s)",
+    )
+    demo.add_argument(
+        "--n-jobs",
+        type=_number_of_jobs,
+        metavar="N",
+        help="number of threads for GridSearchCV; -1 uses all processors (default: 1)",
+    )
+    demo.set_defaults(prepare=_prepare_demo, parser=demo)
+
+
+def _prepare_demo(options: argparse.Namespace) -> Callable[[], None]:
+    """Return the work of the command ``demo``."""
+    from sklearn_histeq._cli.demo import run
+
+    names = ("data", "output", "repeats", "seed", "n_jobs")
+    return partial(run, **{name: getattr(options, name) for name in names})
+
+
+def _at_least(lowest: int) -> Callable[[str], int]:
+    """Return a type for argparse: an integer that is not below `lowest`."""
+
+    def integer(text: str) -> int:
+        if not text.strip().isdecimal() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer >= {lowest}")
+        return int(text)
+
+    return integer
+
+
+def _number_of_jobs(text: str) -> int:
+    """Return a number of threads, as joblib counts them."""
+    if not text.strip().removeprefix("-").isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer other than 0")
+    return int(text)
+
+
+_COMMANDS = (add_equalize, add_clahe, add_local, add_match, _add_demo)
