@@ -27,9 +27,9 @@ CLAHE, which no other library has, compared with OpenCV's. "skimage rank" is
 `LocalHistogramEqualizer`; its rows with float output are the package's own convention. "SIMD off"
 rows use the portable loops only.
 
-On x86-64 with glibc (Linux), the package has loops for AVX2 and for AVX-512 VBMI, and chooses at
-run time. On other platforms (macOS, Windows, ARM) it has the portable loops only, which the rows
-"SIMD off" show. `sklearn_histeq.show_versions()` says which loops run.
+On x86-64 the package has loops for AVX2 and for AVX-512 VBMI, and chooses at run time, if it was
+compiled by GCC or Clang. On 64-bit ARM bytes are looked up by NEON; the other loops are the
+portable ones, as in the rows "SIMD off". Speeds on ARM were not measured. `sklearn_histeq.show_versions()` says which loops run.
 
 Measured on: {machine}.
 
@@ -65,7 +65,7 @@ instead.
 ## How near to the limits
 
 Copying a byte takes {memcpy:.2f} ns here, or {fresh:.2f} ns to memory that was just allocated,
-such as a new output array. OpenCV needs {cycle:.2f} ns to count a pixel. So uint8 → uint8 with a
+such as a new output array. OpenCV needs {cycle:.2f} ns per pixel to count. So uint8 → uint8 with a
 new output array cannot take less than about {u8:.2f} ns per pixel, and uint8 → float64 not less
 than {f64:.2f} ns. Where time matters, `dtype="float32"` and uint8 output save the most.
 
@@ -85,8 +85,7 @@ plane.
 
 A new process that imports the package and equalizes 100 images of 96×96 pixels takes
 {cold_ours:.2f} s. One that imports sklearn.base and loops over scikit-image takes {cold_peer:.2f}
-s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}. `import sklearn_histeq`
-adds {added:.1f} ms to `import sklearn.base`.
+s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}. `from sklearn_histeq import HistogramEqualizer` adds {added:.1f} ms to `import sklearn.base`.
 """
 
 # What bench_paths.py writes stands between these.

@@ -320,7 +320,8 @@ COLD = {
         "[equalize_hist(plane) for plane in X]"
     ),
 }
-ADDED = """import sklearn.base, time; start = time.perf_counter(); import sklearn_histeq
+ADDED = """import sklearn.base, time; start = time.perf_counter()
+from sklearn_histeq import HistogramEqualizer
 print(time.perf_counter() - start)"""
 IMAGES = "import numpy as np; X = np.arange(100 * 96 * 96, dtype=np.uint8).reshape(100, 96, 96);"
 

@@ -207,7 +207,7 @@ def quantiles(planes, mask, n_quantiles):
 def _sorted_quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane, by sorting it, and the planes' status."""
     n, c = planes.shape[:2]
-    # NumPy 2.4 may sort float16 wrongly with AVX-512
+    # float16 is computed in float32, as everywhere
     dtype = FLOAT32 if planes.dtype == np.float16 else planes.dtype.newbyteorder("=")
     pixels = planes.astype(dtype).reshape(n, c, -1)
     counted = np.ones(pixels.shape, bool)
