@@ -14,7 +14,7 @@ import os
 import warnings
 from functools import lru_cache
 
-CHOICES = ("auto", "portable", "reference")
+CHOICES = ("auto", "portable", "reference", "array-api")
 SLOW = (
     "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
     "same results, but 10 to more than 100 times slower. Install a C++ compiler, and install the "
@@ -24,14 +24,18 @@ SLOW = (
 )
 
 
-def select():
-    """Return the engine to use, as the environment says."""
+def select(is_remote=False):
+    """Return the engine to use, as the environment says; on another device there is but one."""
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
     if choice not in CHOICES:
         raise ValueError(
             f"SKLEARN_HISTEQ_ENGINE={choice!r}, but expected one of {', '.join(CHOICES)}; "
             "set the environment variable to one of them, or unset it."
         )
+    if is_remote or choice == "array-api":
+        from . import array_api  # when first needed
+
+        return array_api
     compiled = None if choice == "reference" else _compiled()
     if compiled is None:
         from . import reference  # when first needed: it takes time to import scikit-image
@@ -44,8 +48,9 @@ def select():
 def describe():
     """Return the engine that runs and its instruction set, for show_versions()."""
     engine = select()
-    is_compiled = hasattr(engine, "instruction_set")
-    return f"compiled ({engine.instruction_set()})" if is_compiled else "reference"
+    if hasattr(engine, "instruction_set"):
+        return f"compiled ({engine.instruction_set()})"
+    return engine.__name__.rpartition(".")[2]
 
 
 @lru_cache(maxsize=1)
