@@ -162,6 +162,12 @@ def check_images_of_convention(images, convention, conventions):
             f"mask is given, but convention={convention.name!r} expected None: it counts every "
             f"pixel. Use convention={default!r}, which counts those of a mask."
         )
+    if images.library.is_remote and not convention.runs_on_devices:
+        raise ValueError(
+            f"X is an array on another device than the CPU, but convention={convention.name!r} has "
+            f"no exact arithmetic there. Use convention={default!r}, or move the images to the CPU "
+            "first: X.cpu() in PyTorch."
+        )
 
 
 def check_tiles(name, value):
@@ -678,14 +684,6 @@ def refuse_device(where):
     raise ValueError(
         f"X is an array of {where}, which has no float64, but expected a device that computes in "
         "double precision. Move the images to the CPU first: X.cpu()."
-    )
-
-
-def refuse_part_of_library(what, remedy):
-    """Refuse what has no exact arithmetic on a device other than the CPU."""
-    raise ValueError(
-        f"{what} is not available for arrays on another device than the CPU. {remedy}, or move the "
-        "images to the CPU first: X.cpu()."
     )
 
 

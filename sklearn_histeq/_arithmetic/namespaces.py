@@ -18,10 +18,12 @@ _LEAST = -(2**63)
 def _compat():
     """Return array_api_compat."""
     try:
-        from sklearn.externals import array_api_compat
+        from sklearn.externals import array_api_compat as vendored
     except ImportError:  # scikit-learn 1.6 asks users to install it
         import array_api_compat
-    return array_api_compat
+
+        return array_api_compat
+    return vendored
 
 
 def is_foreign(value):
@@ -66,8 +68,22 @@ def astype(array, dtype):
     """Return an array in the dtype of another library that has the name of NumPy's."""
     if isinstance(array, NUMPYS):
         return array.astype(dtype, copy=False)
-    xp = namespace(array)
-    return xp.astype(array, getattr(xp, np.dtype(dtype).name), copy=False)
+    xp, name = namespace(array), np.dtype(dtype).name
+    if name == "float16" and dtype_of(array) == np.float64:
+        return _as_half(xp, array)
+    return xp.astype(array, getattr(xp, name), copy=False)
+
+
+def _as_half(xp, doubles):
+    """Return doubles as float16, rounded once: PyTorch rounds to single precision first."""
+    singles = xp.astype(doubles, xp.float32)
+    rounded = xp.astype(singles, xp.float64)
+    towards = xp.where(rounded < doubles, xp.inf, -xp.inf)
+    towards = xp.nextafter(singles, xp.astype(towards, xp.float32))
+    near, other = (xp.astype(found, xp.float16) for found in (singles, towards))
+    distances = (xp.abs(doubles - xp.astype(found, xp.float64)) for found in (near, other))
+    is_farther = next(distances) > next(distances)
+    return xp.where(is_farther & (rounded != doubles), other, near)
 
 
 def empty(shape, dtype, like):

@@ -1,20 +1,21 @@
 """Select the engine that loops over the pixels.
 
-An engine is a package with these functions of planes; `reference` documents them:
+An engine is a package with these functions of planes; `reference` documents them. `reference` and
+`compiled` take arrays of NumPy, `array_api` takes those that lie on another device:
 
     equalize, adapt, equalize_locally, match             planes to planes
     count_levels, count_lattice, count_bins, quantiles   planes to what is learned
     apply, invert                                        learned transfer functions to planes
 
-The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine. It is no parameter of an
-estimator, since it must not change a result.
+The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine for arrays of NumPy. It is no
+parameter of an estimator, since it must not change a result.
 """
 
 import os
 import warnings
 from functools import lru_cache
 
-CHOICES = ("auto", "portable", "reference", "array-api")
+CHOICES = ("auto", "portable", "reference")
 SLOW = (
     "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
     "same results, but 10 to more than 100 times slower. Install a C++ compiler, and install the "
@@ -26,16 +27,16 @@ SLOW = (
 
 def select(is_remote=False):
     """Return the engine to use, as the environment says; on another device there is but one."""
+    if is_remote:
+        from . import array_api  # when first needed
+
+        return array_api
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
     if choice not in CHOICES:
         raise ValueError(
             f"SKLEARN_HISTEQ_ENGINE={choice!r}, but expected one of {', '.join(CHOICES)}; "
             "set the environment variable to one of them, or unset it."
         )
-    if is_remote or choice == "array-api":
-        from . import array_api  # when first needed
-
-        return array_api
     compiled = None if choice == "reference" else _compiled()
     if compiled is None:
         from . import reference  # when first needed: it takes time to import scikit-image
@@ -48,9 +49,8 @@ def select(is_remote=False):
 def describe():
     """Return the engine that runs and its instruction set, for show_versions()."""
     engine = select()
-    if hasattr(engine, "instruction_set"):
-        return f"compiled ({engine.instruction_set()})"
-    return engine.__name__.rpartition(".")[2]
+    is_compiled = hasattr(engine, "instruction_set")
+    return f"compiled ({engine.instruction_set()})" if is_compiled else "reference"
 
 
 @lru_cache(maxsize=1)

@@ -1,16 +1,15 @@
 """CLAHE of blocks of planes: counts of all tiles at once, and tables blended on the device.
 
-The counts of a block are bounded. They are clipped by NumPy, all tiles at once.
+The counts of a block are bounded. They are clipped by NumPy, all tiles at once. scikit-image's way
+to clip takes one pixel after the other, and is not here.
 """
 
 from functools import partial
 
 import numpy as np
 
-from ... import _validation
 from ..._arithmetic import namespaces, output, tiles
-from ..._arithmetic.conventions import HISTEQ_TILES, OPENCV_TILES, SKIMAGE, SKIMAGE_TILES
-from ..._arithmetic.conventions import single_or_double
+from ..._arithmetic.conventions import HISTEQ_TILES, OPENCV_TILES, SKIMAGE, single_or_double
 from . import bins
 from . import rows as _rows
 from .equalize import equalize
@@ -24,11 +23,6 @@ def adapt(planes, mask, out, rule, map_parts=map):
     """Equalize each plane by the CDFs of its tiles into out; see `reference.adapt`."""
     if rule.of_whole_planes:
         return equalize(planes, mask, out, rule.of_whole_planes)
-    if rule.convention is SKIMAGE_TILES:
-        _validation.refuse_part_of_library(
-            "CLAHE with convention='skimage', whose clipping takes one pixel after the other,",
-            "Use convention='histeq' or 'opencv'",
-        )
     n_bins = rule.n_bins
     if rule.convention is OPENCV_TILES:
         n_bins = output.largest_level(namespaces.dtype_of(planes)) + 1
@@ -36,7 +30,7 @@ def adapt(planes, mask, out, rule, map_parts=map):
     step = max(1, n_planes // planes.shape[1])
     status = []
     for start in range(0, planes.shape[0], step):
-        part = slice(start, start + step)
+        part = slice(start, min(start + step, planes.shape[0]))
         counted = None if mask is None else mask[part, ...]
         block = planes[part, ...], counted, out[part, ...]
         status.append(_ADAPT[rule.convention](*block, rule))
@@ -55,15 +49,17 @@ def _adapt_histeq(planes, mask, out, rule):
     """Write the package's own CLAHE of each plane into out; return their status."""
     rows = _rows.read(planes, mask)
     found = bins.find(rows, planes, rule.n_bins, False, SKIMAGE.formulas["uniform"])
-    rows = rows._replace(pixels=found.reals)
+    rows = found.reals
     indices, parts = [], []
-    if found.index.size:
-        some = rows.take(found.index)
+    if found.rows.size:
+        some = rows.take(found.rows)
         inner = namespaces.asarray(found.edges[:, 1:-1], some.pixels)
-        numbers = _zeros_like(some.pixels) if rule.n_bins == 1 else at_or_below(inner, some.pixels) + 1
+        numbers = (
+            _zeros_like(some.pixels) if rule.n_bins == 1 else at_or_below(inner, some.pixels) + 1
+        )
         points = namespaces.asarray(found.points, some.pixels)
         parts.append(_blend(some, numbers, points, planes.shape, rule))
-        indices.append(found.index)
+        indices.append(found.rows)
     for index, some, points in _distinct(rows.take(found.others), found.others):
         numbers = rows.xp.clip(at_or_below(points, some.pixels), 0, points.shape[1] - 1)
         points = namespaces.astype(points, np.float64)
@@ -84,7 +80,9 @@ def _distinct(rows, numbers):
     if not numbers.size:
         return
     xp, ordered = rows.xp, _rows.sorted_counted(rows)
-    is_first = xp.concat([ordered[:, :1] == ordered[:, :1], ordered[:, 1:] != ordered[:, :-1]], axis=1)
+    is_first = xp.concat(
+        [ordered[:, :1] == ordered[:, :1], ordered[:, 1:] != ordered[:, :-1]], axis=1
+    )
     n_counted = _rows.number_of(rows.is_counted())
     places = namespaces.asarray(np.arange(ordered.shape[1])[np.newaxis], ordered)
     is_first = is_first & (places < xp.clip(n_counted, 1, ordered.shape[1]))
@@ -121,7 +119,10 @@ def _blend(rows, numbers, points, shape, rule):
 def _fractions(y, x):
     """Return the fractions of both axes for each pixel of a plane: two rows."""
     shape = len(y.fraction), len(x.fraction)
-    fractions = np.broadcast_to(y.fraction[:, np.newaxis], shape), np.broadcast_to(x.fraction, shape)
+    fractions = (
+        np.broadcast_to(y.fraction[:, np.newaxis], shape),
+        np.broadcast_to(x.fraction, shape),
+    )
     return [fraction.reshape(1, -1) for fraction in fractions]
 
 
@@ -189,53 +190,72 @@ def _clipped(counts, limits):
 def _adapt_opencv(planes, mask, out, rule):
     """Write cv2's CLAHE of each plane into out; return their status."""
     rows = _rows.read(planes, mask)
-    xp, n_levels = rows.xp, output.largest_level(rows.dtype) + 1
-    levels = namespaces.astype(rows.pixels, np.int64)
-    tables = namespaces.asarray(_opencv_tables(levels, planes.shape, n_levels, rule), levels)
-    sides = _sides(planes.shape, rule.tiles)
-    tile_shape = tiles.opencv_tile_shape(planes.shape[2:], rule.tiles)
-    y, x = (tiles.opencv_axis(*side, t) for side, t in zip(sides, tile_shape, strict=True))
-    fy, fx = (namespaces.asarray(part, levels) for part in _fractions(y, x))
+    xp, shape = rows.xp, planes.shape
+    numbers, levels = _numbered(rows)
+    largest = output.largest_level(rows.dtype)
+    tables = _opencv_tables(numbers, levels, largest + 1, shape, rule)
+    tables = namespaces.asarray(tables, numbers)
+    sides = zip(shape[2:], rule.tiles, _opencv_tile_shape(shape, rule), strict=True)
+    y, x = (tiles.opencv_axis(length, n, t) for length, n, t in sides)
+    fy, fx = (namespaces.asarray(part, numbers) for part in _fractions(y, x))
     blended = []
     for tile_rows in (y.lower, y.upper):
         columns = (tile_rows[:, np.newaxis] * rule.tiles[1] + side for side in (x.lower, x.upper))
-        firsts = (namespaces.asarray(tile.reshape(1, -1) * n_levels, levels) for tile in columns)
-        left, right = (gather(tables, first + levels) for first in firsts)
+        firsts = (tile.reshape(1, -1) * len(levels) for tile in columns)
+        left, right = (gather(tables, namespaces.asarray(n, numbers) + numbers) for n in firsts)
         blended.append(left * (1 - fx) + right * fx)
-    values = xp.round(blended[0] * (1 - fy) + blended[1] * fy)
-    values = xp.clip(values, 0.0, float(n_levels - 1))
-    store = partial(output.store, output_max=n_levels - 1)
+    values = xp.clip(xp.round(blended[0] * (1 - fy) + blended[1] * fy), 0.0, float(largest))
+    store = partial(output.store, output_max=largest)
     _rows.write(values, rows, rows.dtype.newbyteorder("="), out, store)
     return rows.status
 
 
-def _opencv_tables(levels, shape, n_levels, rule):
-    """Return the tables of the tiles of each row of levels, as a row of NumPy, in float32."""
-    tile_shape = tiles.opencv_tile_shape(shape[2:], rule.tiles)
-    sides = list(zip(_sides(shape, rule.tiles), tile_shape, strict=True))
+def _numbered(rows):
+    """Return the numbers of pixels among some levels, and these levels, an array of NumPy."""
+    numbers = namespaces.astype(rows.pixels, np.int64)
+    if rows.dtype.itemsize == 1:
+        return numbers, np.arange(256)
+    levels = rows.xp.sort(rows.xp.unique_values(numbers))
+    numbers = rows.xp.reshape(numbers, (1, -1))
+    numbers = at_or_below(rows.xp.expand_dims(levels, axis=0), numbers)
+    return rows.xp.reshape(numbers, rows.pixels.shape), namespaces.to_numpy(levels)
+
+
+def _opencv_tile_shape(shape, rule):
+    return tiles.opencv_tile_shape(shape[2:], rule.tiles)
+
+
+def _opencv_tables(numbers, levels, n_levels, shape, rule):
+    """Return the tables of the tiles of each row of numbered levels, as a row of NumPy."""
+    sides = list(zip(_sides(shape, rule.tiles), _opencv_tile_shape(shape, rule), strict=True))
     y, x = (tiles.opencv_padding(length, n * t) for (length, n), t in sides)
     in_y, in_x = (np.arange(n * t) // t for (_, n), t in sides)
     pixel = (y[:, np.newaxis] * shape[3] + x).reshape(-1)
     tile = (in_y[:, np.newaxis] * rule.tiles[1] + in_x).reshape(1, -1)
-    pixel, tile = (namespaces.asarray(array.astype(np.int64), levels) for array in (pixel, tile))
-    padded = namespaces.namespace(levels).take(levels, pixel, axis=1)
-    n_tiles = rule.tiles[0] * rule.tiles[1]
-    counts = _rows.counts_of(padded + tile * n_levels, None, n_tiles * n_levels)
-    counts = namespaces.to_numpy(counts).reshape(-1, n_levels)
-    return _tables_of_counts(counts, rule.clip_limit).reshape(-1, n_tiles * n_levels)
+    padded = namespaces.namespace(numbers).take(numbers, namespaces.asarray(pixel, numbers), axis=1)
+    n_tiles, first = rule.tiles[0] * rule.tiles[1], namespaces.asarray(tile * len(levels), numbers)
+    counts = _rows.counts_of(padded + first, None, n_tiles * len(levels))
+    counts = namespaces.to_numpy(counts).reshape(-1, len(levels))
+    tables = _tables_of_counts(counts, levels, n_levels, rule.clip_limit)
+    return tables.reshape(-1, n_tiles * len(levels))
 
 
-def _tables_of_counts(counts, clip_limit):
-    """Return what `reference.adapt.opencv_table` says of many histograms of as many pixels."""
-    n_pixels, n_levels = int(counts[0].sum()), counts.shape[1]
+def _tables_of_counts(counts, levels, n_levels, clip_limit):
+    """Return what `reference.adapt.opencv_table` says at some levels, of many histograms.
+
+    All have as many pixels, and none at other levels. What was clipped is spread over all levels:
+    up to a level lie as many shares, and every step-th level has one pixel more.
+    """
+    n_pixels = int(counts[0].sum())
+    below = counts.cumsum(axis=1)
     if clip_limit is not None:
         limit = int(min(max(clip_limit * n_pixels / n_levels, 1), n_pixels))
         excess = np.maximum(counts - limit, 0).sum(axis=1, keepdims=True)
         share, rest = np.divmod(excess, n_levels)
-        place, beyond = np.divmod(np.arange(n_levels), n_levels // np.maximum(rest, 1))
-        counts = np.minimum(counts, limit) + share + ((beyond == 0) & (place < rest))
+        extra = np.minimum(rest, levels // (n_levels // np.maximum(rest, 1)) + 1)
+        below = np.minimum(counts, limit).cumsum(axis=1) + share * (levels + 1) + extra
     scale = np.float32(n_levels - 1) / np.float32(n_pixels)
-    return np.clip(np.rint(counts.cumsum(axis=1).astype(np.float32) * scale), 0, n_levels - 1)
+    return np.clip(np.rint(below.astype(np.float32) * scale), 0, n_levels - 1)
 
 
 _ADAPT = {HISTEQ_TILES: _adapt_histeq, OPENCV_TILES: _adapt_opencv}

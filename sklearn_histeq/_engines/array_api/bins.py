@@ -1,13 +1,13 @@
 """Equal bins of many rows at once: their edges, their counts, and transfer functions from these."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..._arithmetic import namespaces, transfer
 from ..._arithmetic.conventions import single_or_double
 from . import rows as _rows
-from .rows import gather
+from .rows import Rows, gather
 
 
 class Found(NamedTuple):
@@ -15,10 +15,11 @@ class Found(NamedTuple):
 
     Attributes
     ----------
-    reals : array of shape (n_rows, n_pixels)
-        The pixels of all rows; integers as doubles.
-    index, others : ndarray of int
-        The numbers of the rows whose bins have a meaning, and of the others.
+    reals : Rows
+        All rows; integers as doubles.
+    rows, others, beyond : ndarray of int
+        The numbers of the rows whose bins have a meaning, of the others, and of those whose
+        integers are no doubles.
     edges : ndarray of shape (n_index, n_bins + 1)
         In the dtype of the pixels.
     points, values : ndarray of shape (n_index, n_bins), float64
@@ -26,9 +27,10 @@ class Found(NamedTuple):
         value.
     """
 
-    reals: Any
-    index: np.ndarray
+    reals: Rows
+    rows: np.ndarray
     others: np.ndarray
+    beyond: np.ndarray
     edges: np.ndarray
     points: np.ndarray
     values: np.ndarray
@@ -37,16 +39,15 @@ class Found(NamedTuple):
 def find(rows, planes, n_bins, is_exact, formula):
     """Return the rows that have bins, with their transfer functions by a formula.
 
-    is_exact: integers that are no doubles have none.
+    is_exact: rows with integers that are no doubles have none.
     """
     reals = rows
     if rows.dtype.kind != "f":
         reals = rows._replace(pixels=_rows.as_doubles(rows, planes))
-    edges = _edges(*_rows.ranges_of(reals), n_bins)
-    is_usable = _are_bins(edges)
-    if is_exact:
-        is_usable &= ~_are_beyond_doubles(rows)
-    index = np.flatnonzero(is_usable)
+    low, high = _rows.ranges_of(reals)
+    edges = _edges(low, high, n_bins)
+    is_beyond = _are_beyond_doubles(rows) if is_exact else np.zeros(len(edges), bool)
+    index = np.flatnonzero(_are_bins(edges) & ~is_beyond)
     edges, points, values = edges[index], np.zeros((0, 1)), np.zeros((0, 1))
     if index.size:
         some = reals.take(index)
@@ -55,8 +56,8 @@ def find(rows, planes, n_bins, is_exact, formula):
         points, values, is_finite = _transfer_functions(counts, edges, formula)
         index, edges = index[is_finite], edges[is_finite]
         points, values = points[is_finite], values[is_finite]
-    others = np.setdiff1d(np.arange(len(is_usable)), index)
-    return Found(reals.pixels, index, others, edges, points, values)
+    others = np.setdiff1d(np.flatnonzero(~is_beyond), index)
+    return Found(reals, index, others, np.flatnonzero(is_beyond), edges, points, values)
 
 
 def _edges(low, high, n_bins):
@@ -66,8 +67,8 @@ def _edges(low, high, n_bins):
     """
     edges = np.zeros((len(low), n_bins + 1), low.dtype)
     has_steps = (high - low) / low.dtype.type(n_bins) > 0
-    ends = low[has_steps], high[has_steps]
-    edges[has_steps] = np.linspace(*ends, n_bins + 1, dtype=low.dtype, axis=1)
+    low, high = low[has_steps], high[has_steps]
+    edges[has_steps] = np.linspace(low, high, n_bins + 1, dtype=low.dtype, axis=1)
     return edges
 
 

@@ -106,7 +106,7 @@ def _by_ranks(rows, rule):
     else:
         values_at = partial(gather, _values_of_runs(ordered, rows, rule))
     values = values_at(places)
-    if rows.counted is None or rows.dtype.kind != "f":
+    if rows.counted is None or namespaces.dtype_of(rows.pixels).kind != "f":
         return values
     return _between_runs(rows, ordered, places, values_at)
 
@@ -138,11 +138,12 @@ def _between_runs(rows, ordered, places, values_at):
     last = xp.maximum(_rows.number_of(rows.counted) - 1, _zero(rows))
     above = gather(ordered, xp.minimum(places + 1, last))
     end = xp.minimum(at_or_below(ordered, above), last)
-    points = (namespaces.astype(pixels, np.float64) for pixels in (gather(ordered, places), above))
-    points, values = tuple(points), (values_at(places), values_at(end))
-    found = or_lower(between(x, points, values), values[0], x)
-    is_outside = (x < points[0]) | (places >= last)
-    return xp.where(is_outside, values[0], found)
+    start, stop = (
+        namespaces.astype(pixels, np.float64) for pixels in (gather(ordered, places), above)
+    )
+    values = values_at(places), values_at(end)
+    found = or_lower(between(x, (start, stop), values), values[0], x)
+    return xp.where((x < start) | (places >= last), values[0], found)
 
 
 # Bins ---------------------------------------------------------------------------------------------
@@ -153,12 +154,15 @@ def _by_bins(rows, planes, rule, n_bins):
     is_exact = rule.n_bins == "auto"
     found = bins.find(rows, planes, n_bins, is_exact, rule.formula)
     indices, parts = [], []
-    if found.index.size:
-        points, values = (namespaces.asarray(array, rows.pixels) for array in (found.points, found.values))
-        pixels = namespaces.astype(_rows.take_rows(found.reals, found.index), np.float64)
-        parts.append(interpolate(points, values, pixels))
-        indices.append(found.index)
-    if found.others.size:
-        parts.append(_by_ranks(rows.take(found.others), rule))
-        indices.append(found.others)
+    if found.rows.size:
+        points, values = (
+            namespaces.asarray(array, rows.pixels) for array in (found.points, found.values)
+        )
+        pixels = _rows.take_rows(found.reals.pixels, found.rows)
+        parts.append(interpolate(points, values, namespaces.astype(pixels, np.float64)))
+        indices.append(found.rows)
+    for index, pixels in (found.others, found.reals), (found.beyond, rows):
+        if index.size:
+            parts.append(_by_ranks(pixels.take(index), rule))
+            indices.append(index)
     return _rows.put_together(parts, indices)

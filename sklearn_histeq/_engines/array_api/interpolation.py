@@ -1,7 +1,5 @@
 """Linear interpolation of many rows at once, in the arithmetic of numpy.interp."""
 
-import numpy as np
-
 from ..._arithmetic import namespaces
 from .rows import at_or_below, gather
 
@@ -34,9 +32,7 @@ def between(x, points, values):
     found = slope * (x - points[0]) + values[0]
     # where differences overflow, numpy.interp starts from the other point
     from_above = slope * (x - points[1]) + values[1]
-    from_above = xp.where(
-        xp.isnan(from_above) & (values[0] == values[1]), values[0], from_above
-    )
+    from_above = xp.where(xp.isnan(from_above) & (values[0] == values[1]), values[0], from_above)
     found = xp.where(xp.isnan(found), from_above, found)
     return xp.where(x == points[0], values[0], found)
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..._arithmetic import counts as counting
 from ..._arithmetic import namespaces, output, transfer
-from ..._arithmetic import status as finding
 from . import rows as _rows
 from .bins import bin_numbers
 from .interpolation import interpolate, or_lower
@@ -45,7 +44,7 @@ def count_bins(planes, mask, edges):
 
 
 def _count(planes, mask, count):
-    """Return count(row, channel) of each channel's finite counted pixels, and the planes' status."""
+    """Return count(row, channel) of each channel's finite counted pixels, and the status."""
     rows = _rows.read(planes, mask)
     xp, n_channels = rows.xp, planes.shape[1]
     counted = rows.is_counted()
@@ -143,5 +142,5 @@ def _map_back(found, scale, row, doubles):
         doubles = doubles / scale[0] * scale[1]
     rises = np.concatenate([[True], np.diff(found.values) > 0])
     points, values = (array[rises].astype(np.float64) for array in (found.values, found.points))
-    arrays = (namespaces.asarray(array[np.newaxis], doubles) for array in (points, values))
-    return interpolate(*arrays, doubles)
+    points, values = (namespaces.asarray(array[np.newaxis], doubles) for array in (points, values))
+    return interpolate(points, values, doubles)

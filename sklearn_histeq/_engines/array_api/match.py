@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..._arithmetic import namespaces, output, quantiles as _quantiles, transfer
+from ..._arithmetic import namespaces, output, transfer
+from ..._arithmetic import quantiles as _quantiles
 from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import EMPTY, INF
 from . import rows as _rows
@@ -39,10 +40,13 @@ def _at(target, shares):
     scaled = values
     if not target.is_finite():
         scaled = np.ldexp(values, _quantiles.SCALE_EXPONENT)
-    points = (namespaces.asarray(array[np.newaxis], shares) for array in (target.shares, scaled))
-    found = interpolate(*points, xp.reshape(shares, (1, -1)))
+    points = namespaces.asarray(target.shares[np.newaxis], shares)
+    scaled = namespaces.asarray(scaled[np.newaxis], shares)
+    found = interpolate(points, scaled, xp.reshape(shares, (1, -1)))
     if not target.is_finite():
-        found = xp.clip(found * 2.0**-_quantiles.SCALE_EXPONENT, values[0].item(), values[-1].item())
+        found = xp.clip(
+            found * 2.0**-_quantiles.SCALE_EXPONENT, values[0].item(), values[-1].item()
+        )
     return xp.reshape(found, shares.shape)
 
 

@@ -83,11 +83,13 @@ def write(values, rows, own_dtype, out, store):
     xp = rows.xp
     if namespaces.dtype_of(values).kind == "f" and rows.dtype.kind == "f":
         values = xp.where(xp.isnan(rows.pixels), xp.nan, values)
-    is_lost = rows.status.reshape(-1, 1) & (finding.EMPTY | finding.INF) > 0
-    if is_lost.any():
-        filler = xp.nan if own_dtype.kind == "f" else 0
-        values = xp.where(namespaces.asarray(is_lost, values), filler, values)
     store(xp.reshape(namespaces.astype(values, own_dtype), out.shape), out)
+    is_lost = (rows.status & (finding.EMPTY | finding.INF) > 0)[:, :, np.newaxis, np.newaxis]
+    if is_lost.any():
+        dtype = namespaces.dtype_of(out)
+        filler = np.array(np.nan if dtype.kind == "f" else 0, dtype)
+        is_lost, filler = (namespaces.asarray(array, out) for array in (is_lost, filler))
+        out[...] = xp.where(is_lost, filler, out)
 
 
 def as_doubles(rows, planes):
