@@ -151,7 +151,11 @@ def test_only_estimators_and_show_versions_import_the_engines():
 @pytest.mark.parametrize("module", sorted(ESTIMATORS))
 def test_estimators_never_import_each_other(module):
     assert not inside(module) & ESTIMATORS
-    assert not inside(module) & {"_layout", "_threads", *in_folder("_containers")}  # the base class's business
+    assert not inside(module) & {
+        "_layout",
+        "_threads",
+        *in_folder("_containers"),
+    }  # the base class's business
 
 
 @pytest.mark.parametrize("module", [*in_folder("_cli"), "__main__"])

@@ -10,15 +10,15 @@ import pickle
 import subprocess
 import sys
 
+import _strategies
 import numpy as np
 import pytest
 import sklearn
+from _helpers import assert_same, faces
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-import _strategies
-from _helpers import assert_same, faces
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
@@ -34,7 +34,6 @@ pytestmark = pytest.mark.usefixtures("default_engine")
 if os.environ.get("SCIPY_ARRAY_API") != "1":
     pytest.skip("scikit-learn dispatches with SCIPY_ARRAY_API=1 only", allow_module_level=True)
 
-STRICT_DTYPES = [d for d in _strategies.ALL if d.kind != "f" or d.itemsize > 2]
 ESTIMATORS = [
     HistogramEqualizer(),
     HistogramEqualizer(n_bins=17),
@@ -53,7 +52,8 @@ ESTIMATORS = [
     LocalHistogramEqualizer(window=3),
     LocalHistogramEqualizer(window=5, convention="skimage"),
 ]
-PLACES = ["torch", "torch elsewhere", "strict", "strict device1"]
+PLACES = ["torch", "torch elsewhere", "torch cuda", "cupy", "strict", "strict device1"]
+LIBRARIES = {"torch": "torch", "cupy": "cupy", "strict": "array_api_strict"}
 
 
 class Place:
@@ -61,7 +61,7 @@ class Place:
 
     def __init__(self, name, xp, device=None):
         self.name, self.xp, self.device = name, xp, device
-        self.is_remote = "elsewhere" in name or "device1" in name
+        self.is_remote = name.endswith(("elsewhere", "cuda", "cupy", "device1"))
 
     def take(self, array):
         if array is None:
@@ -78,11 +78,18 @@ class Place:
 @pytest.fixture(scope="module", params=PLACES)
 def place(request):
     library, _, where = request.param.partition(" ")
-    xp = pytest.importorskip("torch" if library == "torch" else "array_api_strict")
+    xp = pytest.importorskip(LIBRARIES[library])
+    device = None
+    if where == "cuda":
+        if not xp.cuda.is_available():
+            pytest.skip("PyTorch finds no GPU")
+        device = xp.device("cuda", 0)
+    elif where == "device1":
+        device = xp.Device("device1")
     with pytest.MonkeyPatch.context() as patch, sklearn.config_context(array_api_dispatch=True):
         if where == "elsewhere":
             patch.setattr(namespaces, "is_on_cpu", lambda array: False)
-        yield Place(request.param, xp, xp.Device("device1") if where == "device1" else None)
+        yield Place(request.param, xp, device)
 
 
 def results(estimator, X, mask=None):
@@ -229,7 +236,7 @@ def test_pixels_never_leave_the_device(place, estimator, dtype, monkeypatch):
     estimator.fit(X)
     moved.clear()
     estimator.transform(X)
-    assert max(moved) <= 2 * 256
+    assert max(moved, default=0) <= 1024  # of the 8192 pixels: counts, edges, a target
 
 
 def test_memory_is_bounded_by_blocks(place, monkeypatch):
@@ -281,9 +288,9 @@ def test_inverse(place, dtype):
 
 def test_levels_beyond_what_was_learned(place):
     equalizer = HistogramEqualizer(scope="dataset").fit(place.take(faces(2, dtype="uint8")))
-    for X in (faces(2, dtype="uint16"), faces(2, dtype="uint64"), faces(2, dtype="int8") - 128):
+    for X in (faces(2, dtype="uint16"), faces(2, dtype="uint64"), -faces(2, dtype="int8")):
         with pytest.raises(ValueError, match="beyond the range of uint8"):
-            equalizer.transform(place.take(X.astype(X.dtype)))
+            equalizer.transform(place.take(X))
     small = faces(2, dtype="uint8")
     expected = equalizer.transform(place.take(small))
     for dtype in ("uint64", "int16", "uint32"):
@@ -310,14 +317,16 @@ def test_another_library_than_that_of_fit(place):
         with pytest.raises(ValueError, match="must use the same namespace and the same device"):
             estimator.transform(X)
         estimator.fit(X)
-        with pytest.raises(ValueError, match=r"HistogramEqualizer\.transform\(\).*seen one of numpy"):
+        with pytest.raises(
+            ValueError, match=r"HistogramEqualizer\.transform\(\).*seen one of numpy"
+        ):
             estimator.transform(place.take(X))
 
 
 def test_a_mask_of_another_library(place):
     mask = np.ones((3, 8, 8), bool)
     for wrong in (mask, mask.tolist()):
-        with pytest.raises(ValueError, match="mask is an array of .* expected the same library"):
+        with pytest.raises(ValueError, match=r"mask is an array of .* expected the same library"):
             HistogramEqualizer().fit(place.take(faces(3)), mask=wrong)
 
 
@@ -331,7 +340,7 @@ def test_checks_are_those_of_numpy(place):
         HistogramEqualizer().fit(place.take(np.ones(3)))
     with pytest.raises(ValueError, match="Complex data not supported"):
         HistogramEqualizer().fit(place.take(np.ones((3, 3), complex)))
-    with pytest.raises(ValueError, match="Found array with 0 sample|X has shape"):
+    with pytest.raises(ValueError, match=r"Found array with 0 sample|X has shape"):
         HistogramEqualizer().fit(place.take(np.ones((0, 3))))
 
 
@@ -362,7 +371,7 @@ def test_what_no_device_has_is_refused():
     clahe = AdaptiveHistogramEqualizer(convention="skimage", n_tiles=2)
     with sklearn.config_context(array_api_dispatch=True):
         assert clahe.fit_transform(xp.asarray(faces(3))).shape == (3, 1, 8, 8)
-        with pytest.raises(ValueError, match="no exact arithmetic there.*convention='histeq'"):
+        with pytest.raises(ValueError, match=r"no exact arithmetic there.*convention='histeq'"):
             clahe.fit(xp.asarray(faces(3), device=xp.Device("device1")))
 
 
@@ -379,7 +388,7 @@ def test_a_device_without_doubles_is_refused(monkeypatch):
     X = torch.asarray(faces(3))
     with sklearn.config_context(array_api_dispatch=True):
         monkeypatch.setattr(namespaces.namespace(X), "empty", single_only)
-        with pytest.raises(ValueError, match="no float64.*Move the images to the CPU"):
+        with pytest.raises(ValueError, match=r"no float64.*Move the images to the CPU"):
             HistogramEqualizer().fit(X)
 
 
@@ -403,7 +412,9 @@ def test_unusual_tensors():
     X = torch.view_as_complex(torch.rand(3, 8, 8, 2))
     with sklearn.config_context(array_api_dispatch=True):
         for odd in (X.conj().imag, X.real[:, ::2].permute(2, 0, 1), X.real[:1].expand(4, 8, 8)):
-            expected = HistogramEqualizer().fit_transform(np.array(odd.resolve_neg().tolist(), "f4"))
+            expected = HistogramEqualizer().fit_transform(
+                np.array(odd.resolve_neg().tolist(), "f4")
+            )
             assert_same(HistogramEqualizer().fit_transform(odd).numpy(), expected)
 
 

@@ -98,6 +98,7 @@ def asarray(array, like):
     """Return an array of NumPy in the library and on the device of another."""
     if isinstance(like, NUMPYS):
         return array
+    array = np.require(array, requirements=["C", "W"])  # PyTorch warns of others
     return namespace(like).asarray(array, device=device(like))
 
 
@@ -112,9 +113,12 @@ def to_numpy(array):
 def as_signed(array):
     """Return integers as int64 in the same order, of which every library knows all operations.
 
-    Levels of uint64 are moved by 2**63. Other arrays, and those of NumPy, are returned as they are.
+    Levels of uint64 are moved by 2**63, and bool becomes uint8. Other arrays, and those of NumPy,
+    are returned as they are.
     """
     dtype = dtype_of(array)
+    if dtype == np.bool_ and not isinstance(array, NUMPYS):
+        return astype(array, np.uint8)
     if isinstance(array, NUMPYS) or dtype.kind != "u" or dtype.itemsize == 1:
         return array
     signed = astype(array, np.int64)

@@ -164,7 +164,7 @@ def _search(points, values, side):
     """Return numpy.searchsorted of each row."""
     xp, n_points = namespaces.namespace(points), points.shape[1]
     if xp.__name__.endswith(".torch"):  # whose searchsorted takes many rows
-        return xp.searchsorted(points, values, side=side)
+        return xp.searchsorted(points.contiguous(), values.contiguous(), side=side)
     found = namespaces.asarray(np.zeros(values.shape, np.int64), values)
     step = 1 << n_points.bit_length()
     while step := step >> 1:
