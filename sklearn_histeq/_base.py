@@ -159,7 +159,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         X_out : ndarray of X's shape, or (n, -1) with flatten=True
             The transformed images; a data frame of rows where `set_output` asks for one. A lazy
-            dask array where X is one.
+            dask array where X is one. An array of the library and on the device of X where
+            scikit-learn dispatches arrays (`array_api_dispatch`).
 
         Raises
         ------

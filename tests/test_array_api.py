@@ -7,8 +7,11 @@ the work.
 
 import os
 import pickle
+import re
 import subprocess
 import sys
+from itertools import product
+from pathlib import Path
 
 import _strategies
 import numpy as np
@@ -152,29 +155,31 @@ DTYPES = ["uint8", "uint16", "uint32", "uint64", "int16", "int64", "bool", "floa
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.filterwarnings("ignore:n_tiles=", "ignore:image_shape=None")
-def test_layouts_and_colours(place, layout, dtype):
+def test_layouts_and_colours(place, layout):
     shape, params = LAYOUTS[layout]
-    X = np.random.default_rng(0).random(shape) * (1 if dtype == "bool" else 100)
-    X = X.round().astype(dtype)
-    for estimator in (
-        HistogramEqualizer(),
-        HistogramEqualizer(scope="dataset"),
-        AdaptiveHistogramEqualizer(n_tiles=2),
-        HistogramMatcher(),
-        LocalHistogramEqualizer(window=3),
+    values = np.random.default_rng(0).random(shape)
+    for dtype, estimator in product(
+        DTYPES,
+        (
+            HistogramEqualizer(),
+            HistogramEqualizer(scope="dataset"),
+            AdaptiveHistogramEqualizer(n_tiles=2),
+            HistogramMatcher(),
+            LocalHistogramEqualizer(window=3),
+        ),
     ):
+        X = (values * (1 if dtype == "bool" else 100)).round().astype(dtype)
         estimator.set_params(**params)
         expected = clone(estimator).fit_transform(X)
         assert_same(place.back(estimator.fit_transform(place.take(X))), expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16", "input"])
-@pytest.mark.parametrize("kind", ["uint8", "uint64", "int64", "float64"])
-def test_output_types(place, dtype, kind):
-    X = faces(4, 3, dtype=kind)
-    for estimator in (HistogramEqualizer(dtype=dtype), HistogramMatcher(dtype=dtype)):
+def test_output_types(place, dtype):
+    estimators = HistogramEqualizer(dtype=dtype), HistogramMatcher(dtype=dtype)
+    for kind, estimator in product(["uint8", "uint64", "int64", "float64"], estimators):
+        X = faces(4, 3, dtype=kind)
         expected = clone(estimator).fit_transform(X)
         assert_same(place.back(estimator.fit_transform(place.take(X))), expected)
 
@@ -471,6 +476,17 @@ def test_a_pipeline_searches_on_tensors():
     assert isinstance(predicted, torch.Tensor)
     assert search.best_score_ > 0.9
     assert (predicted.numpy() == y).mean() > 0.9
+
+
+def test_the_example_of_the_page():
+    torch = pytest.importorskip("torch")
+    page = Path(__file__).parents[1] / "docs" / "array_api.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    found = {}
+    with sklearn.config_context():
+        exec(example, found)
+    assert isinstance(found["predicted"], torch.Tensor)
+    assert found["search"].best_score_ > 0.9
 
 
 # --- the engine's own parts, against NumPy's ------------------------------------------------------

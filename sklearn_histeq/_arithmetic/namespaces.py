@@ -94,6 +94,13 @@ def empty(shape, dtype, like):
     return xp.empty(shape, dtype=getattr(xp, np.dtype(dtype).name), device=device(like))
 
 
+def zeros(shape, dtype, like):
+    """Return zeros in the library and on the device of another array."""
+    array = empty(shape, dtype, like)
+    array[...] = 0
+    return array
+
+
 def asarray(array, like):
     """Return an array of NumPy in the library and on the device of another."""
     if isinstance(like, NUMPYS):

@@ -53,10 +53,9 @@ def _adapt_histeq(planes, mask, out, rule):
     indices, parts = [], []
     if found.rows.size:
         some = rows.take(found.rows)
-        inner = namespaces.asarray(found.edges[:, 1:-1], some.pixels)
-        numbers = (
-            _zeros_like(some.pixels) if rule.n_bins == 1 else at_or_below(inner, some.pixels) + 1
-        )
+        left_edges = found.edges[:, :-1].copy()
+        left_edges[:, 0] = -np.inf  # outer pixels, which do not count, need a number, too
+        numbers = at_or_below(namespaces.asarray(left_edges, some.pixels), some.pixels)
         points = namespaces.asarray(found.points, some.pixels)
         parts.append(_blend(some, numbers, points, planes.shape, rule))
         indices.append(found.rows)
@@ -69,10 +68,6 @@ def _adapt_histeq(planes, mask, out, rule):
     store = partial(output.store, output_max=1)
     _rows.write(values, rows, single_or_double(rows.dtype), out, store)
     return rows.status
-
-
-def _zeros_like(pixels):
-    return namespaces.asarray(np.zeros(pixels.shape, np.int64), pixels)
 
 
 def _distinct(rows, numbers):

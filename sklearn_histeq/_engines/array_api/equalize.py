@@ -88,14 +88,16 @@ def ranks_of(rows):
     xp, ordered = rows.xp, _rows.sorted_counted(rows)
     if rows.counted is None:
         return ordered, at_or_below(ordered, rows.pixels)
-    last = xp.maximum(_rows.number_of(rows.counted) - 1, _zero(rows))
+    last = _last_place(rows)
     places = xp.minimum(at_or_below(ordered, rows.pixels), last)
     of_least = xp.minimum(at_or_below(ordered, ordered[:, :1]), last)
     return ordered, xp.where(places < 0, of_least, places)
 
 
-def _zero(rows):
-    return namespaces.asarray(np.zeros((1, 1), np.int64), rows.pixels)
+def _last_place(rows):
+    """Return the last place of a counted pixel in each row, as a column; 0 without one."""
+    last = _rows.number_of(rows.counted) - 1
+    return rows.xp.clip(last, 0, rows.pixels.shape[1])
 
 
 def _by_ranks(rows, rule):
@@ -135,7 +137,7 @@ def _values_of_runs(ordered, rows, rule):
 def _between_runs(rows, ordered, places, values_at):
     """Return values of floats that need not be counted: linear between the distinct counted."""
     xp, x = rows.xp, namespaces.astype(rows.pixels, np.float64)
-    last = xp.maximum(_rows.number_of(rows.counted) - 1, _zero(rows))
+    last = _last_place(rows)
     above = gather(ordered, xp.minimum(places + 1, last))
     end = xp.minimum(at_or_below(ordered, above), last)
     start, stop = (

@@ -33,9 +33,7 @@ def _window_counts(rows, shape, radius):
     """
     xp = rows.xp
     planes, counted = (xp.reshape(array, shape) for array in (rows.pixels, rows.is_counted()))
-    below, equal, n_counted = (namespaces.empty(shape, np.int32, planes) for _ in range(3))
-    for counts in (below, equal, n_counted):
-        counts[...] = 0
+    below, equal, n_counted = (namespaces.zeros(shape, np.int32, planes) for _ in range(3))
     for y, their_y in _overlaps(shape[2], radius):
         for x, their_x in _overlaps(shape[3], radius):
             here, there = (..., y, x), (..., their_y, their_x)

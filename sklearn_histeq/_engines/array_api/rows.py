@@ -165,7 +165,7 @@ def _search(points, values, side):
     xp, n_points = namespaces.namespace(points), points.shape[1]
     if xp.__name__.endswith(".torch"):  # whose searchsorted takes many rows
         return xp.searchsorted(points.contiguous(), values.contiguous(), side=side)
-    found = namespaces.asarray(np.zeros(values.shape, np.int64), values)
+    found = namespaces.zeros(values.shape, np.int64, values)
     step = 1 << n_points.bit_length()
     while step := step >> 1:
         trial = found + step  # whether so many points lie before the value
