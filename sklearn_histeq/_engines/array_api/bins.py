@@ -41,7 +41,7 @@ def find(rows, planes, n_bins, is_exact, formula):
 
     is_exact: rows with integers that are no doubles have none.
     """
-    reals = rows
+    reals, n_bins = rows, int(n_bins)  # array_api_strict takes no number of NumPy's
     if rows.dtype.kind != "f":
         reals = rows._replace(pixels=_rows.as_doubles(rows, planes))
     low, high = _rows.ranges_of(reals)

@@ -42,7 +42,7 @@ def _by_levels(rows, rule):
     if rule.formula.values is transfer.skimage_uniform:
         table = cdf_of_levels(counts)
     else:
-        counts = namespaces.to_numpy(counts)
+        counts = np.array(namespaces.to_numpy(counts))  # which may be a view not to be written to
         counts[counts.sum(axis=1) == 0, 0] = 1  # no counted pixel: the values are not used
         table = namespaces.asarray(_table(counts, rule), levels)
     return gather(table, levels)
