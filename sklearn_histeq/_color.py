@@ -27,8 +27,8 @@ def recolor(planes, v, equalized, out, output_max, store):
     the dtype of equalized before store(values, out, output_max) brings them to that of out.
     """
     xp, dtype = namespaces.namespace(planes), namespaces.dtype_of(planes)
-    original, v, v_out = (namespaces.astype(part, np.float64) for part in (planes, v, equalized))
-    colors, black = original[:, :3, ...], v == 0
+    v, v_out = (namespaces.astype(part, np.float64) for part in (v, equalized))
+    colors, black = namespaces.for_doubles(planes[:, :3, ...]), v == 0
     divisor = xp.where(black, 1.0, v)
     with np.errstate(over="ignore", invalid="ignore"):  # of images that the status refuses, too
         scaled = colors * v_out / divisor
@@ -38,7 +38,8 @@ def recolor(planes, v, equalized, out, output_max, store):
     scaled = xp.where(black, v_out, scaled)
     store(_like(equalized, scaled), out[:, :3, ...], output_max)
     if planes.shape[1] == 4:
-        alpha = original[:, 3:, ...] * output_max / full_intensity(dtype)
+        alpha = namespaces.astype(planes[:, 3:, ...], np.float64)
+        alpha = alpha * output_max / full_intensity(dtype)
         store(_like(equalized, alpha), out[:, 3:, ...], output_max)
 
 

@@ -86,6 +86,11 @@ def _as_half(xp, doubles):
     return xp.where(is_farther & (rounded != doubles), other, near)
 
 
+def for_doubles(array):
+    """Return an array to compute with doubles; those of NumPy are cast while it computes."""
+    return array if isinstance(array, NUMPYS) else astype(array, np.float64)
+
+
 def empty(shape, dtype, like):
     """Return a new array in the library and on the device of another."""
     if isinstance(like, NUMPYS):

@@ -39,11 +39,13 @@ def saturate(values, out):
             out[...] = namespaces.astype(values, dtype)
         return
     xp, highest = namespaces.namespace(values), largest_level(dtype)
-    lowest = float(smallest_level(dtype))
     rounded = xp.round(namespaces.astype(values, np.float64))
-    above = rounded >= float(highest)
-    inside = xp.where(above, 0.0, xp.where(rounded > lowest, rounded, lowest))
+    rounded = xp.clip(rounded, float(smallest_level(dtype)), float(highest))
     with np.errstate(invalid="ignore"):  # NaN here is reported by the caller, who knows the image
-        levels = namespaces.astype(inside, dtype)
+        if dtype.itemsize < 8:
+            out[...] = namespaces.astype(rounded, dtype)
+            return
+        is_full = rounded >= float(highest)
+        levels = namespaces.astype(xp.where(is_full, 0.0, rounded), dtype)
     full = namespaces.asarray(np.array(highest, dtype.newbyteorder("=")), values)
-    out[...] = xp.where(above, full, levels)
+    out[...] = xp.where(is_full, full, levels)
