@@ -12,6 +12,10 @@ PYTHON ?= python3
 OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 scipy==1.14.1 \
 	threadpoolctl==3.1.0 pillow==11.0.0 tifffile==2024.5.22 'pytest<10'
 
+# The release of PyTorch that is tested. For Linux, PyPI's brings gigabytes of CUDA, PyTorch's own
+# index has one for the CPU: TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'.
+TORCH ?= torch==2.13.0
+
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml setup.py sklearn_histeq/__init__.py \
 	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.h)
@@ -19,7 +23,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all doctest lint docs test-docs dist test-oldest test-wheel test-no-compiler test-sanitized test-elsewhere fuzz bench clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-no-compiler test-sanitized test-elsewhere fuzz fuzz-array-api bench bench-gpu clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -58,6 +62,11 @@ docs: .venv/installed-docs  ## build the documentation into docs/_build/html
 test-docs: docs .venv/installed-tests  ## build the documentation and try it in a browser
 	.ci/install_chromium
 	.venv/bin/python -m pytest -p no:cacheprovider docs/test_site.py $(ARGS)
+
+test-array-api: .venv-array-api/installed-tests  ## test arrays of PyTorch and array_api_strict
+	SCIPY_ARRAY_API=1 .venv-array-api/bin/python -m pytest -n auto \
+		tests/test_array_api.py tests/test_estimator_checks.py $(ARGS)
+	$(MAKE) fuzz-array-api CASES=2
 
 # It is the wheel that is tested: `pytest`, unlike `python -m pytest`, does not look into the checkout.
 # Which loops the kernels run, no release of another library changes: the portable ones are left out.
@@ -119,9 +128,17 @@ CASES ?= 300
 fuzz: .venv/installed-tests  ## compare the bits of both engines on random planes
 	.venv/bin/python benchmarks/fuzz_engines.py --cases $(CASES) $(ARGS)
 
+fuzz-array-api: .venv-array-api/installed-tests  ## compare the engine for other devices, likewise
+	for library in torch array_api_strict; do SCIPY_ARRAY_API=1 .venv-array-api/bin/python \
+		benchmarks/fuzz_engines.py --library $$library --cases $(CASES) $(ARGS) || exit 1; done
+
 bench: .venv/installed-tests  ## measure the package beside its peers, write docs/performance.md
 	.venv/bin/python benchmarks/bench_equalize.py --write $(ARGS)
 	.venv/bin/python benchmarks/bench_paths.py --write
+
+bench-gpu: .venv-array-api/installed-tests  ## measure tensors beside kornia and torchvision
+	.venv-array-api/bin/python -m pip install -q --no-deps kornia kornia_rs
+	SCIPY_ARRAY_API=1 .venv-array-api/bin/python benchmarks/bench_array_api.py $(ARGS)
 
 clean:  ## remove builds and caches
 	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -129,7 +146,7 @@ clean:  ## remove builds and caches
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too
-	rm -rf .venv .venv-elsewhere .venv-no-compiler .venv-oldest .venv-wheel
+	rm -rf .venv .venv-array-api .venv-elsewhere .venv-no-compiler .venv-oldest .venv-wheel
 
 $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'Installing into .venv; the first time this takes a minute or two.'
@@ -144,9 +161,21 @@ $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLE
 	.venv-oldest/bin/python -m pip install -q "$$(ls .venv-oldest/wheel/*.whl)[tests]" $(OLDEST)
 	@touch $@
 
+# All but PyTorch is taken from .venv, so that nothing is compiled twice.
+.venv-array-api/installed-tests: .venv/installed-tests Makefile | .venv-array-api/bin/python
+	@echo 'Installing into .venv-array-api; the first time this takes a minute or two.'
+	.venv-array-api/bin/python -c "import sysconfig; path = sysconfig.get_path('purelib'); \
+		line = 'import site; site.addsitedir(\'' + '$(CURDIR)/.venv' + path.partition('.venv-array-api')[2] + '\')'; \
+		open(path + '/packages.pth', 'w').write(line)"
+	.venv-array-api/bin/python -m pip install -q $(TORCH)
+	@touch $@
+
 .venv/bin/python:
 	$(call require-python,v >= 311,sklearn-histeq needs Python 3.11 or newer)
 	$(PYTHON) -m venv .venv
+
+.venv-array-api/bin/python: | .venv/bin/python
+	.venv/bin/python -m venv .venv-array-api
 
 .venv-oldest/bin/python:
 	$(call require-python,311 <= v <= 312,The oldest releases need Python 3.11 or 3.12)

@@ -29,7 +29,8 @@ rows use the portable loops only.
 
 On x86-64 the package has loops for AVX2 and for AVX-512 VBMI, and chooses at run time, if it was
 compiled by GCC or Clang. On 64-bit ARM bytes are looked up by NEON; the other loops are the
-portable ones, as in the rows "SIMD off". Speeds on ARM were not measured. `sklearn_histeq.show_versions()` says which loops run.
+portable ones, as in the rows "SIMD off". Speeds on ARM were not measured.
+`sklearn_histeq.show_versions()` says which loops run.
 
 Measured on: {machine}.
 
@@ -85,7 +86,8 @@ plane.
 
 A new process that imports the package and equalizes 100 images of 96×96 pixels takes
 {cold_ours:.2f} s. One that imports sklearn.base and loops over scikit-image takes {cold_peer:.2f}
-s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}. `from sklearn_histeq import HistogramEqualizer` adds {added:.1f} ms to `import sklearn.base`.
+s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}.
+`from sklearn_histeq import HistogramEqualizer` adds {added:.1f} ms to `import sklearn.base`.
 """
 
 # What bench_paths.py writes stands between these.

@@ -1,6 +1,10 @@
 """Compare the compiled engine with the reference and the peers, bit for bit, on awkward planes.
 
     python benchmarks/fuzz_engines.py --cases 1000 --seed 0
+    python benchmarks/fuzz_engines.py --cases 1000 --library torch
+
+The second line compares the engine for arrays of the array API, on arrays of a library (numpy,
+array_api_strict or torch), with the compiled engine.
 
 runs so many cases for each path and dtype, with each instruction set in turn. Sizes, distributions,
 n_bins, masks, NaN, output types and memory layouts are drawn at random. Outputs are filled with
@@ -15,7 +19,7 @@ import warnings
 
 import numpy as np
 
-from sklearn_histeq._arithmetic import conventions, quantiles, transfer
+from sklearn_histeq._arithmetic import conventions, namespaces, quantiles, transfer
 from sklearn_histeq._arithmetic.conventions import (
     ADAPT,
     EQUALIZE,
@@ -25,6 +29,7 @@ from sklearn_histeq._arithmetic.conventions import (
     LocalRule,
 )
 from sklearn_histeq._arithmetic.status import EMPTY, INF
+from sklearn_histeq._engines import array_api as _array_api
 from sklearn_histeq._engines import compiled as _compiled
 from sklearn_histeq._engines import reference as _reference
 
@@ -34,6 +39,43 @@ DTYPES = INTEGERS + REALS
 OUTPUTS = ("float32", "float64", "uint8", "uint16", "int16", "float16")
 SIZES = ((1, 1), (1, 2), (2, 3), (5, 7), (8, 8), (1, 129), (17, 31), (28, 28), (96, 96), (3, 1000))
 LARGE = ((256, 300), (1, 70_001), (512, 512))
+
+
+class _engines:
+    """Which engine is tried, and which one says what is right."""
+
+    tried = _compiled
+    wanted = _reference
+    outputs = OUTPUTS
+
+
+class Elsewhere:
+    """The engine for arrays of the array API, on copies of NumPy's arrays in a library."""
+
+    def __init__(self, library):
+        self._xp = importlib.import_module(library)
+
+    def __getattr__(self, name):
+        def run(*arguments, **options):
+            out = arguments[1 if name == "invert" else 2] if name in MAPPING else None
+            copies = [self._copy(argument) for argument in arguments]
+            result = getattr(_array_api, name)(*copies, **options)
+            if out is not None:
+                position = next(i for i, argument in enumerate(arguments) if argument is out)
+                out[...] = namespaces.to_numpy(copies[position])
+            return result
+
+        return run
+
+    def _copy(self, argument):
+        """Return an array of pixels in the library; anything else as it is."""
+        if not isinstance(argument, np.ndarray):
+            return argument
+        native = np.ascontiguousarray(argument, argument.dtype.newbyteorder("="))
+        return self._xp.asarray(native.copy())
+
+
+MAPPING = {"equalize", "adapt", "equalize_locally", "match", "apply", "invert"}
 
 
 def random_reals(rng, n, dtype):
@@ -216,7 +258,7 @@ def deviates(plane, counted, n_bins, convention):
 def random_out(rng, shape, dtype, has_nan):
     """Return rubbish to write into, of dtype or any other, at times not contiguous."""
     if rng.random() < 0.5:
-        dtype = np.dtype(rng.choice(OUTPUTS))
+        dtype = np.dtype(rng.choice(_engines.outputs))
     if has_nan and dtype.kind != "f":  # the estimators refuse this
         dtype = np.dtype(np.float64)
     if rng.random() < 0.3:
@@ -232,8 +274,8 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
     expected = np.full(planes.shape, 77, out.dtype)
     before = planes.copy()
     arguments = (planes,) if mask is NO_MASK else (planes, mask)
-    status = getattr(_compiled, name)(*arguments, out, *rest, **options)
-    wanted = getattr(_reference, name)(*arguments, expected, *rest)
+    status = getattr(_engines.tried, name)(*arguments, out, *rest, **options)
+    wanted = getattr(_engines.wanted, name)(*arguments, expected, *rest)
     assert same(before, planes), "the input was modified"
     assert (status == wanted).all(), f"status {status} != {wanted}"
     for i, channel in np.argwhere((status & (INF | EMPTY)) == 0):
@@ -373,8 +415,8 @@ def quantiles_path(rng, dtype):
     """Compare order statistics; zeros of both signs are one value."""
     planes, mask = random_planes_and_mask(rng, dtype)
     n_quantiles = int(rng.choice([1, 7, 256, 1024]))
-    found, status = _compiled.quantiles(planes, mask, n_quantiles)
-    wanted, expected = _reference.quantiles(planes, mask, n_quantiles)
+    found, status = _engines.tried.quantiles(planes, mask, n_quantiles)
+    wanted, expected = _engines.wanted.quantiles(planes, mask, n_quantiles)
     assert (status == expected).all(), f"status {status} != {expected}"
     assert same(found + 0.0, wanted + 0.0), "the reference differs"
     return 0
@@ -398,8 +440,8 @@ def learn_path(convention, distribution):
         planes, mask = random_planes_and_mask(rng, dtype)
         if dtype == np.float16:
             planes = planes.astype(np.float32)
-        states, status = _compiled.count_levels(planes, mask)
-        wanted, expected = _reference.count_levels(planes, mask)
+        states, status = _engines.tried.count_levels(planes, mask)
+        wanted, expected = _engines.wanted.count_levels(planes, mask)
         assert (status == expected).all(), f"status {status} != {expected}"
         assert same_states(states, wanted), "count_levels differs"
         if dtype.kind == "f":
@@ -417,8 +459,8 @@ def learn_path(convention, distribution):
 
 def assert_same_counts(name, *arguments):
     """Compare what both engines count; return it."""
-    found, status = getattr(_compiled, name)(*arguments)
-    wanted, expected = getattr(_reference, name)(*arguments)
+    found, status = getattr(_engines.tried, name)(*arguments)
+    wanted, expected = getattr(_engines.wanted, name)(*arguments)
     assert (status == expected).all(), f"status {status} != {expected}"
     assert same_states(found, wanted), f"{name} differs"
     return found
@@ -455,7 +497,7 @@ def invert_path(rng, dtype):
         transfers.append(transfer.TransferFunction(points, values, bool(rng.random() < 0.2)))
     out = np.full(planes.shape, 77, rng.choice(["float32", "float64"]))
     expected = out.copy()
-    status = _compiled.invert(planes, out, transfers, 1.0)
+    status = _engines.tried.invert(planes, out, transfers, 1.0)
     values = planes
     if dtype.kind != "f":
         largest = 1 if dtype == np.bool_ else np.iinfo(dtype).max
@@ -548,15 +590,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cases", type=int, default=300, help="for each path and dtype")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--library", help="compare the engine of the array API on its arrays")
     parser.add_argument("--only", default="", help="run paths that contain this: 'adapt opencv u'")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
+    if options.library:
+        _engines.tried, _engines.wanted = Elsewhere(options.library), _compiled
+        for name in [name for name in PATHS if "parts" in name or name == "adapt skimage"]:
+            del PATHS[name]
+    if options.library == "array_api_strict":  # the standard has no float16
+        _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     left = watch_reference()
     importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
     for name, (_, dtypes) in PATHS.items():
         for dtype in dtypes:
-            if options.only not in f"{name} {dtype}":
+            has_dtype = options.library != "array_api_strict" or dtype != "float16"
+            if options.only not in f"{name} {dtype}" or not has_dtype:
                 continue
             left.clear()
             start = time.perf_counter()

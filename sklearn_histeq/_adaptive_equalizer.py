@@ -190,8 +190,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     _conventions = conventions.ADAPT
     _ns_per_pixel = 3, 5
 
-    def _select_engine(self):
-        return _engines.select()
+    def _select_engine(self, is_remote=False):
+        return _engines.select(is_remote)
 
     def _check_params(self):
         _validation.check_choice("convention", self.convention, self._conventions)

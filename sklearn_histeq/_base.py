@@ -18,13 +18,17 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _color, _dask, _layout, _threads, _validation
-from ._arithmetic import output
+from . import _color, _containers, _layout, _threads, _validation
+from ._arithmetic import namespaces, output
 from ._arithmetic import status as finding
+from ._containers.array_api import Library
 from ._validation import Numbering, StatusContext
 
 Color = Literal["channels", "value"]
 ChannelAxis = Literal[1, -1]
+
+# Pixels on another device are worked on so many at a time; each takes a hundred bytes meanwhile.
+PIXELS_PER_REMOTE_BLOCK = 2**22
 
 # The address of the published documentation; None while it is not published.
 SITE: str | None = None
@@ -33,13 +37,14 @@ SITE: str | None = None
 class Images(NamedTuple):
     """Checked images in memory: an array, its planes and its mask, all views of the user's arrays.
 
-    `_dask.LazyImages` has the same attributes and methods.
+    `_containers.dask.LazyImages` has the same attributes and methods.
     """
 
-    X: np.ndarray  # as the user laid it out
-    planes: np.ndarray  # (n, c, h, w)
-    mask: np.ndarray | None  # (n, h, w)
+    X: np.ndarray  # as the user laid it out; zeros of its shape where it lies on another device
+    planes: Any  # (n, c, h, w), of NumPy or of the library where the pixels lie
+    mask: Any  # (n, h, w) likewise, or None
     estimator: Any  # which works on them
+    library: Library = Library()  # where results go
     numbering: Numbering = _validation.ALL_IMAGES
 
     @property
@@ -154,7 +159,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         X_out : ndarray of X's shape, or (n, -1) with flatten=True
             The transformed images; a data frame of rows where `set_output` asks for one. A lazy
-            dask array where X is one.
+            dask array where X is one. An array of the library and on the device of X where
+            scikit-learn dispatches arrays (`array_api_dispatch`).
 
         Raises
         ------
@@ -167,6 +173,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             check_is_fitted(self, self._fitted_attribute)
         images = self._check_input(X, mask)
         self._check_as_fitted(X, images)
+        self._check_library(images, "transform")
         self._check_container(images)
         worker = images.estimator
         transform_block = partial(worker._transform_block, worker._make_transform(images))
@@ -205,6 +212,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.requires_fit = self._is_stateful
+        tags.array_api_support = True
         tags.transformer_tags.preserves_dtype = self._preserved_dtypes()
         # integers have no NaN
         has_nan = any("float" in name for name in tags.transformer_tags.preserves_dtype)
@@ -235,8 +243,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Whether fit learns from pixels."""
         return False
 
-    def _select_engine(self):
-        """Return the engine that loops over the pixels."""
+    def _select_engine(self, is_remote=False):
+        """Return the engine that loops over the pixels, which may lie on another device."""
         raise NotImplementedError
 
     def _check_params(self):
@@ -297,15 +305,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _lay_out(self, X, mask, row_shape=None):
         """Return images with their planes; row_shape: the shape of the images that rows are."""
-        X, mask, chunks = _dask.stand_in(X, mask)
+        X, mask, source = _containers.stand_in(X, mask)
         X = _validation.check_images(X, self)
         if row_shape is not None and X.ndim == 2:
             self._check_n_features(X, X, reset=False)
             X = X.reshape(len(X), *row_shape)
         images = self._as_images(X, mask)
-        if chunks is None:
-            return images
-        return _dask.LazyImages(images, chunks, self._frozen_copy())
+        return images if source is None else source.images_of(images)
 
     def _as_images(self, X, mask, numbering=_validation.ALL_IMAGES):
         """Return a checked array with its planes and its mask."""
@@ -315,7 +321,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mask = _validation.check_mask(mask, _layout.mask_shape(X, planes))
         if mask is not None:
             mask = mask.reshape(len(planes), *planes.shape[2:])
-        return Images(X, planes, mask, self, numbering)
+        return Images(X, planes, mask, self, numbering=numbering)
 
     def _as_planes(self, X):
         """Return a view of images as planes (n, c, h, w)."""
@@ -362,6 +368,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if getattr(self, "_shape_in", None) != images.X.shape[1:]:  # else fit has warned
             _validation.warn_of_layout(images, self.channel_axis)
 
+    def _check_library(self, images, method):
+        """Refuse images of another library or device than those of fit, as scikit-learn does."""
+        if hasattr(self, "_fitted_like"):
+            images.library.check_same(self._fitted_like, self, method)
+
     def _check_n_features(self, X, checked, reset):
         """Set, or compare, the number and names of features."""
         if checked.ndim > 2:
@@ -381,7 +392,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         container = config.get("transform") or sklearn.get_config()["transform_output"]
         if container != "default":
             _validation.check_two_dimensional(images.X.shape[1:], self)
-            _validation.check_container(container, images.is_lazy)
+            _validation.check_container(container, images.is_lazy, images.library.like is None)
 
     # State ---------------------------------------------------------------------------------------
 
@@ -417,6 +428,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
         self._shape_in = images.X.shape[1:]
+        self._fitted_like = images.library.empty()
 
     # Blocks --------------------------------------------------------------------------------------
 
@@ -431,14 +443,19 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         function returns a result and the status of the block's planes. What the status says is
         raised after all blocks, so that an error names the same images whatever the blocks.
         """
-        engine = self._select_engine()
+        is_remote = images.library.is_remote
+        engine = self._select_engine(is_remote)
 
         def run(part, map_parts):
-            mask = None if images.mask is None else images.mask[part]
-            return function(engine, part, images.planes[part], mask, map_parts)
+            mask = None if images.mask is None else images.mask[part, ...]
+            return function(engine, part, images.planes[part, ...], mask, map_parts)
 
-        size = len(images.planes), images.X[0].size, ns_per_pixel
-        pairs = _threads.map_blocks(run, *size, self.n_jobs, has_temporaries)
+        size = len(images.X), images.X[0].size
+        if is_remote:  # all processors of the device share each block
+            pairs = [run(part, map) for part in _threads.slices(*size, PIXELS_PER_REMOTE_BLOCK)]
+        else:
+            timing = ns_per_pixel, self.n_jobs, has_temporaries
+            pairs = _threads.map_blocks(run, *size, *timing)
         results, status = zip(*pairs, strict=True)
         _validation.check_status(np.concatenate(status), context)
         return results
@@ -459,12 +476,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         def count(engine, part, planes, mask, map_parts):
             total, status = None, []
-            pieces = _threads.slices(len(planes), planes[0].size)
-            if self.color == "channels" and getattr(engine, "COUNTS_IN_BLOCKS", False):
+            pieces = _threads.slices(planes.shape[0], images.X[0].size)
+            is_small = images.library.is_remote or self.color == "channels"
+            if is_small and getattr(engine, "COUNTS_IN_BLOCKS", False):
                 pieces = [slice(None)]
             for piece in pieces:
-                counted, found = self._counted_planes(planes[piece])
-                masked = None if mask is None else mask[piece]
+                counted, found = self._counted_planes(planes[piece, ...])
+                masked = None if mask is None else mask[piece, ...]
                 result, found_too = function(engine, counted, masked)
                 status.append(found | found_too)
                 # added at once: a state of floats is larger than the pixels it counts
@@ -486,27 +504,31 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _write_images(self, function, dtype, flatten, images):
         """Do what `_write` says for images in memory."""
-        result = np.empty(images.X.shape, dtype)  # C order by shape, whatever the order of X
+        # C order by shape, whatever the order of X
+        result = namespaces.empty(images.X.shape, dtype, images.planes)
         out = self._as_planes(result)
 
         def write(engine, part, planes, mask, map_parts):
-            return None, function(engine, planes, mask, out[part], map_parts)
+            return None, function(engine, planes, mask, out[part, ...], map_parts)
 
-        context = self._status_context(images, result.dtype, self._learned_dtype)
+        context = self._status_context(images, dtype, self._learned_dtype)
         # the engines need no memory but that of one plane; colours are computed as doubles
         is_value = self.color == "value"
         ns = self._ns_per_pixel[images.X.dtype.itemsize > 1] + 10 * is_value
         self._map_blocks(write, images, context, ns, has_temporaries=is_value)
-        return result.reshape(len(result), -1) if flatten else result
+        if flatten:
+            result = namespaces.namespace(result).reshape(result, (len(images.X), -1))
+        return images.library.deliver(result)
 
     def _transform_block(self, transform, engine, planes, mask, out, map_parts):
         """Transform a block of planes into out: each channel, or the value of colours alone."""
         if self.color == "channels":
             return transform(engine, planes, mask, out, map_parts)
         value, status = self._counted_planes(planes)
-        equalized = np.empty(value.shape, self._default_output_dtype(planes.dtype))
+        dtype = namespaces.dtype_of(planes)
+        equalized = namespaces.empty(value.shape, self._default_output_dtype(dtype), value)
         status |= transform(engine, value, mask, equalized, map_parts)
-        _color.recolor(planes, value, equalized, out, self._output_max(planes.dtype), self._store)
+        _color.recolor(planes, value, equalized, out, self._output_max(dtype), self._store)
         return status
 
     # Output ------------------------------------------------------------------------------------

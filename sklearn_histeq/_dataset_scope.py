@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from ._arithmetic import counts as counting
-from ._arithmetic import output, transfer
+from ._arithmetic import namespaces, output, transfer
 from ._arithmetic import status as finding
 from ._arithmetic.conventions import single_or_double
 from ._arithmetic.transfer import Histogram, TransferFunction
@@ -32,14 +32,13 @@ def cast(planes, dtype):
 
     The status is BEYOND where levels exceed that dtype. Floats stay as they are.
     """
-    status = np.zeros(planes.shape[:2], np.uint8)
-    if dtype.kind == "f" or planes.dtype == dtype:
+    status, own = np.zeros(planes.shape[:2], np.uint8), namespaces.dtype_of(planes)
+    if dtype.kind == "f" or own == dtype:
         return planes, status
-    if not np.can_cast(planes.dtype, dtype):
+    if not np.can_cast(own, dtype):
         low, high = output.smallest_level(dtype), output.largest_level(dtype)
-        outside = (planes < low) | (planes > high)
-        status[outside.any(axis=(2, 3))] = finding.BEYOND
-    return planes.astype(dtype), status
+        status[finding.has_any(namespaces.is_outside(planes, low, high))] = finding.BEYOND
+    return namespaces.astype(planes, dtype), status
 
 
 def count_as(dtype, function, engine, planes, mask):

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from . import _dataset_scope, _engines, _validation
-from ._arithmetic import conventions, transfer
+from ._arithmetic import conventions, namespaces, transfer
 from ._arithmetic import counts as counting
 from ._base import ChannelAxis, Color, ImageTransformer
 
@@ -270,6 +270,7 @@ class HistogramEqualizer(ImageTransformer):
         check_is_fitted(self, self._fitted_attribute)
         self._check_all_params()
         images = self._lay_out(X, None, row_shape=self._shape_in)
+        self._check_library(images, "inverse_transform")
         _validation.check_state_params(self, self._state_params)
         _validation.check_n_channels(images.planes.shape[1], self.n_channels_in_, self)
         dtype = conventions.single_or_double(images.X.dtype)
@@ -281,8 +282,8 @@ class HistogramEqualizer(ImageTransformer):
     def _is_stateful(self):
         return self.scope == "dataset"
 
-    def _select_engine(self):
-        return _engines.select()
+    def _select_engine(self, is_remote=False):
+        return _engines.select(is_remote)
 
     def _check_params(self):
         _validation.check_choice("convention", self.convention, self._conventions)
@@ -310,7 +311,8 @@ class HistogramEqualizer(ImageTransformer):
     def _invert_planes(self, engine, planes, mask, out, map_parts):
         """Map equalized planes back to intensities; return their status."""
         transfers = _dataset_scope.inverses(self._transfers, self._state)
-        return engine.invert(planes, out, transfers, self._output_max(planes.dtype))
+        top = self._output_max(namespaces.dtype_of(planes))
+        return engine.invert(planes, out, transfers, top)
 
     def _rule(self):
         """Return how counts become a transfer function."""
@@ -331,7 +333,7 @@ class HistogramEqualizer(ImageTransformer):
         state = _dataset_scope.count_all(count, dtype)
         _validation.check_channels_counted(map(counting.n_counted, state))
         found = _dataset_scope.fit_transfers(count, state, self._rule(), dtype)
-        return self._learned(state, found, dtype, images.n_images)
+        return self._learned(state, found, dtype, images.n_images, images.library)
 
     def _update_state(self, images):
         dtype, n_seen = _dataset_scope.learned_dtype(images.X.dtype), 0
@@ -344,7 +346,7 @@ class HistogramEqualizer(ImageTransformer):
             state = _dataset_scope.add_channels(before, state)
         _validation.check_channels_counted(map(counting.n_counted, state))
         found = _dataset_scope.read_out(state, self._rule(), dtype)
-        return self._learned(state, found, dtype, n_seen + images.n_images)
+        return self._learned(state, found, dtype, n_seen + images.n_images, images.library)
 
     def _counter(self, images, dtype):
         """Return the `count` of `_dataset_scope` for images learned from in a dtype."""
@@ -355,12 +357,13 @@ class HistogramEqualizer(ImageTransformer):
 
         return count
 
-    def _learned(self, state, found, dtype, n_samples_seen):
-        """Return the attributes that are learned."""
+    def _learned(self, state, found, dtype, n_samples_seen, library):
+        """Return the attributes that are learned; the public ones live where the images do."""
         cdf_dtype = conventions.single_or_double(dtype)
+        cdfs = [transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in found]
         return {
-            "cdf_": [transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in found],
-            "bin_centers_": [histogram.points for histogram, _ in found],
+            "cdf_": [library.deliver(cdf) for cdf in cdfs],
+            "bin_centers_": [library.deliver(histogram.points) for histogram, _ in found],
             "n_samples_seen_": n_samples_seen,
             "_transfers": [transfer for _, transfer in found],
             "_state": state,

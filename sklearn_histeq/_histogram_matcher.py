@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.metaestimators import available_if
 
 from . import _color, _dataset_scope, _engines, _validation
-from ._arithmetic import output, quantiles
+from ._arithmetic import namespaces, output, quantiles
 from ._arithmetic.conventions import single_or_double
 from ._base import ChannelAxis, Color, ImageTransformer
 
@@ -199,8 +199,8 @@ class HistogramMatcher(ImageTransformer):
     def _is_stateful(self):
         return self.reference is None
 
-    def _select_engine(self):
-        return _engines.select()
+    def _select_engine(self, is_remote=False):
+        return _engines.select(is_remote)
 
     def _check_params(self):
         if self.reference is not None:
@@ -233,24 +233,27 @@ class HistogramMatcher(ImageTransformer):
             self._targets(images)  # so that fit refuses a reference that does not fit
             return {}
         dtype = _dataset_scope.learned_dtype(images.X.dtype)
-        return self._learned(self._count_quantiles(images), dtype, images.n_images)
+        return self._learned(self._count_quantiles(images), dtype, images.n_images, images.library)
 
     def _update_state(self, images):
         if not hasattr(self, "_sums"):
             return self._fit_state(images)
         _validation.check_same_kind(images.X.dtype, self._learned_dtype)
-        sums = quantiles.add(quantiles.Sums(*self._sums), self._count_quantiles(images))
-        return self._learned(sums, self._learned_dtype, self.n_samples_seen_ + images.n_images)
+        digits, first, n_planes = self._sums  # scikit-learn may have moved them to a device
+        before = quantiles.Sums(namespaces.to_numpy(digits), first, namespaces.to_numpy(n_planes))
+        sums = quantiles.add(before, self._count_quantiles(images))
+        n_seen = self.n_samples_seen_ + images.n_images
+        return self._learned(sums, self._learned_dtype, n_seen, images.library)
 
     def _count_quantiles(self, images):
         """Return the sums of the quantiles of all counted planes."""
         return self._count(_sum_quantiles, images, quantiles.add)
 
-    def _learned(self, sums, dtype, n_samples_seen):
-        """Return the attributes that are learned."""
+    def _learned(self, sums, dtype, n_samples_seen, library):
+        """Return the attributes that are learned; the public ones live where the images do."""
         _validation.check_channels_counted(sums.n_planes)
         return {
-            "quantiles_": quantiles.mean(sums),
+            "quantiles_": library.deliver(quantiles.mean(sums)),
             "n_samples_seen_": n_samples_seen,
             "_sums": tuple(sums),  # plain arrays
             "_learned_dtype_name": dtype.name,
@@ -259,7 +262,7 @@ class HistogramMatcher(ImageTransformer):
     def _targets(self, images):
         """Return the quantile function that each channel is to get."""
         if self._is_stateful:
-            return quantiles.targets_of_mean(self.quantiles_)
+            return quantiles.targets_of_mean(namespaces.to_numpy(self.quantiles_))
         reference = _validation.check_reference(self.reference)[np.newaxis]
         planes = self._as_planes(reference)
         _validation.check_reference_channels(planes.shape[1], images.planes.shape[1])

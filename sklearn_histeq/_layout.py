@@ -4,7 +4,7 @@ Whatever layout an array of images has, its planes are a view of shape (n, n_cha
 width).
 """
 
-import numpy as np
+from ._arithmetic import namespaces
 
 
 def to_planes(X, channel_axis, image_shape):
@@ -12,12 +12,14 @@ def to_planes(X, channel_axis, image_shape):
 
     Rows become images of `image_shape`, or, where that is None, planes of one row each.
     """
+    xp = namespaces.namespace(X)
     if X.ndim == 2:
         # splitting one axis never copies, whatever its stride
-        X = X.reshape(len(X), *((1, X.shape[1]) if image_shape is None else image_shape))
+        image_shape = (1, X.shape[1]) if image_shape is None else tuple(image_shape)
+        X = xp.reshape(X, (X.shape[0], *image_shape))
     if X.ndim == 3:
-        return X[:, np.newaxis]
-    return X if channel_axis == 1 else X.transpose(0, 3, 1, 2)
+        return xp.expand_dims(X, axis=1)
+    return X if channel_axis == 1 else xp.permute_dims(X, (0, 3, 1, 2))
 
 
 def mask_shape(X, planes):

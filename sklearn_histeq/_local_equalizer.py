@@ -155,8 +155,8 @@ class LocalHistogramEqualizer(ImageTransformer):
     _conventions = conventions.LOCAL
     _ns_per_pixel = 3, 4  # of small windows
 
-    def _select_engine(self):
-        return _engines.select()
+    def _select_engine(self, is_remote=False):
+        return _engines.select(is_remote)
 
     def _check_params(self):
         _validation.check_choice("convention", self.convention, self._conventions)

@@ -49,14 +49,14 @@ def settled_n_jobs(n_jobs):
     return effective_n_jobs(None) if n_jobs is None else n_jobs
 
 
-def slices(n_images, pixels_per_image):
-    """Return slices that cover range(n_images), whose images stay in the cache."""
-    return _slices(n_images, _n_slices(n_images, pixels_per_image))
+def slices(n_images, pixels_per_image, pixels_per_block=PIXELS_PER_BLOCK):
+    """Return slices that cover range(n_images), of so many pixels, or of one image."""
+    return _slices(n_images, _n_slices(n_images, pixels_per_image, pixels_per_block))
 
 
-def _n_slices(n_images, pixels_per_image):
-    """Return the number of blocks of at most PIXELS_PER_BLOCK pixels, or of one image."""
-    return -(-n_images // max(1, PIXELS_PER_BLOCK // pixels_per_image))
+def _n_slices(n_images, pixels_per_image, pixels_per_block=PIXELS_PER_BLOCK):
+    """Return the number of blocks of at most so many pixels, or of one image."""
+    return -(-n_images // max(1, pixels_per_block // pixels_per_image))
 
 
 def _n_threads(n_jobs, ns):

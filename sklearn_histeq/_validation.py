@@ -162,6 +162,12 @@ def check_images_of_convention(images, convention, conventions):
             f"mask is given, but convention={convention.name!r} takes no mask: it counts every "
             f"pixel. Use convention={default!r}, which counts those of a mask."
         )
+    if images.library.is_remote and not convention.runs_on_devices:
+        raise ValueError(
+            f"X is an array on another device than the CPU, but convention={convention.name!r} has "
+            f"no exact arithmetic there. Use convention={default!r}, or move the images to the CPU "
+            "first: X.cpu() in PyTorch."
+        )
 
 
 def check_tiles(name, value):
@@ -634,14 +640,70 @@ def check_chunk(X, dtype, shape):
     return X.astype(dtype, copy=False)
 
 
-def check_container(container, is_lazy):
-    """Refuse to put a dask array into a data frame."""
+def check_container(container, is_lazy, is_numpy):
+    """Refuse to put an array of dask, or of a library other than NumPy, into a data frame."""
     if is_lazy:
         raise ValueError(
             f"set_output(transform={container!r}) with a dask array would compute all of it, into "
             'one data frame. Call set_output(transform="default") to get a dask array, or compute '
             "X first."
         )
+    if not is_numpy:
+        raise ValueError(
+            f"set_output(transform={container!r}) with an array that is not NumPy's, but expected "
+            '"default": the output is an array of the library of X. Call '
+            'set_output(transform="default"), or convert X to NumPy.'
+        )
+
+
+# Arrays of the array API, by facts about them ----------------------------------------------------
+
+
+def check_dtype_of_library(name, dtype):
+    """Refuse a dtype, by its name, that NumPy does not have."""
+    try:
+        np.dtype(dtype)
+    except TypeError:
+        raise ValueError(
+            f"{name} has dtype {dtype}, but expected bool, integers or real floats that NumPy has, "
+            "too. Convert it: float32 holds every value of bfloat16."
+        ) from None
+
+
+def refuse_unreadable(name, kind, error):
+    """Refuse an array whose pixels its library does not hand out."""
+    raise TypeError(
+        f"{name} is a {kind.__module__}.{kind.__name__} whose pixels cannot be read ({error}). "
+        "Expected a dense array with memory. Equalization has no gradient: pass X.detach() of a "
+        "tensor that requires one, and X.to_dense() of a sparse tensor."
+    ) from error
+
+
+def refuse_device(where):
+    """Refuse a device on which results would not be exact."""
+    raise ValueError(
+        f"X is an array of {where}, which has no float64, but expected a device that computes in "
+        "double precision. Move the images to the CPU first: X.cpu()."
+    )
+
+
+def check_library_of_mask(found, expected):
+    """Refuse a mask of another library or device than X, by their descriptions."""
+    if found != expected:
+        raise ValueError(
+            f"mask is an array of {found}, but X is one of {expected}: expected the same library "
+            "and device. Bring the mask there: torch.asarray(mask, device=X.device) in PyTorch."
+        )
+
+
+def refuse_other_library(found, fitted, estimator, method):
+    """Refuse images of another library or device than those of fit, as scikit-learn does."""
+    name = type(estimator).__name__
+    raise ValueError(
+        f"Inputs passed to {name}.{method}() must use the same namespace and the same device as "
+        f"those passed to fit(): X is an array of {found}, but fit has seen one of {fitted}. "
+        "Convert X, or fit again."
+    )
 
 
 def _shape(value):

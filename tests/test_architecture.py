@@ -104,16 +104,20 @@ def test_relative_imports_are_resolved_from_their_folder():
 
 @pytest.mark.parametrize("module", in_folder("_arithmetic"))
 def test_arithmetic_imports_numpy_scipy_and_itself(module):
-    roots = {name.split(".")[0] for name in imports_of(module)}
+    names = imports_of(module)
+    if module == "_arithmetic.namespaces":
+        names = {name for name in names if "array_api_compat" not in name} - {"sklearn.externals"}
+    roots = {name.split(".")[0] for name in names}
     standard = {"collections", "dataclasses", "functools", "typing"}
     assert roots <= {"numpy", "scipy", "sklearn_histeq"} | standard
     assert all(is_in(name, "_arithmetic") for name in inside(module))
 
 
-@pytest.mark.parametrize("module", in_folder("_engines.reference"))
-def test_the_reference_engine_imports_arithmetic_and_itself(module):
-    for name in inside(module):
-        assert is_in(name, "_arithmetic") or is_in(name, "_engines.reference"), name
+@pytest.mark.parametrize("engine", ["_engines.reference", "_engines.array_api"])
+def test_the_other_engines_import_arithmetic_and_themselves(engine):
+    for module in in_folder(engine):
+        for name in inside(module):
+            assert is_in(name, "_arithmetic") or is_in(name, engine), name
 
 
 @pytest.mark.parametrize("module", in_folder("_engines.compiled"))
@@ -131,8 +135,10 @@ def test_only_the_reference_engine_imports_skimage_exposure():
 
 
 @pytest.mark.parametrize(
-    "module", ["_validation", "_layout", "_color", "_threads", "_dask", "_base", "_dataset_scope"]
-)
+    "module",
+    ["_validation", "_layout", "_color", "_threads", "_base", "_dataset_scope",
+     *in_folder("_containers")],
+)  # fmt: skip
 def test_what_all_estimators_share_knows_no_engine(module):
     assert not any(is_in(name, "_engines") for name in inside(module))
 
@@ -145,7 +151,11 @@ def test_only_estimators_and_show_versions_import_the_engines():
 @pytest.mark.parametrize("module", sorted(ESTIMATORS))
 def test_estimators_never_import_each_other(module):
     assert not inside(module) & ESTIMATORS
-    assert not inside(module) & {"_layout", "_threads", "_dask"}  # the base class's business
+    assert not inside(module) & {
+        "_layout",
+        "_threads",
+        *in_folder("_containers"),
+    }  # the base class's business
 
 
 @pytest.mark.parametrize("module", [*in_folder("_cli"), "__main__"])
@@ -179,9 +189,18 @@ def test_only_one_module_has_threads():
 
 
 def test_only_one_module_knows_dask():
-    assert importers_of("dask") == {"_dask"}
+    assert importers_of("dask") == {"_containers.dask"}
     assert importers_of("distributed") == set()
-    assert importers_of("sklearn_histeq._dask") == {"_base"}
+    assert importers_of("sklearn_histeq._containers.dask") == {"_containers"}
+    assert importers_of("sklearn_histeq._containers") - {"_containers"} == {"_base"}
+
+
+def test_only_one_module_knows_namespaces():
+    """The functions of other libraries than NumPy come from array_api_compat, in one module."""
+    for name in ("array_api_compat", "sklearn.externals"):
+        assert importers_of(name) == {"_arithmetic.namespaces"}
+    for name in ("torch", "cupy", "array_api_strict", "jax"):
+        assert importers_of(name) == set()
 
 
 def test_nothing_private_of_scikit_learn_is_used():
@@ -226,7 +245,8 @@ def test_importing_an_estimator_is_light():
     code = "import sys; from sklearn_histeq import relight; print(*sys.modules)"
     loaded = run_python(code).split()
     assert "sklearn_histeq._histogram_equalizer" in loaded
-    heavy = {"matplotlib", "dask", "skimage", "skimage.exposure", "polars", "cv2", "PIL", "torch"}
+    heavy = {"matplotlib", "dask", "skimage", "skimage.exposure", "polars", "cv2", "PIL",
+             "torch", "cupy", "array_api_strict"}  # fmt: skip
     assert heavy & set(loaded) == set()
 
 

@@ -57,6 +57,8 @@ class Convention:
         intensities may be negative.
     takes_n_bins : bool
         Whether the number of bins can be chosen.
+    runs_on_devices : bool
+        Whether the engine for arrays on other devices than the CPU has it.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Convention:
     takes_mask: bool = True
     takes_negative: bool = True
     takes_n_bins: bool = True
+    runs_on_devices: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +186,7 @@ SKIMAGE_TILES = AdaptiveConvention(
     takes_negative=False,
     default_clip_limit=0.01,
     clip_limit_is_share=True,
+    runs_on_devices=False,
     tiling=tiles.SKIMAGE,
 )
 OPENCV_TILES = AdaptiveConvention(

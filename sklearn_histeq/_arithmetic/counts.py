@@ -69,7 +69,7 @@ def count_lattice(pixels):
     if pixels.size == 0:
         return None
     low, high = float(pixels.min()), float(pixels.max())
-    start, exponent = _fit_lattice(low, high)
+    start, exponent = fit_lattice(low, high)
     bins = _lattice_index(pixels, exponent) - start
     return Lattice(np.bincount(bins, minlength=N_FINE), start, exponent, low, high)
 
@@ -79,7 +79,7 @@ def add_lattices(a, b):
     if a is None or b is None:
         return b if a is None else a
     low, high = min(a.low, b.low), max(a.high, b.high)
-    start, exponent = _fit_lattice(low, high)
+    start, exponent = fit_lattice(low, high)
     counts = np.zeros(N_FINE, np.int64)
     for lattice in (a, b):
         # beyond 63 a shift is undefined; by then every index is 0 or -1
@@ -104,7 +104,7 @@ def bin_levels(state, edges):
     return binned
 
 
-def _fit_lattice(low, high):
+def fit_lattice(low, high):
     """Return start and exponent of the finest lattice whose N_FINE bins hold [low, high]."""
     largest = max(abs(low), abs(high))
     exponent = LEAST_EXPONENT

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from . import namespaces
+
 
 def largest_level(dtype):
     """Return the largest level of an integer type or bool."""
@@ -18,11 +20,12 @@ def store(values, out, output_max):
 
     Floats are cast, integers and bool `rint(double(value) / output_max * max)`.
     """
-    if out.dtype.kind == "f" or values.dtype == out.dtype:
-        with np.errstate(over="ignore"):
-            out[...] = values
-        return
-    saturate(values.astype(np.float64) / output_max * largest_level(out.dtype), out)
+    dtype = namespaces.dtype_of(out)
+    if dtype.kind == "f" or values.dtype == out.dtype:
+        saturate(values, out)
+    else:
+        values = namespaces.astype(values, np.float64)
+        saturate(values / output_max * largest_level(dtype), out)
 
 
 def saturate(values, out):
@@ -30,13 +33,19 @@ def saturate(values, out):
 
     64-bit integers saturate at their own maximum, which is no double.
     """
-    if out.dtype.kind == "f":
+    dtype = namespaces.dtype_of(out)
+    if dtype.kind == "f" or values.dtype == out.dtype:
         with np.errstate(over="ignore"):
-            out[...] = values
+            out[...] = namespaces.astype(values, dtype)
         return
-    lowest, highest = smallest_level(out.dtype), largest_level(out.dtype)
-    rounded = np.rint(values.astype(np.float64, copy=False))
-    above = rounded >= float(highest)
+    xp, highest = namespaces.namespace(values), largest_level(dtype)
+    rounded = xp.round(namespaces.astype(values, np.float64))
+    rounded = xp.clip(rounded, float(smallest_level(dtype)), float(highest))
     with np.errstate(invalid="ignore"):  # NaN here is reported by the caller, who knows the image
-        out[...] = np.where(above, 0, np.maximum(rounded, lowest)).astype(out.dtype)
-    out[above] = highest
+        if dtype.itemsize < 8:
+            out[...] = namespaces.astype(rounded, dtype)
+            return
+        is_full = rounded >= float(highest)
+        levels = namespaces.astype(xp.where(is_full, 0.0, rounded), dtype)
+    full = namespaces.asarray(np.array(highest, dtype.newbyteorder("=")), values)
+    out[...] = xp.where(is_full, full, levels)

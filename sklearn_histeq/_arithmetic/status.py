@@ -6,6 +6,8 @@ An engine raises no errors, since it does not know the number of an image. The f
 
 import numpy as np
 
+from . import namespaces
+
 NAN = 1  # a missing pixel
 INF = 2  # an infinity
 EMPTY = 4  # no counted pixel
@@ -15,8 +17,15 @@ ABOVE_ONE = 32  # above one where floats end there
 
 
 def of_values(planes):
-    """Return NAN and INF of arrays of shape (..., h, w): uint8 of shape (...)."""
-    if planes.dtype.kind != "f":
+    """Return NAN and INF of arrays of shape (..., h, w): uint8 of shape (...), of NumPy."""
+    if namespaces.dtype_of(planes).kind != "f":
         return np.zeros(planes.shape[:-2], np.uint8)
-    found = NAN * np.isnan(planes).any(axis=(-2, -1)) | INF * np.isinf(planes).any(axis=(-2, -1))
-    return found.astype(np.uint8)
+    xp = namespaces.namespace(planes)
+    is_nan, is_inf = (has_any(is_found(planes)) for is_found in (xp.isnan, xp.isinf))
+    return (NAN * is_nan | INF * is_inf).astype(np.uint8)
+
+
+def has_any(found):
+    """Return whether something was found in each plane (..., h, w), as bool of NumPy (...)."""
+    xp = namespaces.namespace(found)
+    return np.asarray(namespaces.to_numpy(xp.any(found, axis=(-2, -1))))

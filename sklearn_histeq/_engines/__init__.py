@@ -1,13 +1,14 @@
 """Select the engine that loops over the pixels.
 
-An engine is a package with these functions of planes; `reference` documents them:
+An engine is a package with these functions of planes; `reference` documents them. `reference` and
+`compiled` take arrays of NumPy, `array_api` takes those that lie on another device:
 
     equalize, adapt, equalize_locally, match             planes to planes
     count_levels, count_lattice, count_bins, quantiles   planes to what is learned
     apply, invert                                        learned transfer functions to planes
 
-The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine. It is no parameter of an
-estimator, since it must not change a result.
+The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine for arrays of NumPy. It is no
+parameter of an estimator, since it must not change a result.
 """
 
 import os
@@ -24,8 +25,12 @@ SLOW = (
 )
 
 
-def select():
-    """Return the engine to use, as the environment says."""
+def select(is_remote=False):
+    """Return the engine to use, as the environment says; on another device there is but one."""
+    if is_remote:
+        from . import array_api  # when first needed
+
+        return array_api
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
     if choice not in CHOICES:
         raise ValueError(

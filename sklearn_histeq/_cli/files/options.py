@@ -106,8 +106,8 @@ _PARAMETERS = {
     "clahe": {
         "n_tiles": "number of tiles along each axis, or rows,columns",
         "tile_shape": "pixels of a tile along each axis, or rows,columns; replaces --n-tiles",
-        "clip_limit": "largest slope of a transfer function, 1 is the identity; auto: the usual limit of"
-        " the convention; none: no limit",
+        "clip_limit": "largest slope of a transfer function, 1 is the identity; auto: the usual"
+        " limit of the convention; none: no limit",
         "n_bins": "number of histogram bins",
         "convention": "arithmetic to use: histeq, skimage or opencv",
     },

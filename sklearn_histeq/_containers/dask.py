@@ -12,19 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _validation
+from .. import _validation
 
 # How many sums of chunks are added in one task, at each level of the tree.
 SPLIT_EVERY = 16
 
 
-def stand_in(X, mask):
-    """Return X, mask and None; for a dask array X stand-ins of both, and its `Chunks`."""
-    if not _is_dask(X):
-        return X, mask, None
-    chunks = Chunks(_whole_images("X", X), mask)
-    X = _zeros_like(chunks.X)
-    return X, chunks.stand_in_of_mask(X.shape[:1]), chunks
+def source_of(X, mask):
+    """Return the `Chunks` of a dask array, or None for anything else."""
+    return Chunks(_whole_images("X", X), mask) if _is_dask(X) else None
 
 
 class LazyImages:
@@ -34,6 +30,8 @@ class LazyImages:
     ----------
     X, planes, mask : ndarray
         Stand-ins: zeros of the same shape, or of the shape of one image.
+    library : `array_api.Library`
+        NumPy, whose arrays the chunks are.
     estimator : ImageTransformer
         A frozen copy, which works on the chunks.
     n_images : int or None
@@ -42,9 +40,10 @@ class LazyImages:
 
     is_lazy = True
 
-    def __init__(self, images, chunks, estimator):
+    def __init__(self, images, chunks):
         self.X, self.planes, self.mask = images.X, images.planes, images.mask
-        self.estimator = estimator
+        self.library = images.library
+        self.estimator = estimator = images.estimator._frozen_copy()
         self.n_images = chunks.n_images
         self._chunks = chunks
         declared = Declared(images.X.dtype, chunks.X.shape[1:], images.X.shape[1:])
@@ -117,7 +116,16 @@ class Chunks:
         self._mask = mask
         self.n_images = X.shape[0] if X.ndim and not np.isnan(X.shape[0]) else None
 
-    def stand_in_of_mask(self, n_images):
+    def stand_ins(self):
+        """Return arrays to be checked instead of X and the mask."""
+        X = _zeros_like(self.X)
+        return X, self._stand_in_of_mask(X.shape[:1])
+
+    def images_of(self, images):
+        """Return checked stand-ins with the pixels of the dask array."""
+        return LazyImages(images, self)
+
+    def _stand_in_of_mask(self, n_images):
         """Return a mask to be checked together with the stand-in of X, of so many images."""
         if self._mask is None:
             return None
