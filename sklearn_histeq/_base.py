@@ -7,6 +7,7 @@ channel_axis, image_shape, flatten, dtype and n_jobs) and the record of the conv
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from functools import partial, reduce
 from typing import Any, Literal, NamedTuple, Self
@@ -375,9 +376,14 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check_n_features(self, X, checked, reset):
         """Set, or compare, the number and names of features."""
+        n_features = math.prod(checked.shape[1:])
+        if checked.ndim > 2 and reset:  # what validate_data sets, in a tenth of its time
+            vars(self).pop("feature_names_in_", None)
+            self.n_features_in_ = n_features
+            return
         if checked.ndim > 2:
             # only the shape matters: a reshape would copy images that are not contiguous
-            X = np.broadcast_to(np.uint8(0), (len(checked), int(np.prod(checked.shape[1:]))))
+            X = np.broadcast_to(np.uint8(0), (len(checked), n_features))
         elif not hasattr(X, "columns"):
             X = checked
         validate_data(self, X, skip_check_array=True, reset=reset)
