@@ -1,5 +1,9 @@
 """Small things that many tests say."""
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from sklearn_histeq import HistogramEqualizer
@@ -38,3 +42,9 @@ def faces(n=6, c=1, side=8, dtype=np.uint8, seed=0):
         return values > 0.5
     scale = np.iinfo(dtype).max if dtype.kind in "ui" else 1
     return (values * min(scale, 2**40)).astype(dtype)
+
+
+def own_package():
+    """The environment of a process that imports the package that is tested."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    return os.environ | {"PYTHONPATH": path}

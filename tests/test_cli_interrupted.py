@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _helpers import faces
+from _helpers import faces, own_package
 from PIL import Image
 
 from sklearn_histeq._cli import atomic_write, main, signals
@@ -112,10 +112,10 @@ def png(path, seed, side=200):
     Image.fromarray(faces(1, 1, side, seed=seed)[0, 0]).save(path)
 
 
-def own_package():
-    """The environment of a process that imports the package that is tested."""
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
-    return os.environ | {"PYTHONPATH": path}
+def with_usual_signals():
+    """In a new process: a test run in the background may have been started with Ctrl-C ignored."""
+    for name in LAST_WORDS:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -170,7 +170,9 @@ LAST_WORDS = {
 def test_signals_while_modules_are_imported(data, name, module):
     code = PROCESS.format(told=KILLED.format(number=int(getattr(signal, name))))
     command = [sys.executable, "-c", code, module, "equalize", *JOBS["array"], "--overwrite"]
-    done = subprocess.run(command, capture_output=True, text=True, env=own_package())
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=own_package(), preexec_fn=with_usual_signals
+    )
     assert (done.returncode, done.stderr) == (128 + getattr(signal, name), LAST_WORDS[name])
 
 
@@ -185,7 +187,12 @@ def test_signals_at_random_times_from_the_start(data, name):
     for k in range(1 + N_SIGNALS):
         Path("out.npy").write_bytes(old)
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own_package()
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=own_package(),
+            preexec_fn=with_usual_signals,
         ) as process:
             assert process.stdout.read(1) == "."
             began = time.monotonic()
@@ -265,7 +272,7 @@ def test_a_file_that_may_not_grow(data, job):
         [sys.executable, "-m", "sklearn_histeq", "equalize", *JOBS[job], "--overwrite"],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=own_package(),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)),
     )
     assert done.returncode == 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from _helpers import own_package
 from _picture_files import GEO, ICC, XMP, color, exif, gray
 from _picture_files import tiff as make_tiff
 from PIL import Image, ImageOps
@@ -500,10 +501,9 @@ def test_no_default_is_written_by_hand():
         AdaptiveHistogramEqualizer.get_params = values
         main(["clahe", "--help"])
     """
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "1000"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
-    )
+    environment = own_package() | {"COLUMNS": "1000"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     names = set(AdaptiveHistogramEqualizer().get_params()) - {"flatten"}
     assert set(re.findall(r"\(default: value-of-(\w+)\)", done.stdout)) == names
     assert done.stdout.count("default: ") == len(names)
