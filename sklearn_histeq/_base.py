@@ -378,7 +378,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Set, or compare, the number and names of features."""
         n_features = math.prod(checked.shape[1:])
         if checked.ndim > 2 and reset:  # what validate_data sets, in a tenth of its time
-            vars(self).pop("feature_names_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
             self.n_features_in_ = n_features
             return
         if checked.ndim > 2:
