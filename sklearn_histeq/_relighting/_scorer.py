@@ -68,7 +68,9 @@ def relit_scorer(
     relight : The copies.
     sklearn.metrics.make_scorer : Make a score of a function of y_true and y_pred.
 
-    Notes ----- The copies of a validation set depend on its images and on `random_state` alone.
+    Notes
+    -----
+    The copies of a validation set depend on its images and on `random_state` alone.
     Where two candidates tie, scikit-learn's searches take the first: list the steps that are more
     robust to changes of light first. The method `score` of a search uses its scorer, so it relights
     the pictures that it is given. For the accuracy on pictures as they are, call
