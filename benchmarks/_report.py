@@ -52,6 +52,10 @@ many pixels. A multiple of 3 means: three times as long per pixel as the plain p
 column is the time with one thread divided by the time with two. "Fit" is the time to learn from the
 images.
 
+Where the last column is below 1, the output was written to memory that the virtual machine did not
+have yet: then two threads took up to four times the processor time of one. Some seconds later the
+same call was faster with two threads.
+
 {paths}
 
 ## One image per call

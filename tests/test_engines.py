@@ -163,12 +163,6 @@ def test_interleaved_channels_equal_planes(dtype, n_channels):
         assert_same(np.ascontiguousarray(np.moveaxis(found, -1, 1)), expected)
 
 
-def test_quantiles_of_float16_are_those_of_float32():
-    x = np.random.default_rng(0).integers(-2, 3, (200, 1, 96, 96)).astype(np.float16)
-    found, expected = (compiled.quantiles(x.astype(name), None, 1024)[0] for name in ("f2", "f4"))
-    assert_same(found, expected)
-
-
 def test_threads_may_share_an_estimator():
     batches = [images((40, 1, 64, 64), "uint8", seed) for seed in range(8)]
     equalizer = HistogramEqualizer(n_jobs=2)
