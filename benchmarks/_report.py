@@ -52,9 +52,10 @@ many pixels. A multiple of 3 means: three times as long per pixel as the plain p
 column is the time with one thread divided by the time with two. "Fit" is the time to learn from the
 images.
 
-Where the last column is below 1, the output was written to memory that the virtual machine did not
-have yet: then two threads took up to four times the processor time of one. Some seconds later the
-same call was faster with two threads.
+Two rows may be slower with two threads. Learning from uint16 images with `scope="dataset"` was so
+in every run. For float64 images it comes and goes: two threads took up to four times the processor
+time of one, and some seconds later the same call was 1.7 times faster with two. New memory for the
+output, which a virtual machine gets from its host, is the likely cause.
 
 {paths}
 
