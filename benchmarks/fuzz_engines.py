@@ -1,10 +1,10 @@
 """Compare the compiled engine with the reference and the peers, bit for bit, on awkward planes.
 
     python benchmarks/fuzz_engines.py --cases 1000 --seed 0
-    python benchmarks/fuzz_engines.py --cases 1000 --library torch
+    python benchmarks/fuzz_engines.py --cases 1000 --images 40 --library torch
 
 The second line compares the engine for arrays of the array API, on arrays of a library (numpy,
-array_api_strict or torch), with the compiled engine.
+array_api_strict or torch), with the compiled engine; it has up to 40 images in one case, not 3.
 
 runs so many cases for each path and dtype, with each instruction set in turn. Sizes, distributions,
 n_bins, masks, NaN, output types and memory layouts are drawn at random. Outputs are filled with
@@ -42,11 +42,13 @@ LARGE = ((256, 300), (1, 70_001), (512, 512))
 
 
 class _engines:
-    """Which engine is tried, and which one says what is right."""
+    """Which engine is tried, which one says what is right, and how much is compared."""
 
     tried = _compiled
     wanted = _reference
     outputs = OUTPUTS
+    n_images = 3  # at most, of small planes
+    n_planes = 0  # compared so far
 
 
 class Elsewhere:
@@ -190,7 +192,9 @@ def random_n_bins(rng, convention):
 def random_planes_and_mask(rng, dtype):
     """Return planes of one of many sizes and layouts, and a mask or None."""
     size = LARGE[rng.integers(3)] if rng.random() < 0.01 else SIZES[rng.integers(len(SIZES))]
-    shape = (int(rng.integers(1, 4)), int(rng.integers(1, 3)), *size)
+    n_images = _engines.n_images if size[0] * size[1] < 1000 else 3
+    shape = (int(rng.integers(1, n_images + 1)), int(rng.integers(1, 3)), *size)
+    _engines.n_planes += shape[0] * shape[1]
     planes = random_layout(rng, random_planes(rng, dtype, shape))
     mask = None
     if rng.random() < 0.3:
@@ -591,6 +595,7 @@ def main():
     parser.add_argument("--cases", type=int, default=300, help="for each path and dtype")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--library", help="compare the engine of the array API on its arrays")
+    parser.add_argument("--images", type=int, default=3, help="at most, of small planes")
     parser.add_argument("--only", default="", help="run paths that contain this: 'adapt opencv u'")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -601,6 +606,7 @@ def main():
             del PATHS[name]
     if options.library == "array_api_strict":  # the standard has no float16
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
+    _engines.n_images = options.images
     left = watch_reference()
     importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
     for name, (_, dtypes) in PATHS.items():
@@ -609,11 +615,12 @@ def main():
             if options.only not in f"{name} {dtype}" or not has_dtype:
                 continue
             left.clear()
+            _engines.n_planes = 0
             start = time.perf_counter()
             n_like_peer = run_path(name, dtype, options.cases, options.seed)
             print(
-                f"{name:17} {dtype:8} {options.cases:7} cases, {n_like_peer:7} planes also equal "
-                f"to the peer's, {len(left):6} left to the reference, "
+                f"{name:17} {dtype:8} {options.cases:7} cases, {_engines.n_planes:7} planes, "
+                f"{n_like_peer:7} also equal to the peer's, {len(left):6} left to the reference, "
                 f"{time.perf_counter() - start:6.1f} s",
                 flush=True,
             )
