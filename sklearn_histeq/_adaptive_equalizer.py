@@ -188,7 +188,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     # Hooks ---------------------------------------------------------------------------------------
 
     _conventions = conventions.ADAPT
-    _ns_per_pixel = 3, 5
+    _ns_per_pixel = 3, 5, 5
 
     def _select_engine(self, is_remote=False):
         return _engines.select(is_remote)

@@ -139,8 +139,8 @@ class HistogramMatcher(ImageTransformer):
     quantiles_: NDArray[np.float64]
     n_samples_seen_: int
 
-    _ns_per_pixel = 1, 8
-    _ns_per_counted_pixel = 3, 20
+    _ns_per_pixel = 1, 8, 8
+    _ns_per_counted_pixel = 1.5, 5, 7
     _fitted_attribute = "quantiles_"
     _state_params = ("color",)
 

@@ -153,7 +153,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     # Hooks ---------------------------------------------------------------------------------------
 
     _conventions = conventions.LOCAL
-    _ns_per_pixel = 3, 4  # of small windows
+    _ns_per_pixel = 3, 4, 4  # of small windows
 
     def _select_engine(self, is_remote=False):
         return _engines.select(is_remote)

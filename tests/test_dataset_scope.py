@@ -13,6 +13,7 @@ from skimage.exposure import cumulative_distribution
 from sklearn.exceptions import NotFittedError
 
 from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq._arithmetic import counts
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -613,3 +614,27 @@ def test_the_helper_sees_what_is_missing():
     """An oracle that counted nothing would agree with anything."""
     assert is_missing(np.array([1.0, np.nan])).tolist() == [False, True]
     assert learned(np.array([1, 2, 3, 4]), np.array([0, 1, 2, 9])).tolist() == [0.25, 0.25, 0.5, 1]
+
+
+# --- counts that add ------------------------------------------------------------------------------
+
+
+@given(x=images(EXACT, max_n=6), data=st.data())
+def test_exact_counts_add_wherever_the_pixels_are_split(x, data):
+    pixels = x.astype(x.dtype.newbyteorder("=")).ravel()
+    at = data.draw(st.integers(0, pixels.size))
+    total = counts.add(*map(counts.count_levels, (pixels[:at], pixels[at:])))
+    for found, wanted in zip(total, counts.count_levels(pixels), strict=True):
+        assert_same(found, wanted)
+
+
+@given(x=images([np.dtype("f4"), np.dtype("f8")], max_n=6), data=st.data())
+def test_lattices_add_wherever_the_pixels_are_split(x, data):
+    pixels = x[~np.isnan(x)]
+    at = data.draw(st.integers(0, pixels.size))
+    total = counts.add(*map(counts.count_lattice, (pixels[:at], pixels[at:])))
+    wanted = counts.count_lattice(pixels)
+    assert (total is None) == (wanted is None) == (pixels.size == 0)
+    if wanted is not None:
+        assert_same(total.counts, wanted.counts)
+        assert total[1:] == wanted[1:]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import transfer
+from . import output, transfer
 
 N_FINE = 65_536
 # Lattice indices stay below 2**53, so that a double holds them; doubles end at 2**-1074.
@@ -52,7 +52,19 @@ def add(a, b):
 
 def add_levels(a, b):
     """Add two exact counts."""
+    if a.levels.dtype.itemsize <= 2:
+        return _add_narrow(a, b)
     return merge(np.concatenate([a.levels, b.levels]), np.concatenate([a.counts, b.counts]))
+
+
+def _add_narrow(a, b):
+    """Add two exact counts of at most 16 bits: in an array of all levels, not by sorting."""
+    low = output.smallest_level(a.levels.dtype)
+    counts = np.zeros(2**16, np.int64)
+    for state in (a, b):
+        counts[state.levels.astype(np.int64) - low] += state.counts
+    found = np.flatnonzero(counts)
+    return Levels((found + low).astype(a.levels.dtype), counts[found])
 
 
 def merge(values, counts):
@@ -82,11 +94,10 @@ def add_lattices(a, b):
     start, exponent = fit_lattice(low, high)
     counts = np.zeros(N_FINE, np.int64)
     for lattice in (a, b):
+        found = np.flatnonzero(lattice.counts)
         # beyond 63 a shift is undefined; by then every index is 0 or -1
-        bins = (lattice.start + np.arange(N_FINE)) >> min(exponent - lattice.exponent, 63)
-        first = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
-        inside = (bins[first] >= start) & (bins[first] < start + N_FINE)  # others are empty
-        counts[bins[first][inside] - start] += np.add.reduceat(lattice.counts, first)[inside]
+        bins = (lattice.start + found) >> min(exponent - lattice.exponent, 63)
+        np.add.at(counts, bins - start, lattice.counts[found])
     return Lattice(counts, start, exponent, low, high)
 
 

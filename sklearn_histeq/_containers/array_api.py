@@ -21,14 +21,15 @@ class Library(NamedTuple):
     ----------
     like : array or None
         An array without pixels in that library, on that device; None: NumPy's.
+    name : str
+        The names of both.
+    is_remote : bool
+        Whether the pixels lie where NumPy cannot see them.
     """
 
     like: Any = None
-
-    @property
-    def is_remote(self):
-        """Whether the pixels lie where NumPy cannot see them."""
-        return self.like is not None and not namespaces.is_on_cpu(self.like)
+    name: str = "numpy"
+    is_remote: bool = False
 
     def deliver(self, array):
         """Return an array of NumPy in this library; one that is there already as it is."""
@@ -44,9 +45,9 @@ class Library(NamedTuple):
         """Refuse this library where `fit` has seen another one, or another device."""
         if self.like is None and isinstance(like, np.ndarray):
             return
-        ours, theirs = describe(self.empty()), describe(like)
-        if ours != theirs and sklearn.get_config()["array_api_dispatch"]:
-            _validation.refuse_other_library(ours, theirs, estimator, method)
+        theirs = describe(like)
+        if self.name != theirs and sklearn.get_config()["array_api_dispatch"]:
+            _validation.refuse_other_library(self.name, theirs, estimator, method)
 
 
 def describe(array):
@@ -68,14 +69,15 @@ class _Source:
     """An array of the array API, and perhaps its mask."""
 
     def __init__(self, X, mask):
+        name = describe(X)
         if mask is not None:
             is_array = isinstance(mask, np.ndarray) or namespaces.is_foreign(mask)
             found = describe(mask) if is_array else type(mask).__name__
-            _validation.check_library_of_mask(found, describe(X))
+            _validation.check_library_of_mask(found, name)
         self._X = _readable("X", X)
         self._mask = None if mask is None else _readable("mask", mask)
         like = namespaces.empty((0,), np.uint8, self._X)
-        self._library = Library(like)
+        self._library = Library(like, name, not namespaces.is_on_cpu(like))
         if self._library.is_remote:
             _check_has_doubles(like)
 
