@@ -4,6 +4,10 @@
  * _engines/reference/adapt.py. The clipped counts of a tile are accumulated from its lowest bin, all
  * bins one after the other, eight tiles side by side; no multiply-add is contracted. Bytes look
  * their values up in tables of levels, other pixels find theirs between two points.
+ *
+ * The words: lanes are tiles side by side, and a code is an entry of a tile's table, as _tiles.h
+ * says; a grid has the edges and the centers of the bins in turn, as in _reals.h, so that a half-bin
+ * lies between an edge and a center. A point is a bin center.
  */
 
 /* Arrays that every plane of a call uses anew. */
