@@ -5,7 +5,7 @@
 Equalizes images of uint8 and float32, on the CPU and, where PyTorch finds one, on a GPU. kornia and
 torchvision take what they are made for: kornia floats in [0, 1], torchvision uint8. Both have
 Pillow's arithmetic, which the package has as a convention. Each round runs all in turn. What is
-printed: median milliseconds, of the processor on the CPU and of the clock on a GPU, and the median
+printed: median milliseconds, of the processor with one thread, else of the clock, and the median
 ratio to the package's default convention on tensors there. Libraries that are not installed are
 left out, and named.
 """
@@ -56,10 +56,10 @@ def optional(name):
         return None
 
 
-def seconds(function, X):
-    """Return how long a call takes the processor, or until the GPU has finished."""
+def seconds(function, X, n_threads):
+    """Return how long a call takes one thread, or until all threads or the GPU have finished."""
     is_cuda = isinstance(X, torch.Tensor) and X.is_cuda
-    clock = time.perf_counter if is_cuda else time.process_time
+    clock = time.perf_counter if is_cuda or n_threads > 1 else time.process_time
     start = clock()
     function(X)
     if is_cuda:
@@ -75,7 +75,7 @@ def measure(X, n_rounds, n_threads):
         for name, (function, images) in found.items():
             if name.startswith("kornia, cpu") and round_number > 3:
                 continue  # seconds each
-            taken = seconds(function, images)
+            taken = seconds(function, images, n_threads)
             if round_number:  # the first warms up
                 times[name].append(taken)
     print(f"\n{X.shape} {X.dtype}")
