@@ -27,6 +27,7 @@ from sklearn_histeq import (
     HistogramEqualizer,
     HistogramMatcher,
     LocalHistogramEqualizer,
+    _threads,
 )
 
 N_IMAGES = 1000
@@ -79,6 +80,20 @@ def one_by_one(method, x, n_kept=None):
     return run, x.size
 
 
+def fill(x):
+    """Return a function of n_jobs that only writes a new float64 array: the least of any path."""
+
+    def run(n_jobs):
+        out = np.empty(x.shape)
+        pixels_per_image = x[0].size
+        _threads.map_blocks(
+            lambda part, map_parts: out[part].fill(1), len(x), pixels_per_image, 1, n_jobs, False
+        )
+        return out
+
+    return run, x.size
+
+
 def mask_of(x):
     """Return a mask of a disc, as faces have, for all images."""
     y, z = np.ogrid[: x.shape[2], : x.shape[3]]
@@ -98,6 +113,7 @@ LOCAL = LocalHistogramEqualizer
 def paths():
     """Return a function for each path that prepares it: (function to measure, number of pixels)."""
     found = {
+        "a new float64 array, filled": lambda: fill(images(96)),
         "float64": lambda: transform(HE(), images(96, "float64")),
         "float32": lambda: transform(HE(), images(96, "float32")),
         "uint16": lambda: transform(HE(), images(96, "uint16")),
