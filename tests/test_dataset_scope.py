@@ -616,6 +616,14 @@ def test_the_helper_sees_what_is_missing():
     assert learned(np.array([1, 2, 3, 4]), np.array([0, 1, 2, 9])).tolist() == [0.25, 0.25, 0.5, 1]
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_pixels_infinitely_far_from_huge_bins_have_the_value_of_the_nearest(sign):
+    largest = np.finfo(float).max
+    train = sign * -np.linspace(1e307, 4e307, 64).reshape(1, 1, 8, 8)
+    new = np.full((1, 1, 8, 8), sign * largest)
+    assert_same(dataset(n_bins=4).fit(train).transform(new), expected(train, new, n_bins=4))
+
+
 # --- counts that add ------------------------------------------------------------------------------
 
 

@@ -11,6 +11,8 @@ from .planes import FLOAT32, FLOAT64, N_LEVELS, kernel_for, rows
 
 __all__ = ["apply", "count_bins", "count_lattice", "count_levels", "invert"]
 
+LARGEST_POINT = 2.0**960  # less than the rounding of the largest double
+
 
 # Counts -------------------------------------------------------------------------------------------
 
@@ -189,12 +191,16 @@ def _interpolate(planes, out, transfers, own_dtype, output_max):
 
 
 def _knots(found):
-    """Return the points, values and slopes of a transfer function; None where it is no line."""
+    """Return the points, values and slopes of a transfer function; None where it is no line.
+
+    None, too, where a point is so large that the distance of a pixel from it may be infinite.
+    """
     points, values = (array.astype(np.float64) for array in found[:2])
     with np.errstate(all="ignore"):
         slopes = np.diff(values) / np.diff(points)
     knots = np.stack([points, values, np.append(slopes, 0)])
-    return None if found.is_step or not np.isfinite(knots).all() else knots
+    is_line = np.isfinite(knots).all() and np.abs(points).max() < LARGEST_POINT
+    return knots if is_line and not found.is_step else None
 
 
 def _apply_by_search(planes, mask, out, transfers, convention):
