@@ -52,6 +52,8 @@ def test_the_address_of_the_repository_is_one():
 
 def test_pypi_gets_a_readme_whose_links_are_addresses(monkeypatch):
     setuptools = pytest.importorskip("setuptools")
+    if not (ROOT / "sklearn_histeq").exists():
+        pytest.skip("setup.py has no package beside it: the tests are of an installed wheel")
     described = {}
     monkeypatch.setattr(setuptools, "setup", described.update)
     script = runpy.run_path(str(ROOT / "setup.py"))
