@@ -24,7 +24,7 @@ import torch
 
 from sklearn_histeq import HistogramEqualizer
 
-SHAPES = (1000, 1, 96, 96), (100, 3, 512, 512)
+SHAPES = (1, 1, 96, 96), (1000, 1, 96, 96), (100, 3, 512, 512)
 
 
 def candidates(X, n_threads):
@@ -82,7 +82,7 @@ def measure(X, n_rounds, n_threads):
     for name, of_name in times.items():
         ours = times[f"tensor, {'cuda' if 'cuda' in name else 'cpu'}"]
         ratio = statistics.median(b / a for a, b in zip(ours, of_name, strict=False))
-        print(f"  {name:18} {1000 * statistics.median(of_name):9.2f} ms   {ratio:7.2f}")
+        print(f"  {name:18} {1000 * statistics.median(of_name):10.3f} ms   {ratio:7.2f}")
 
 
 def main():

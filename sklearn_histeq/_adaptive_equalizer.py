@@ -48,7 +48,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
           tile's shape, else `max(side // n_tiles, 1)`; floats in [0, 1].
         - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit as on
-          x86-64 (on ARM, one pixel in a thousand of OpenCV's own result is one level off that);
+          x86-64 (on ARM, up to one pixel in a thousand of OpenCV's own result is one level off);
           takes and gives uint8 or uint16.
 
         The last two refuse negative values, floats above 1, NaN and masks.

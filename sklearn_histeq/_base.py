@@ -225,7 +225,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     # Hooks -------------------------------------------------------------------------------------
 
-    # estimated ns per pixel, for dtypes of (1, 2, more) bytes; it decides the number of threads
+    # estimated ns per pixel, for integers of 1 and of 2 bytes and for the rest; for threads
     _ns_per_pixel: tuple[float, float, float] = 1, 2, 2
     _ns_per_counted_pixel: tuple[float, float, float] = 0.3, 0.5, 3
     _conventions: Mapping[str, Any] = {}  # the records to choose from
@@ -496,7 +496,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return total, np.concatenate(status)
 
         context = self._status_context(images, learned_dtype=learned_dtype)
-        ns = _of_itemsize(self._ns_per_counted_pixel, images)
+        ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
         return reduce(add, self._map_blocks(count, images, context, ns, has_temporaries=False))
 
     def _write(self, function, images, dtype, flatten=False):
@@ -520,7 +520,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         context = self._status_context(images, dtype, self._learned_dtype)
         # the engines need no memory but that of one plane; colours are computed as doubles
         is_value = self.color == "value"
-        ns = _of_itemsize(self._ns_per_pixel, images) + 10 * is_value
+        ns = _of_dtype(self._ns_per_pixel, images.X.dtype) + 10 * is_value
         self._map_blocks(write, images, context, ns, has_temporaries=is_value)
         if flatten:
             result = namespaces.namespace(result).reshape(result, (len(images.X), -1))
@@ -555,6 +555,6 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return sorted(set(out), reverse=True)
 
 
-def _of_itemsize(times, images):
-    """Return the one of three times that is for the dtype of images."""
-    return times[min(images.X.dtype.itemsize, 3) - 1]
+def _of_dtype(times, dtype):
+    """Return the one of three times that is for images of a dtype."""
+    return times[2 if dtype.kind == "f" else min(dtype.itemsize, 3) - 1]

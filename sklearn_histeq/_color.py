@@ -35,12 +35,12 @@ def recolor(planes, v, equalized, out, output_max, store):
     the dtype of equalized before store(values, out, output_max) brings them to that of out.
     """
     v, v_out = (namespaces.astype(part, np.float64) for part in (v, equalized))
-    black = v == 0
-    divisor = namespaces.namespace(v).where(black, 1.0, v)
+    xp, black = namespaces.namespace(v), v == 0
+    divisor = xp.where(black, 1.0, v)
     channels, channels_out = _channels(planes), _channels(out)
     for colors, colors_out in zip(channels[:3], channels_out[:3], strict=True):
         scaled = _scaled(namespaces.for_doubles(colors), v_out, divisor)
-        scaled = namespaces.namespace(v).where(black, v_out, scaled)
+        scaled = xp.where(black, v_out, scaled)
         store(_like(equalized, scaled), colors_out, output_max)
     for alpha, alpha_out in zip(channels[3:], channels_out[3:], strict=True):
         opacity = namespaces.astype(alpha, np.float64)

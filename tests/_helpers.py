@@ -59,8 +59,8 @@ OPENCV_FUSES = platform.machine().lower() in ("aarch64", "arm64")
 def opencv_clahe(plane, n_tiles=(8, 8), clip_limit=40.0):
     """The result of cv2.createCLAHE, as on x86-64.
 
-    On ARM one pixel in a thousand is a level off that. There it is the reference engine's, and
-    cv2's own must be within one level of it.
+    On ARM up to one pixel in a thousand is a level off that. There it is the reference engine's,
+    and cv2's own must be within one level of it.
     """
     import cv2
 

@@ -90,7 +90,7 @@ def test_shared_estimators_and_their_clones_give_the_same(engine, many_threads):
 
     def work(i):
         order = random.Random(i)
-        for _ in range(1 if engine == "reference" else N_ROUNDS):  # which is slow
+        for _ in range(1 if engine == "reference" else N_ROUNDS):  # the reference is slow
             for estimator, x, expected in order.sample(todo, len(todo)):
                 np.testing.assert_array_equal(estimator.transform(x), expected, strict=True)
                 again = clone(estimator).fit(x).transform(x)
