@@ -11,12 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..._arithmetic import output, transfer
+from ..._arithmetic import transfer
 from ..._arithmetic.conventions import SKIMAGE, EqualizeConvention
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
 from ._kernels import REFER
-from .planes import FLOAT32, FLOAT64, N_COPIED, N_LEVELS, N_PART, UINT16, kernel_for, rows
+from .planes import (
+    FLOAT32,
+    FLOAT64,
+    N_COPIED,
+    N_LEVELS,
+    N_PART,
+    N_RANKED,
+    UINT16,
+    kernel_for,
+    rows,
+)
 
 # The scratch for more bins would be large.
 MOST_BINS = 2**18
@@ -147,7 +157,7 @@ def _equalize_wide(planes, mask, out, plan, map_parts):
     status = np.empty(planes.shape[:2], np.uint8)
     narrow = plan._replace(is_wide=False)
     native = planes.dtype.newbyteorder("=")
-    for block in _planes.image_slices(planes, True):
+    for block in _planes.image_slices(planes, True, N_RANKED):
         counted = None if mask is None else mask[block]
         pixels = _planes.native(planes[block])
         levels = np.zeros(pixels.shape, np.uint16)
@@ -157,9 +167,20 @@ def _equalize_wide(planes, mask, out, plan, map_parts):
         )
         found = found.reshape(status[block].shape)
         status[block] = found | _equalize(levels, counted, out[block], narrow, map_parts)
-        for index, plane in _planes.single_planes(pixels, counted, out[block], found & REFER):
-            status[block][index] = _equalize_ranks(*plane, plan)
+        chosen = np.nonzero(found & REFER)
+        if len(chosen[0]):
+            status[block][chosen] = _equalize_chosen(pixels, counted, out[block], plan, chosen)
     return status
+
+
+def _equalize_chosen(planes, mask, out, plan, chosen):
+    """Equalize the planes of some (images, channels) by ranks, all at once; return their status."""
+    counted = None if mask is None else mask[chosen[0]]
+    one_channel = planes[chosen][:, np.newaxis]
+    written = np.empty(one_channel.shape, out.dtype)
+    status = _equalize_ranks(one_channel, counted, written, plan)
+    out[chosen] = written[:, 0]
+    return status[:, 0]
 
 
 def _fused(planes, mask, out, plan):
@@ -230,22 +251,15 @@ class Steps:
         """Return a part of the mask as kernels read it."""
         return None if self.mask is None else _planes.mask_rows(self.mask[part[:1] + part[2:]])
 
-    def _write(self, part, write):
-        """Call write(rows of pixels, rows that a kernel can write) for a part."""
-        out = self.out[part]
-        written = _planes.writable(out, self.plan.own_dtype)
-        write(self._pixels(part), rows(written))
-        _planes.write_back(written, out, self.plan.convention.output_max)
-
     # Levels: a lookup table per plane
 
     def _equalize_levels(self):
         counts: Any = sum(self._each(self._count_levels))
         tables = _tables(counts, self.mask is not None, self.out.dtype, self.plan)
-        kernel = kernel_for("look_up", self.plan.pixel, tables.dtype)
+        output_max = self.plan.convention.output_max
 
         def map_part(part):
-            self._write(part, lambda pixels, written: kernel(pixels, tables, written))
+            _planes.look_up(self._pixels(part), tables, self.out[part], output_max)
 
         self._each(map_part)
         self.status[counts.sum(axis=1) == 0] = EMPTY
@@ -296,14 +310,19 @@ class Steps:
 
     def _apply_curves(self, part):
         """Map a part of the planes by their transfer functions."""
-        plan = self.plan
-        rest = self.curves, not plan.formula.at_left_edges, plan.own_dtype == FLOAT32
-
-        def write(pixels, written):
-            kernel = kernel_for("apply_curves", plan.pixel, written.dtype)
-            kernel(pixels, self.status, *rest, plan.convention.output_max or 1.0, written)
-
-        self._write(part, write)
+        plan, out = self.plan, self.out[part]
+        output_max = plan.convention.output_max
+        written = _planes.writable(out, plan.own_dtype)
+        kernel_for("apply_curves", plan.pixel, written.dtype)(
+            self._pixels(part),
+            self.status,
+            self.curves,
+            not plan.formula.at_left_edges,
+            plan.own_dtype == FLOAT32,
+            output_max or 1.0,
+            rows(written),
+        )
+        _planes.write_back(written, out, output_max)
 
 
 def _tables(counts, is_masked, out_dtype, plan):
@@ -323,32 +342,20 @@ def _tables(counts, is_masked, out_dtype, plan):
 
 
 def _stored(values, out_dtype, plan):
-    """Return values as a kernel writes them: as the output type, or as the convention's own."""
+    """Return values of the convention as a kernel writes them."""
     values = values.astype(plan.own_dtype, copy=False)
-    if out_dtype not in N_LEVELS or out_dtype == values.dtype:
-        return np.ascontiguousarray(values)
-    stored = np.empty(values.shape, out_dtype)
-    output.store(values, stored, plan.convention.output_max)
-    return stored
+    return _planes.stored(values, out_dtype, plan.convention.output_max)
 
 
 def _equalize_ranks(planes, mask, out, plan):
     """Equalize integers by the ranks of their distinct values; return their status."""
-    if planes.dtype.itemsize <= 2:
-        pixels = _planes.as_pixels(planes, UINT16)
-    else:
-        pixels = _planes.native(planes)
-    ranks = np.empty(
-        (planes.shape[0] * planes.shape[1], planes.shape[2] * planes.shape[3]), np.int32
-    )
-    counts = np.empty_like(ranks)
-    n_distinct = kernel_for("rank_planes", pixels.dtype)(
-        rows(pixels), _planes.mask_rows(mask), ranks, counts
-    )
-    counts = counts[:, : max(n_distinct, 1)].astype(np.int64)
-    written = _planes.writable(out, plan.own_dtype)
-    with np.errstate(all="ignore"):  # planes without a counted pixel give no sense
-        tables = _stored(plan.formula.values(counts, None, FLOAT64), out.dtype, plan)
-    kernel_for("look_up", np.dtype(np.int32), tables.dtype)(ranks, tables, rows(written))
-    _planes.write_back(written, out, plan.convention.output_max)
-    return (EMPTY * (counts[:, 0] == 0)).astype(np.uint8).reshape(planes.shape[:2])
+    status = np.empty(planes.shape[:2], np.uint8)
+    for block in _planes.image_slices(planes, True, N_RANKED):
+        counted = None if mask is None else mask[block]
+        ranks, counts = _planes.ranks(planes[block], counted)
+        with np.errstate(all="ignore"):  # planes without a counted pixel give no sense
+            values = plan.formula.values(counts.astype(np.int64), None, FLOAT64)
+            tables = _stored(values, out.dtype, plan)
+        _planes.look_up(ranks, tables, out[block], plan.convention.output_max)
+        status[block] = EMPTY * (counts[:, 0] == 0).reshape(status[block].shape)
+    return status

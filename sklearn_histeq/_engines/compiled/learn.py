@@ -154,17 +154,12 @@ def _inverse(found):
 def _look_up(planes, out, values, output_max):
     """Map integers of one or two bytes by each channel's values of all levels."""
     pixel = _planes.pixel_dtype(planes.dtype)
-    own_dtype = values[0].dtype
-    tables = np.zeros(
-        (len(values), N_LEVELS[pixel]), out.dtype if out.dtype in N_LEVELS else own_dtype
-    )
-    for table, of_channel in zip(tables, values, strict=True):
-        _planes.write_back(of_channel, table[: len(of_channel)], output_max)
-    kernel = kernel_for("look_up", pixel, tables.dtype)
+    tables = np.zeros((len(values), N_LEVELS[pixel]), values[0].dtype)  # bool has two levels
+    tables[:, : len(values[0])] = values
+    tables = _planes.stored(tables, out.dtype, output_max)
     for block in _planes.image_slices(planes, _planes.is_copied(planes, pixel, out)):
-        written = _planes.writable(out[block], own_dtype)
-        kernel(rows(_planes.as_pixels(planes[block], pixel)), tables, rows(written))
-        _planes.write_back(written, out[block], output_max)
+        pixels = _planes.as_pixels(planes[block], pixel)
+        _planes.look_up(rows(pixels), tables, out[block], output_max)
 
 
 def _interpolate(planes, out, transfers, own_dtype, output_max):

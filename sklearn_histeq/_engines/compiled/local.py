@@ -66,8 +66,7 @@ def _equalize_block(planes, mask, out, pixel, rule, map_parts):
 def _as_ordered(planes, pixel):
     """Return planes as the kernel reads them, integers that are no doubles as their ranks."""
     if planes.dtype.kind in "iu" and planes.dtype.itemsize == 8:
-        _, ranks = np.unique(planes, return_inverse=True)
-        planes = ranks.reshape(planes.shape)
+        planes = _planes.ranks(planes, None)[0].reshape(planes.shape)
     return _planes.as_pixels(planes, pixel)
 
 

@@ -14,7 +14,7 @@ from ..._arithmetic import status as finding
 from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
-from .planes import FLOAT32, FLOAT64, N_LEVELS, N_PART, kernel_for, rows
+from .planes import FLOAT32, FLOAT64, N_LEVELS, N_PART, N_RANKED, kernel_for, rows
 
 __all__ = ["match", "quantiles"]
 
@@ -52,7 +52,7 @@ def _match(planes, mask, out, targets, pixel):
     is_wide = pixel is None
     status = np.zeros(planes.shape[:2], np.uint8)
     are_copied = is_wide or _planes.is_copied(planes, pixel, out)
-    for block in _planes.image_slices(planes, are_copied):
+    for block in _planes.image_slices(planes, are_copied, N_RANKED if is_wide else None):
         counted = None if mask is None else mask[block]
         if is_wide:
             status[block] = _match_ranks(planes[block], counted, out[block], targets)
@@ -84,7 +84,6 @@ def _match_levels_in_parts(planes, mask, out, target, map_parts):
     """Match one large plane of levels, in parts that threads share; return its status."""
     pixel = _planes.pixel_dtype(planes.dtype)
     parts = _planes.plane_slices(planes.shape, N_PART)
-    table_dtype = out.dtype if out.dtype in N_LEVELS else FLOAT64
 
     def count(part):
         counts = np.zeros((1, N_LEVELS[pixel]), np.int64)
@@ -100,14 +99,11 @@ def _match_levels_in_parts(planes, mask, out, target, map_parts):
         return EMPTY
     below = np.searchsorted(levels, np.arange(counts.size), side="right") - 1
     values = target.values_at(transfer.cdf(counts[levels]))[np.maximum(below, 0)]
-    table = np.empty((1, counts.size), table_dtype)
-    output.saturate(values, table[0])
+    table = _planes.stored(values[np.newaxis], out.dtype, None)
 
     def look_up(part):
-        written = _planes.writable(out[part], FLOAT64)
-        pixels = rows(_planes.as_pixels(planes[part], pixel))
-        kernel_for("look_up", pixel, table_dtype)(pixels, table, rows(written))
-        _planes.write_back(written, out[part], None)
+        pixels = _planes.as_pixels(planes[part], pixel)
+        _planes.look_up(rows(pixels), table, out[part], None)
 
     list(map_parts(look_up, parts))
     return 0
@@ -164,20 +160,15 @@ def _knots(target):
 
 def _match_ranks(planes, mask, out, targets):
     """Match some planes of integers that doubles may not hold, by their ranks."""
-    pixels = _planes.native(planes)
-    ranks = np.empty(rows(pixels).shape, np.int32)
-    counts = np.empty_like(ranks)
-    kernel_for("rank_planes", pixels.dtype)(rows(pixels), _planes.mask_rows(mask), ranks, counts)
-    ranks = ranks.reshape(planes.shape)
-    status = np.zeros(planes.shape[:2], np.uint8)
-    for row, (i, channel) in enumerate(np.ndindex(status.shape)):
-        of_plane = counts[row, : np.count_nonzero(counts[row])]
-        if not of_plane.size:
-            status[i, channel] = EMPTY
-        elif targets[channel].is_finite():
-            values = targets[channel].values_at(transfer.cdf(of_plane))
-            output.saturate(values[ranks[i, channel]], out[i, channel])
-    return status
+    ranks, counts = _planes.ranks(planes, mask)
+    with np.errstate(invalid="ignore"):  # planes without a counted pixel have no shares
+        shares = transfer.cdf(counts)
+    values = np.zeros(shares.shape)
+    for channel, target in enumerate(targets):
+        if target.is_finite():
+            values[channel :: len(targets)] = target.values_at(shares[channel :: len(targets)])
+    _planes.look_up(ranks, _planes.stored(values, out.dtype, None), out, None)
+    return (EMPTY * (counts[:, 0] == 0)).astype(np.uint8).reshape(planes.shape[:2])
 
 
 # Quantiles ----------------------------------------------------------------------------------------

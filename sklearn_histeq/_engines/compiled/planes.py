@@ -17,8 +17,11 @@ UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 # The types that kernels read and write, with the number of levels of the integers.
 N_LEVELS = {UINT8: 256, UINT16: 65536, FLOAT32: 0, FLOAT64: 0}
-# Planes that must be copied are copied so many pixels at a time.
-N_COPIED = 2**17
+# Planes that must be copied, or whose counts go through NumPy, are so many pixels at a time: with
+# smaller blocks there are more calls of NumPy, and at each one thread may have to wait for another.
+N_COPIED = 2**19
+# The same where ranks are found: that takes eight arrays of this size, which should fit the cache.
+N_RANKED = 2**17
 # A plane that threads may share is divided into parts of so many pixels.
 N_PART = 2**20
 # Kernels number pixels in 32 bits.
@@ -104,6 +107,36 @@ def _split(planes):
     return split
 
 
+def ranks(planes, mask):
+    """Return the rank of each pixel among the distinct values of its plane, and their counts.
+
+    Both are int32, of (n_planes, n_pixels) and (n_planes, n_distinct): counts of planes with fewer
+    distinct values end with zeros. Floats are copied as they are, integers of one byte as two.
+    """
+    pixels = as_pixels(planes, UINT16) if planes.dtype.itemsize <= 2 else native(planes)
+    found, counts = np.empty((2, *rows(planes).shape), np.int32)
+    n_distinct = kernel_for("rank_planes", pixels.dtype)(
+        rows(pixels), mask_rows(mask), found, counts
+    )
+    return found, counts[:, : max(n_distinct, 1)]
+
+
+def stored(values, dtype, output_max):
+    """Return values as a kernel writes them: in the output's dtype, or else as they are."""
+    if dtype not in N_LEVELS or dtype == values.dtype:
+        return np.ascontiguousarray(values)
+    found = np.empty(values.shape, dtype)
+    write_back(values, found, output_max)
+    return found
+
+
+def look_up(indices, tables, out, output_max):
+    """Write tables[p % n_tables, index] of the rows of indices p into out, in the type of out."""
+    written = writable(out, tables.dtype)
+    kernel_for("look_up", indices.dtype, tables.dtype)(indices, tables, rows(written))
+    write_back(written, out, output_max)
+
+
 def sign_bit(dtype):
     """Return the level as which kernels read an integer type's zero."""
     return 1 << 8 * dtype.itemsize - 1 if dtype.kind == "i" else 0
@@ -172,10 +205,11 @@ def is_copied(planes, pixel, out):
     )
 
 
-def image_slices(planes, are_copied):
+def image_slices(planes, are_copied, n_copied=None):
     """Return slices of images: all where none is copied, else so many pixels at a time."""
     n, *shape = planes.shape
-    n_images = max(1, N_COPIED // max(1, int(np.prod(shape)))) if are_copied else max(n, 1)
+    n_pixels = max(1, int(np.prod(shape)))
+    n_images = max(1, (n_copied or N_COPIED) // n_pixels) if are_copied else max(n, 1)
     return [slice(start, start + n_images) for start in range(0, n, n_images)]
 
 
