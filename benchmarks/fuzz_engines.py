@@ -19,7 +19,7 @@ import warnings
 
 import numpy as np
 
-from sklearn_histeq._arithmetic import conventions, namespaces, quantiles, transfer
+from sklearn_histeq._arithmetic import color, conventions, namespaces, output, quantiles, transfer
 from sklearn_histeq._arithmetic.conventions import (
     ADAPT,
     EQUALIZE,
@@ -59,7 +59,7 @@ class Elsewhere:
 
     def __getattr__(self, name):
         def run(*arguments, **options):
-            out = arguments[1 if name == "invert" else 2] if name in MAPPING else None
+            out = arguments[PLACE_OF_OUT[name]] if name in PLACE_OF_OUT else None
             copies = [self._copy(argument) for argument in arguments]
             result = getattr(_array_api, name)(*copies, **options)
             if out is not None:
@@ -77,7 +77,9 @@ class Elsewhere:
         return self._xp.asarray(native.copy())
 
 
-MAPPING = {"equalize", "adapt", "equalize_locally", "match", "apply", "invert"}
+# The place of the output among the arguments of the functions that map planes.
+PLACE_OF_OUT = dict.fromkeys(("equalize", "adapt", "equalize_locally", "match", "apply"), 2)
+PLACE_OF_OUT |= {"invert": 1, "recolor": 3}
 
 
 def random_reals(rng, n, dtype):
@@ -365,6 +367,8 @@ def adapt_path(convention):
         planes, mask = random_planes_and_mask(rng, dtype)
         if not convention.takes_nan and dtype.kind == "f":
             mask, planes = None, np.clip(np.nan_to_num(planes), 0, 1)
+        if not convention.takes_negative and dtype.kind == "i":
+            planes = np.where(planes < 0, ~planes, planes)
         mask = mask if convention.takes_mask else None
         n_tiles = tuple(int(n) for n in rng.choice([1, 2, 3, 8, 9], 2))
         shape = planes.shape[2:]
@@ -516,6 +520,30 @@ def invert_path(rng, dtype):
     return 0
 
 
+def recolor_path(rng, dtype):
+    """Compare the colours of images whose value was mapped to anything."""
+    gray, _ = random_planes_and_mask(rng, dtype)
+    n_channels = int(rng.choice([3, 4]))
+    planes = np.repeat(gray[:, :1], n_channels, axis=1)
+    for channel in range(n_channels):  # a tint
+        divisor = rng.choice([1, 2, 7])
+        planes[:, channel] = planes[:, channel] / divisor if dtype != np.bool_ else gray[:, 0]
+    planes = random_layout(rng, planes)
+    v, _ = color.value(planes)
+    own_dtypes = [np.float32, np.float64] + [dtype] * 2 * (dtype.name in ("uint8", "uint16"))
+    own_dtype = np.dtype(own_dtypes[rng.integers(len(own_dtypes))])
+    largest = rng.choice([1.0, 255.0, 1e30, 1e300] if own_dtype.kind == "f" else [255.0])
+    with np.errstate(over="ignore"):
+        equalized = (rng.random(v.shape) * largest).astype(own_dtype)
+    out = random_out(rng, planes.shape, own_dtype, dtype.kind == "f")
+    expected = np.full(out.shape, 77, out.dtype)
+    rest = float(largest), output.store
+    _engines.tried.recolor(planes, v, equalized, out, *rest)
+    _engines.wanted.recolor(planes, v, equalized, expected, *rest)
+    assert same(out, expected), "the reference differs"
+    return 0
+
+
 BYTES = ("uint8",)
 PATHS = {
     "equalize skimage": (equalize_path(EQUALIZE["skimage"], "uniform"), DTYPES),
@@ -537,12 +565,13 @@ PATHS = {
     "invert": (invert_path, DTYPES),
     "adapt histeq": (adapt_path(ADAPT["histeq"]), DTYPES),
     "adapt opencv": (adapt_path(ADAPT["opencv"]), ("uint8", "uint16")),
-    "adapt skimage": (adapt_path(ADAPT["skimage"]), ("uint8", "uint16", "float32", "float64")),
+    "adapt skimage": (adapt_path(ADAPT["skimage"]), DTYPES),
     "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
     "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
     "match in parts": (match_in_parts_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
+    "recolor": (recolor_path, DTYPES),
 }
 
 
@@ -609,6 +638,8 @@ def main():
     _engines.n_images = options.images
     left = watch_reference()
     importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
+    for name in ("equalize", "learn", "match"):  # so that there are several blocks
+        importlib.import_module(f"sklearn_histeq._engines.compiled.{name}").N_RANKED = 1000
     for name, (_, dtypes) in PATHS.items():
         for dtype in dtypes:
             has_dtype = options.library != "array_api_strict" or dtype != "float16"

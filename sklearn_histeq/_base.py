@@ -19,8 +19,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _color, _containers, _layout, _threads, _validation
-from ._arithmetic import namespaces, output
+from . import _containers, _layout, _threads, _validation
+from ._arithmetic import color, namespaces, output
 from ._arithmetic import status as finding
 from ._containers.array_api import Library
 from ._validation import Numbering, StatusContext
@@ -470,7 +470,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the planes that count, each channel or the value of colours, and their status."""
         if self.color == "channels":
             return planes, np.zeros(planes.shape[:2], np.uint8)
-        return _color.value(planes)
+        return color.value(planes)
 
     def _count(self, function, images, add, learned_dtype=None):
         """Return the sum, by add, of function(engine, planes, mask) over all counted planes."""
@@ -534,7 +534,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype = namespaces.dtype_of(planes)
         equalized = namespaces.empty(value.shape, self._default_output_dtype(dtype), value)
         status |= transform(engine, value, mask, equalized, map_parts)
-        _color.recolor(planes, value, equalized, out, self._output_max(dtype), self._store)
+        engine.recolor(planes, value, equalized, out, self._output_max(dtype), self._store)
         return status
 
     # Output ------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.metaestimators import available_if
 
-from . import _color, _dataset_scope, _engines, _validation
-from ._arithmetic import namespaces, output, quantiles
+from . import _dataset_scope, _engines, _validation
+from ._arithmetic import color, namespaces, output, quantiles
 from ._arithmetic.conventions import single_or_double
 from ._base import ChannelAxis, Color, ImageTransformer
 
@@ -212,7 +212,7 @@ class HistogramMatcher(ImageTransformer):
 
     def _output_max(self, dtype):
         learned = self._learned_dtype if self._is_stateful else np.asarray(self.reference).dtype
-        return _color.full_intensity(learned)
+        return color.full_intensity(learned)
 
     def _store(self, values, out, output_max):
         output.saturate(values, out)

@@ -11,7 +11,7 @@ from joblib import effective_n_jobs
 # Half a millisecond of work; for less a thread costs more than it saves.
 NS_PER_THREAD = 2**19
 # The largest block whose work needs memory for each pixel: what it needs stays in the cache.
-PIXELS_PER_BLOCK = 2**17
+PIXELS_PER_BLOCK = 2**18
 
 
 def map_blocks(function, n_images, pixels_per_image, ns_per_pixel, n_jobs, has_temporaries):

@@ -264,7 +264,9 @@ def test_opencvs_bits_where_sides_do_not_divide(shape, dtype, grid):
 
 
 @given(
-    plane=peer_planes(["b1", "u1", "u2", "i2", "u4", "i8", "f2", "<f4", ">f4", "<f8", ">f8"]),
+    plane=peer_planes(
+        ["b1", "u1", "u2", "i1", "i2", "u4", "i4", "u8", "i8", "f2", "<f4", ">f4", "<f8", ">f8"]
+    ),
     tile=st.tuples(st.integers(1, 24), st.integers(1, 24)),
     clip=peer_limits,
     n_bins=st.sampled_from([1, 2, 64, 256, 256, 1000, 20000]),

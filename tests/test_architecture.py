@@ -136,7 +136,7 @@ def test_only_the_reference_engine_imports_skimage_exposure():
 
 @pytest.mark.parametrize(
     "module",
-    ["_validation", "_layout", "_color", "_threads", "_base", "_dataset_scope",
+    ["_validation", "_layout", "_threads", "_base", "_dataset_scope",
      *in_folder("_containers")],
 )  # fmt: skip
 def test_what_all_estimators_share_knows_no_engine(module):

@@ -49,6 +49,21 @@ def test_the_whole_range_is_exact_where_it_is_learned(dtype):
     assert_same(parts.transform(x), expected)
 
 
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("n_levels", [1, 300, 70_000])
+@pytest.mark.parametrize("n_bins", ["auto", 7])
+def test_levels_at_an_end_of_the_range_are_learned(dtype, end, n_levels, n_bins):
+    """Doubles round them, and bins of doubles may end beyond the range."""
+    info = np.iinfo(dtype)
+    low = info.min if end == "min" else info.max - n_levels + 1
+    levels = np.random.default_rng(0).integers(0, n_levels, (2, 1, 30, 30)).astype(dtype)
+    x = levels + np.dtype(dtype).type(low)
+    one_plane = HistogramEqualizer(n_bins=n_bins).transform(x.reshape(1, 1, 1, -1))
+    out = HistogramEqualizer(n_bins=n_bins, scope="dataset").fit_transform(x)
+    assert_same(out, one_plane.reshape(x.shape))
+
+
 @pytest.mark.parametrize("dtype", ["i8", "u8"])
 def test_the_whole_range_is_exact_under_a_mask(dtype):
     x = whole_range(dtype, (1, 1, 40, 40))

@@ -15,6 +15,14 @@ def smallest_level(dtype):
     return 0 if dtype == np.bool_ else int(np.iinfo(dtype).min)
 
 
+def all_levels(dtype):
+    """Return all levels of an integer type of one or two bytes, or of bool, in order."""
+    if dtype == np.bool_:
+        return np.array([False, True])
+    levels = np.arange(smallest_level(dtype), largest_level(dtype) + 1)
+    return levels.astype(dtype.newbyteorder("="))
+
+
 def store(values, out, output_max):
     """Write values of a convention, in its own type, into out.
 

@@ -6,6 +6,7 @@ An engine is a package with these functions of planes; `reference` documents the
     equalize, adapt, equalize_locally, match             planes to planes
     count_levels, count_lattice, count_bins, quantiles   planes to what is learned
     apply, invert                                        learned transfer functions to planes
+    recolor                                              the value of colours to colours
 
 The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine for arrays of NumPy. It is no
 parameter of an estimator, since it must not change a result.

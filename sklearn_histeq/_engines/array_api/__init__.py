@@ -4,6 +4,7 @@ It is written in operations of the array API standard, each of which is exact in
 all planes of a block at once. Counts, edges of bins and formulas are small and go through NumPy.
 """
 
+from ..._arithmetic.color import recolor
 from .adapt import adapt
 from .equalize import equalize
 from .learn import apply, count_bins, count_lattice, count_levels, invert
@@ -24,4 +25,5 @@ __all__ = [
     "invert",
     "match",
     "quantiles",
+    "recolor",
 ]

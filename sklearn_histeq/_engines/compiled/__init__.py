@@ -2,6 +2,7 @@
 
 from ._kernels import instruction_set, use_simd
 from .adapt import adapt
+from .color import recolor
 from .equalize import equalize
 from .learn import apply, count_bins, count_lattice, count_levels, invert
 from .local import equalize_locally
@@ -22,5 +23,6 @@ __all__ = [
     "invert",
     "match",
     "quantiles",
+    "recolor",
     "use_simd",
 ]

@@ -148,6 +148,8 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const P*, const uint8_t*, Planes, ptrdiff_t, uint8_t*, double*)
     bint run_match "histeq::match"[P, O](
         const P*, const uint8_t*, Planes, ptrdiff_t, Target, uint8_t*, O*)
+    bint run_scale_colors "histeq::scale_colors"[P, O](
+        const P*, const P*, const O*, Planes, O*)
     bint run_adapt "histeq::adapt"[P, O](
         const P*, const uint8_t*, Planes, Tiling, AdaptRule, uint8_t*, O*)
     bint run_adapt_opencv "histeq::adapt_opencv"[P](const P*, Planes, Tiling, AdaptRule, P*)
@@ -207,6 +209,21 @@ def transpose_pixels(const item_t[:, :, ::1] images, item_t[:, :, ::1] out):
     with nogil:
         run_transpose_pixels(&images[0, 0, 0], images.shape[0], images.shape[1], images.shape[2],
                              &out[0, 0, 0])
+
+
+# Colour -------------------------------------------------------------------------------------------
+
+
+def scale_colors(const pixel_t[:, ::1] planes, const pixel_t[:, ::1] values,
+                 const out_t[:, ::1] equalized, out_t[:, ::1] out):
+    """out = c * equalized / value, for the first three of the planes that share a row of values.
+
+    Where the value is 0, out is the equalized value. Planes beyond three are left alone.
+    """
+    cdef Planes shape = Planes(planes.shape[0], planes.shape[0] // values.shape[0],
+                               planes.shape[1])
+    with nogil:
+        run_scale_colors(&planes[0, 0], &values[0, 0], &equalized[0, 0], shape, &out[0, 0])
 
 
 # Equalization -------------------------------------------------------------------------------------

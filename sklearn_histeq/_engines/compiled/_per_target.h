@@ -21,6 +21,8 @@ namespace HISTEQ_TARGET {
 
 #include "_match.h"
 
+#include "_color.h"
+
 #include "_tiles.h"
 
 #include "_adapt_histeq.h"

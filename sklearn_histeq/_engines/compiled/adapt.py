@@ -1,7 +1,7 @@
 """The compiled engine's CLAHE: says where tiles lie, and brings planes to types that kernels know.
 
 What the kernels do not cover goes to the reference engine, with the same bits: planes whose bins
-have no meaning, signed and wide integers with "skimage", very many bins.
+have no meaning, very many bins.
 """
 
 from functools import lru_cache, partial
@@ -15,7 +15,7 @@ from ..._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
 from . import _kernels
 from . import planes as _planes
 from .equalize import equalize
-from .planes import FLOAT64, N_LEVELS, N_PART, UINT16, kernel_for, rows
+from .planes import FLOAT64, N_LEVELS, N_PART, UINT8, UINT16, kernel_for, rows
 
 NO_LIMIT = 2**31 - 1
 N_GRAYS = 16384  # NR_OF_GRAY of skimage.exposure.equalize_adapthist
@@ -50,7 +50,7 @@ def _pixel_dtype(dtype, convention):
     """Return the type in which the kernels read images of a dtype, or None where they do not."""
     if dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2):
         return _planes.pixel_dtype(dtype)
-    return FLOAT64 if convention is HISTEQ_TILES else None
+    return {HISTEQ_TILES: FLOAT64, SKIMAGE_TILES: UINT16}.get(convention)
 
 
 def _n_counts(planes, rule):
@@ -178,15 +178,10 @@ def _peers_tiles(pixels, y, x, n_tiles):
 
 def _skimage(planes, mask, out, pixel, rule, map_parts):
     """Call the kernel of scikit-image's CLAHE, unless it refuses a plane."""
-    pixels, tile_shape = _planes.as_pixels(planes, pixel), rule.tiles
-    status = np.zeros(planes.shape[:2], np.uint8)
-    if planes.dtype == np.bool_:
-        pixels = pixels * np.uint8(255)
-    elif pixel.kind == "f":
-        status = _refused(pixels)
-        if status.any():
-            return status
-        pixels = _quantized(pixels, map_parts)
+    status, tile_shape = _refused(planes, pixel), rule.tiles
+    if status.any():
+        return status
+    pixels = _quantized(planes, pixel, map_parts) if pixel.kind == "f" else _unsigned(planes)
     n_pixels = tile_shape[0] * tile_shape[1]
     limit = n_pixels
     if rule.clip_limit is not None:
@@ -207,8 +202,9 @@ def _each(map_parts, parts, function):
     return list(map_parts(function, [np.s_[:, :, part] for part in parts]))
 
 
-def _quantized(pixels, map_parts):
+def _quantized(planes, pixel, map_parts):
     """Return floats in [0, 1] as levels of 16 bits."""
+    pixels = _planes.as_pixels(planes, pixel)
     levels = np.empty(pixels.shape, UINT16)
 
     def quantize(part):
@@ -216,6 +212,26 @@ def _quantized(pixels, map_parts):
 
     _each(map_parts, _row_slices(pixels, map_parts), quantize)
     return levels
+
+
+def _unsigned(planes):
+    """Return integers >= 0 as uint8 or uint16; signed and wide ones by `skimage.util.img_as_uint`.
+
+    That divides by a power of two where a plane of wide integers does not fit into two bytes.
+    """
+    kind, itemsize = planes.dtype.kind, planes.dtype.itemsize
+    if kind == "b":
+        return _planes.as_pixels(planes, UINT8) * np.uint8(255)
+    if kind == "u" and itemsize <= 2:
+        return _planes.as_pixels(planes, _planes.pixel_dtype(planes.dtype))
+    pixels, n_bits = _planes.native(planes), 8 * itemsize - (kind == "i")
+    if itemsize > 2:
+        is_shifted = pixels.max(axis=(2, 3), keepdims=True) >= N_LEVELS[UINT16]
+        return (pixels >> (is_shifted * (n_bits - 16)).astype(pixels.dtype)).astype(UINT16)
+    # bits repeat: as many whole times as 16 bits take, of which the upper ones are kept
+    n_repeated = n_bits * (16 // n_bits + 1)
+    factor = (2**n_repeated - 1) // (2**n_bits - 1)
+    return (pixels.astype(np.uint32) * np.uint32(factor) >> (n_repeated - 16)).astype(UINT16)
 
 
 def _skimage_in_parts(pixels, out, of_tiles, limits, each):
@@ -258,8 +274,14 @@ def _grays(n_levels, low, high):
     return np.rint(shares * (N_GRAYS - 1)).clip(0, N_GRAYS - 1)
 
 
-def _refused(pixels):
-    """Return the status of planes of floats that equalize_adapthist would destroy or reject."""
+def _refused(planes, pixel):
+    """Return the status of planes that equalize_adapthist would destroy or reject."""
+    if pixel.kind != "f":
+        status = np.zeros(planes.shape[:2], np.uint8)
+        if planes.dtype.kind == "i":
+            status[planes.min(axis=(2, 3)) < 0] = NEGATIVE
+        return status
+    pixels = _planes.as_pixels(planes, pixel)
     status = np.empty(pixels.shape[0] * pixels.shape[1], np.uint8)
     lows, highs = np.empty((2, status.size))
     kernel_for("find_ranges", pixels.dtype)(rows(pixels), None, status, lows, highs)

@@ -1,5 +1,7 @@
 """What the compiled engine learns from planes, and how learned transfer functions are applied."""
 
+import math
+
 import numpy as np
 
 from ..._arithmetic import counts as counting
@@ -7,7 +9,7 @@ from ..._arithmetic import output, transfer
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
 from ._kernels import REFER
-from .planes import FLOAT32, FLOAT64, N_LEVELS, kernel_for, rows
+from .planes import FLOAT32, FLOAT64, N_LEVELS, N_RANKED, UINT16, kernel_for, rows
 
 __all__ = ["apply", "count_bins", "count_lattice", "count_levels", "invert"]
 
@@ -22,14 +24,13 @@ def count_levels(planes, mask):
     pixel = _planes.pixel_dtype(planes.dtype)
     if pixel is None or pixel.kind == "f":
         return _count_distinct(planes, mask)
-    levels = _planes.all_levels(planes.dtype)
+    levels = output.all_levels(planes.dtype)
     counts = np.zeros((planes.shape[1], N_LEVELS[pixel]), np.int64)
     kernel = kernel_for("add_level_counts", pixel)
     for block in _image_blocks(planes, pixel):
         pixels = rows(_planes.as_pixels(planes[block], pixel))
         kernel(pixels, _mask_rows(mask, block), counts)
-    found = [np.flatnonzero(of_channel) for of_channel in counts]
-    states = [counting.Levels(levels[k], of[k]) for k, of in zip(found, counts, strict=True)]
+    states = [counting.present_levels(levels, of_channel) for of_channel in counts]
     return states, _mask_status(planes, mask)
 
 
@@ -108,13 +109,13 @@ def apply(planes, mask, out, transfers, convention):
         _planes.pixel_dtype(planes.dtype),
         convention.default_output_dtype(planes.dtype),
     )
-    if pixel is None:
-        status = _apply_by_search(planes, mask, out, transfers, convention)
-    elif pixel.kind == "u":
-        levels = _planes.all_levels(planes.dtype)
-        levels = levels.view(np.uint8) if levels.dtype == np.bool_ else levels
-        values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
-        _look_up(planes, out, values, convention.output_max)
+    if pixel is None or pixel.kind == "u":
+        levels = _levels(planes.dtype, transfers)
+        if levels is None:
+            _apply_by_ranks(planes, out, transfers, own_dtype, convention.output_max)
+        else:
+            values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
+            _look_up(planes, out, values, convention.output_max, levels)
         status = _mask_status(planes, mask)
     else:
         status = _find_ranges(planes, mask, pixel)[0]
@@ -136,8 +137,10 @@ def invert(planes, out, transfers, output_max):
         _interpolate(scaled, out, inverses, FLOAT64, None)
         return _mask_status(planes, None)
     if pixel.kind == "u":
-        levels = _planes.all_levels(planes.dtype) / output.largest_level(planes.dtype) * output_max
-        _look_up(planes, out, [transfer.apply(inverse, levels) for inverse in inverses], None)
+        levels = output.all_levels(planes.dtype)
+        shares = levels / output.largest_level(planes.dtype) * output_max
+        values = [transfer.apply(inverse, shares) for inverse in inverses]
+        _look_up(planes, out, values, None, levels)
         return _mask_status(planes, None)
     _interpolate(planes, out, inverses, FLOAT64, None)
     status = _find_ranges(planes, None, pixel)[0] & ~np.uint8(EMPTY)
@@ -151,14 +154,36 @@ def _inverse(found):
     return transfer.TransferFunction(found.values[rises], found.points[rises], False)
 
 
-def _look_up(planes, out, values, output_max):
-    """Map integers of one or two bytes by each channel's values of all levels."""
-    pixel = _planes.pixel_dtype(planes.dtype)
+def _levels(dtype, transfers):
+    """Return levels, in order, that have the values of all others; None where they are too many.
+
+    Those of one or two bytes are all levels, others those between the outer points.
+    """
+    if dtype.itemsize <= 2:
+        levels = output.all_levels(dtype)
+        return levels.view(np.uint8) if levels.dtype == np.bool_ else levels
+    # as Python's numbers, of which integers are exact; bins of doubles may end beyond the dtype
+    largest = output.largest_level(dtype)
+    low = min(largest, *(math.floor(found.points[0].item()) for found in transfers))
+    high = min(largest, max(math.ceil(found.points[-1].item()) for found in transfers))
+    if high - low >= N_LEVELS[UINT16]:
+        return None
+    native = dtype.newbyteorder("=")
+    return np.arange(high - low + 1).astype(native) + native.type(low)
+
+
+def _look_up(planes, out, values, output_max, levels):
+    """Map integers by each channel's values of levels; those beyond have that of an outer one."""
+    pixel = _planes.pixel_dtype(planes.dtype) or UINT16
     tables = np.zeros((len(values), N_LEVELS[pixel]), values[0].dtype)  # bool has two levels
     tables[:, : len(values[0])] = values
     tables = _planes.stored(tables, out.dtype, output_max)
     for block in _planes.image_slices(planes, _planes.is_copied(planes, pixel, out)):
-        pixels = _planes.as_pixels(planes[block], pixel)
+        if planes.dtype.itemsize <= 2:
+            pixels = _planes.as_pixels(planes[block], pixel)
+        else:
+            pixels = _planes.native(planes[block]).clip(levels[0], levels[-1])
+            pixels = (pixels - levels[0]).astype(UINT16)
         _planes.look_up(rows(pixels), tables, out[block], output_max)
 
 
@@ -198,16 +223,19 @@ def _knots(found):
     return knots if is_line and not found.is_step else None
 
 
-def _apply_by_search(planes, mask, out, transfers, convention):
-    """Map integers of four or eight bytes; return their status."""
-    native = planes.dtype.newbyteorder("=")
-    own_dtype = convention.default_output_dtype(planes.dtype)
-    for block in _planes.image_slices(planes, True):
+def _apply_by_ranks(planes, out, transfers, own_dtype, output_max):
+    """Map integers of four or eight bytes, each distinct value once."""
+    n_channels = len(transfers)
+    for block in _planes.image_slices(planes, True, N_RANKED):
+        pixels = _planes.native(planes[block])
+        ranks, counts = _planes.ranks(pixels, None)
+        distinct = np.zeros(counts.shape, pixels.dtype)
+        np.put_along_axis(distinct, ranks, rows(pixels), axis=1)
+        values = np.empty(counts.shape, own_dtype)
         for channel, found in enumerate(transfers):
-            values = transfer.apply(found, planes[block, channel].astype(native, copy=False))
-            values = values.astype(own_dtype, copy=False)
-            output.store(values, out[block, channel], convention.output_max)
-    return _mask_status(planes, mask)
+            values[channel::n_channels] = transfer.apply(found, distinct[channel::n_channels])
+        tables = _planes.stored(values, out.dtype, output_max)
+        _planes.look_up(ranks, tables, out[block], output_max)
 
 
 # What the functions above share -------------------------------------------------------------------

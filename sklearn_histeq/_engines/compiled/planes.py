@@ -78,12 +78,17 @@ def as_pixels(planes, pixel):
     if planes.dtype.kind == "i" and pixel.kind == "u":
         # two's complement with the sign bit flipped is in order
         return native(planes).view(pixel) ^ pixel.type(sign_bit(planes.dtype))
-    return np.require(_split(planes), pixel, ["C", "A"])
+    return contiguous(planes, pixel)
 
 
 def native(planes):
     """Return planes of any type, contiguous and in native byte order."""
-    return np.require(_split(planes), planes.dtype.newbyteorder("="), ["C", "A"])
+    return contiguous(planes, planes.dtype.newbyteorder("="))
+
+
+def contiguous(planes, dtype):
+    """Return planes as a contiguous array of a type."""
+    return np.require(_split(planes), dtype, ["C", "A"])
 
 
 def _interleaved(planes):
@@ -140,14 +145,6 @@ def look_up(indices, tables, out, output_max):
 def sign_bit(dtype):
     """Return the level as which kernels read an integer type's zero."""
     return 1 << 8 * dtype.itemsize - 1 if dtype.kind == "i" else 0
-
-
-def all_levels(dtype):
-    """Return all levels of an integer type of one or two bytes, or of bool, in order."""
-    if dtype == np.bool_:
-        return np.array([False, True])
-    limits = np.iinfo(dtype)
-    return np.arange(int(limits.min), int(limits.max) + 1).astype(dtype.newbyteorder("="))
 
 
 def rows(planes):

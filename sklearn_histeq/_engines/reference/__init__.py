@@ -1,5 +1,6 @@
 """The reference engine: the readable definition, with scikit-image and NumPy, plane by plane."""
 
+from ..._arithmetic.color import recolor
 from .adapt import adapt
 from .equalize import apply, count_bins, count_lattice, count_levels, equalize, invert
 from .local import equalize_locally
@@ -16,4 +17,5 @@ __all__ = [
     "invert",
     "match",
     "quantiles",
+    "recolor",
 ]

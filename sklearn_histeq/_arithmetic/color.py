@@ -4,8 +4,8 @@ from functools import reduce
 
 import numpy as np
 
-from ._arithmetic import namespaces, output
-from ._arithmetic import status as finding
+from . import namespaces, output
+from . import status as finding
 
 
 def value(planes):
@@ -43,9 +43,13 @@ def recolor(planes, v, equalized, out, output_max, store):
         scaled = xp.where(black, v_out, scaled)
         store(_like(equalized, scaled), colors_out, output_max)
     for alpha, alpha_out in zip(channels[3:], channels_out[3:], strict=True):
-        opacity = namespaces.astype(alpha, np.float64)
-        opacity = opacity * output_max / full_intensity(namespaces.dtype_of(planes))
-        store(_like(equalized, opacity), alpha_out, output_max)
+        store(opacity(alpha, equalized, output_max), alpha_out, output_max)
+
+
+def opacity(alpha, equalized, output_max):
+    """Return alpha as values in [0, output_max], in the dtype of equalized values."""
+    full = full_intensity(namespaces.dtype_of(alpha))
+    return _like(equalized, namespaces.astype(alpha, np.float64) * output_max / full)
 
 
 def _channels(planes):
