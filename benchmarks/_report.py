@@ -134,9 +134,10 @@ def write(results, folder):
     page.write_text(text, encoding="utf-8")
 
 
-def path_line(name, ns, multiple, gain):
+def path_line(name, ns, multiple, *gains):
     """Return one path as a row of a table."""
-    return f"| {name} | {ns:.2f} | {multiple:.1f} | {gain:.2f} |"
+    gains = ("–" if gain != gain else f"{gain:.2f}" for gain in gains)
+    return f"| {name} | {ns:.2f} | {multiple:.1f} | {' | '.join(gains)} |"
 
 
 def peer_line(name, ns, one, two):
@@ -147,14 +148,15 @@ def peer_line(name, ns, one, two):
 def write_paths(rows, peers, folder):
     """Write the tables of every path into performance.md, between the markers."""
     head = [
-        "| path | ns per pixel | multiple of the plain path | two threads: times faster |",
-        "|---|---|---|---|",
+        "| path | ns per pixel | multiple of the plain path | two threads: times faster "
+        "| memory kept |",
+        "|---|---|---|---|---|",
     ]
     peer_head = [
         "| path | scikit-image, ns per pixel | times faster, 1 thread | 2 threads |",
         "|---|---|---|---|",
     ]
-    slow = [name for name, _, multiple, _ in rows if multiple > SLOW]
+    slow = [name for name, _, multiple, *_ in rows if multiple > SLOW]
     named = f"Slow, with more than {SLOW} times the plain path: {'; '.join(slow)}." if slow else ""
     lines = [*head, *(path_line(*row) for row in rows), "", named, ""]
     lines += ["Beside a loop over scikit-image, which runs in one thread:", ""]

@@ -23,7 +23,6 @@ import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +32,7 @@ import cv2
 import numpy as np
 import PIL
 import skimage
+from _machine import two_threads
 from PIL import Image, ImageOps
 from skimage.exposure import equalize_adapthist, equalize_hist, match_histograms
 from skimage.filters import rank
@@ -290,25 +290,9 @@ def limits(rounds):
     return {
         "memcpy": best(lambda: np.copyto(target, source)),
         "fresh": best(source.copy),
-        "two_threads": two_threads(),
+        "two_threads": two_threads(70),
         "cycle": best(lambda: cv2.calcHist([source[: 2**22]], [0], None, [256], [0, 256])) * 16,
     }
-
-
-def two_threads():
-    """Return how many times faster two threads do what needs neither memory nor the GIL."""
-    arrays = [np.ones(2**14), np.ones(2**14)]
-
-    def work(array):
-        for _ in range(3000):
-            np.sqrt(array, out=array)
-
-    with ThreadPoolExecutor(2) as pool:
-        rounds = [
-            timed(lambda: list(map(work, arrays))) / timed(lambda: list(pool.map(work, arrays)))
-            for _ in range(7)
-        ]
-    return statistics.median(rounds)
 
 
 COLD = {

@@ -3,22 +3,24 @@
     python benchmarks/bench_paths.py [--rounds N] [--images N] [--only TEXT] [--write]
 
 The plain path is `HistogramEqualizer().transform(X)` of uint8 images of 96×96 pixels, with float64
-output, in one thread. Each other path runs in turn with it, round by round, on as many pixels, in
-one thread and in two, and the medians of the ratios of their times per pixel are what counts. The
-images are smooth patches with noise; arrays are so large that outputs lie in memory that was just
-allocated, as in a program that keeps what it gets. Some paths are compared with a loop over
-scikit-image in the same way. --write puts the tables into docs/performance.md.
+output, in one thread. Each other path runs in turn with it, round by round, on as many pixels, and
+the medians of the ratios of their times per pixel are what counts. The images are smooth patches
+with noise; arrays are so large that outputs lie in memory that was just allocated, as in a program
+that keeps what it gets. Two threads are measured while computing alone is faster with two, and once
+more in memory that the process keeps. Some paths are compared with a loop over scikit-image in the
+same way. --write puts the tables into docs/performance.md.
 """
 
 import argparse
 import statistics
-import time
 from collections import deque
 from functools import partial
 from pathlib import Path
 
+import _machine
 import _report
 import numpy as np
+from _machine import time_of
 from skimage.exposure import equalize_hist, match_histograms
 from skimage.filters import rank
 
@@ -220,32 +222,37 @@ def compared():
     return found
 
 
-def time_of(function, *arguments):
-    """Return how long a call takes, in seconds."""
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
-
-
 def measure(rounds, run, n_pixels, other, n_other):
     """Return medians: ns per pixel, multiple of another function, gain of a second thread."""
     run(2), run(1)  # the first call starts threads
-    ns, multiples, gains = [], [], []
+    ns, multiples = [], []
     for _ in range(rounds):
-        base, one, two = time_of(other) / n_other, time_of(run, 1), time_of(run, 2)
+        base, one = time_of(other) / n_other, time_of(run, 1)
         ns.append(one / n_pixels * 1e9)
         multiples.append(one / n_pixels / base)
-        gains.append(one / two)
-    return [statistics.median(each) for each in (ns, multiples, gains)]
+    return *map(statistics.median, (ns, multiples)), _machine.gain_of_two(rounds, run)
+
+
+def chosen_paths(options):
+    """Return the paths to measure, the plain one first."""
+    all_paths = {PLAIN: lambda: transform(HE(), images(96))} | paths()
+    return {name: prepare for name, prepare in all_paths.items() if options.only in name}
 
 
 def path_rows(options):
-    """Yield a row of the table for each path: name, ns per pixel, multiple, gain of two threads."""
+    """Yield a row for each path: name, ns per pixel, multiple, gain of two threads."""
     run_plain, n_plain = transform(HE(), images(96))
-    plain = partial(run_plain, 1)
-    for name, prepare in ({PLAIN: lambda: (run_plain, n_plain)} | paths()).items():
-        if options.only in name:
-            yield name, *measure(options.rounds, *prepare(), plain, n_plain)
+    for name, prepare in chosen_paths(options).items():
+        yield name, *measure(options.rounds, *prepare(), partial(run_plain, 1), n_plain)
+
+
+def rows_with_kept_memory(options, rows):
+    """Yield the rows with one more gain of two threads, where the process keeps its memory."""
+    is_kept = _machine.keep_memory()
+    for row, prepare in zip(rows, chosen_paths(options).values(), strict=True):
+        run, _ = prepare()
+        run(2), run(1)
+        yield *row, _machine.gain_of_two(options.rounds, run) if is_kept else float("nan")
 
 
 def peer_rows(options):
@@ -281,6 +288,7 @@ def main():
     N_IMAGES = options.images
     rows = shown(path_rows(options), _report.path_line)
     peers = shown(peer_rows(options), _report.peer_line)
+    rows = shown(rows_with_kept_memory(options, rows), _report.path_line)
     if options.write:
         _report.write_paths(rows, peers, Path(__file__).parents[1] / "docs")
 

@@ -443,7 +443,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has_mask = images.mask is not None
         return StatusContext(images.numbering, has_mask, dtype, learned_dtype, self._convention)
 
-    def _map_blocks(self, function, images, context, ns_per_pixel, has_temporaries=True):
+    def _map_blocks(
+        self, function, images, context, ns_per_pixel, has_temporaries=True, blocks_per_thread=2
+    ):
         """Call function(engine, part, planes, mask, map_parts) on blocks; return its results.
 
         function returns a result and the status of the block's planes. What the status says is
@@ -460,8 +462,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if is_remote:  # all processors of the device share each block
             pairs = [run(part, map) for part in _threads.slices(*size, PIXELS_PER_REMOTE_BLOCK)]
         else:
-            timing = ns_per_pixel, self.n_jobs, has_temporaries
-            pairs = _threads.map_blocks(run, *size, *timing)
+            how = ns_per_pixel, self.n_jobs, has_temporaries, blocks_per_thread
+            pairs = _threads.map_blocks(run, *size, *how)
         results, status = zip(*pairs, strict=True)
         _validation.check_status(np.concatenate(status), context)
         return results
@@ -497,7 +499,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         context = self._status_context(images, learned_dtype=learned_dtype)
         ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
-        return reduce(add, self._map_blocks(count, images, context, ns, has_temporaries=False))
+        # one block per thread: to add what was counted takes long where pixels are few
+        return reduce(add, self._map_blocks(count, images, context, ns, False, 1))
 
     def _write(self, function, images, dtype, flatten=False):
         """Return a new array laid out as the images, or as rows, written by function.

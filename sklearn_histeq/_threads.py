@@ -14,7 +14,15 @@ NS_PER_THREAD = 2**19
 PIXELS_PER_BLOCK = 2**18
 
 
-def map_blocks(function, n_images, pixels_per_image, ns_per_pixel, n_jobs, has_temporaries):
+def map_blocks(
+    function,
+    n_images,
+    pixels_per_image,
+    ns_per_pixel,
+    n_jobs,
+    has_temporaries,
+    blocks_per_thread=2,
+):
     """Call function(part, map_parts) on slices that cover range(n_images); return its results.
 
     Parameters
@@ -29,12 +37,13 @@ def map_blocks(function, n_images, pixels_per_image, ns_per_pixel, n_jobs, has_t
         Threads, as joblib counts them.
     has_temporaries : bool
         Whether the function needs memory for each pixel, of which small blocks need little.
+    blocks_per_thread : int
+        At least so many for each thread; with two, one slow block does not delay all.
     """
     n_threads = _n_threads(n_jobs, n_images * pixels_per_image * ns_per_pixel)
     if n_threads == 1 and not has_temporaries:
         return [function(slice(0, n_images), map)]
-    # two blocks per thread, so that one slow block does not delay all
-    n_blocks = min(n_images, 2 * n_threads)
+    n_blocks = min(n_images, blocks_per_thread * n_threads)
     if has_temporaries:
         n_blocks = max(n_blocks, _n_slices(n_images, pixels_per_image))
     parts = _slices(n_images, n_blocks)

@@ -3,6 +3,7 @@
 Kernels read contiguous rows of uint8, uint16, float32 or float64, and write rows of these types.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -205,8 +206,9 @@ def is_copied(planes, pixel, out):
 def image_slices(planes, are_copied, n_copied=None):
     """Return slices of images: all where none is copied, else so many pixels at a time."""
     n, *shape = planes.shape
-    n_pixels = max(1, int(np.prod(shape)))
-    n_images = max(1, (n_copied or N_COPIED) // n_pixels) if are_copied else max(n, 1)
+    if not are_copied:
+        return [slice(0, n)]
+    n_images = max(1, (n_copied or N_COPIED) // max(1, math.prod(shape)))
     return [slice(start, start + n_images) for start in range(0, n, n_images)]
 
 
