@@ -98,6 +98,11 @@ s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}.
 # What bench_paths.py writes stands between these.
 BEGIN, END = "<!-- every path: begin -->", "<!-- every path: end -->"
 SLOW = 8  # multiples of the plain path
+EVERY_DTYPE = """Every dtype, in multiples of the plain path with one thread: `transform` of random
+pixels over the
+whole range of the dtype, from 0. So the integers of 4 and 8 bytes are nearly all different, which
+is the slowest case. A dash: the convention does not take the dtype. `>u2` has the other byte
+order."""
 
 
 def line(row):
@@ -145,7 +150,13 @@ def peer_line(name, ns, one, two):
     return f"| {name} | {ns:.1f} | {one:.1f} | {two:.1f} |"
 
 
-def write_paths(rows, peers, folder):
+def dtype_line(name, *multiples):
+    """Return the multiples of one estimator for each dtype as a row of a table."""
+    shown = ("–" if multiple != multiple else f"{multiple:.1f}" for multiple in multiples)
+    return f"| {name} | {' | '.join(shown)} |"
+
+
+def write_paths(rows, peers, dtypes, folder):
     """Write the tables of every path into performance.md, between the markers."""
     head = [
         "| path | ns per pixel | multiple of the plain path | two threads: times faster "
@@ -161,6 +172,9 @@ def write_paths(rows, peers, folder):
     lines = [*head, *(path_line(*row) for row in rows), "", named, ""]
     lines += ["Beside a loop over scikit-image, which runs in one thread:", ""]
     lines += [*peer_head, *(peer_line(*row) for row in peers)]
+    names, of_dtypes = dtypes
+    lines += ["", EVERY_DTYPE, "", f"| `transform` | {' | '.join(names)} |"]
+    lines += ["|---" * (len(names) + 1) + "|", *(dtype_line(*row) for row in of_dtypes)]
     page = Path(folder) / "performance.md"
     text = page.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]

@@ -23,6 +23,7 @@ import numpy as np
 from _machine import time_of
 from skimage.exposure import equalize_hist, match_histograms
 from skimage.filters import rank
+from sklearn.base import clone
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
@@ -233,6 +234,52 @@ def measure(rounds, run, n_pixels, other, n_other):
     return *map(statistics.median, (ns, multiples)), _machine.gain_of_two(rounds, run)
 
 
+DTYPES = "bool uint8 int8 uint16 int16 >u2 uint32 int32 uint64 int64 float16 float32 float64"
+# Of each estimator with each convention, and what else decides which way pixels of a dtype go.
+EVERY_DTYPE = {
+    "HistogramEqualizer": HE(),
+    "the same, normal": HE(output_distribution="normal"),
+    "the same, 64 bins": HE(n_bins=64),
+    "the same, uint8 output": HE(dtype="uint8"),
+    'the same, dtype="input"': HE(dtype="input"),
+    "the same, scope=dataset": HE(scope="dataset"),
+    "convention numpy": HE(convention="numpy"),
+    "conventions opencv, pillow": HE(convention="opencv"),
+    "HistogramMatcher": HistogramMatcher(),
+    "CLAHE histeq": CLAHE(),
+    "CLAHE opencv": CLAHE(convention="opencv"),
+    "CLAHE skimage": CLAHE(convention="skimage"),
+    "local histeq, 5×5": LOCAL(window=5),
+    "local skimage, 5×5": LOCAL(window=5, convention="skimage"),
+}
+
+
+def whole_range(dtype):
+    """Return images (n, 1, 96, 96) of random pixels over the range of a dtype that is >= 0."""
+    dtype, n = np.dtype(dtype), max(1, N_IMAGES // 5)
+    x = np.random.default_rng(0).random((n, 1, 96, 96))
+    largest = {"b": 1, "f": 1}.get(dtype.kind) or int(np.iinfo(dtype).max)
+    return np.rint(x * largest * 0.999).astype(dtype) if dtype.kind != "f" else x.astype(dtype)
+
+
+def dtype_rows(options):
+    """Yield a row per estimator: its name, and multiples of the plain path, or NaN, per dtype."""
+    run_plain, n_plain = transform(HE(), whole_range("uint8"))
+    for name, estimator in EVERY_DTYPE.items():
+        multiples = []
+        for dtype in DTYPES.split():
+            try:
+                run, n = transform(clone(estimator), whole_range(dtype))
+            except ValueError:  # the convention does not take it
+                multiples.append(float("nan"))
+                continue
+            run(1)
+            rounds = range(options.rounds)
+            ratios = [time_of(run, 1) / n * n_plain / time_of(run_plain, 1) for _ in rounds]
+            multiples.append(statistics.median(ratios))
+        yield name, *multiples
+
+
 def chosen_paths(options):
     """Return the paths to measure, the plain one first."""
     all_paths = {PLAIN: lambda: transform(HE(), images(96))} | paths()
@@ -288,9 +335,11 @@ def main():
     N_IMAGES = options.images
     rows = shown(path_rows(options), _report.path_line)
     peers = shown(peer_rows(options), _report.peer_line)
+    dtypes = shown(() if options.only else dtype_rows(options), _report.dtype_line)
     rows = shown(rows_with_kept_memory(options, rows), _report.path_line)
     if options.write:
-        _report.write_paths(rows, peers, Path(__file__).parents[1] / "docs")
+        folder = Path(__file__).parents[1] / "docs"
+        _report.write_paths(rows, peers, (DTYPES.split(), dtypes), folder)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,57 @@ bool find_level_quantiles(const Level *x, const uint8_t *mask, Planes planes, pt
     return true;
 }
 
+/* Steps between any increasing integers ------------------------------------------------------- */
+
+constexpr int64_t N_BUCKETS = 1 << 16;
+
+/* The number of the greatest point that is no greater than x, else 0. Points lie in buckets by the
+ * upper bits of their distances from the least one; first has the number of points in those before.
+ */
+template <class Wide>
+ptrdiff_t find_step(Wide x, const Wide *points, ptrdiff_t n_points, int shift,
+                    const int32_t *first) {
+    using Distance = std::make_unsigned_t<Wide>;
+    const Wide kept = least(greatest(x, points[0]), points[n_points - 1]);
+    const Distance low = static_cast<Distance>(points[0]);
+    const Distance bucket = static_cast<Distance>(static_cast<Distance>(kept) - low) >> shift;
+    ptrdiff_t k = first[bucket], n = first[bucket + 1] - k;
+    while (n > 0) { /* points before k are no greater, those from k + n on are */
+        const ptrdiff_t half = (n + 1) / 2;
+        const bool is_above = points[k + half - 1] <= kept;
+        k += is_above ? half : 0;
+        n = is_above ? n - half : half - 1;
+    }
+    return k - 1;
+}
+
+/* values[k] of each pixel, k being its step among n_points increasing points. */
+template <class Wide, class Out>
+bool look_up_between(const Wide *x, ptrdiff_t n, const Wide *points, ptrdiff_t n_points,
+                     const Out *values, Out *out) {
+    using Distance = std::make_unsigned_t<Wide>;
+    Scratch scratch;
+    int32_t *first = scratch.array<int32_t>(N_BUCKETS + 1);
+    if (!scratch.is_complete)
+        return false;
+    const Distance low = static_cast<Distance>(points[0]);
+    const auto distance = [=](ptrdiff_t k) {
+        return static_cast<Distance>(static_cast<Distance>(points[k]) - low);
+    };
+    int shift = 0;
+    while (distance(n_points - 1) >> shift >= N_BUCKETS)
+        ++shift;
+    ptrdiff_t k = 0;
+    for (int64_t bucket = 0; bucket <= N_BUCKETS; ++bucket) {
+        while (k < n_points && static_cast<int64_t>(distance(k) >> shift) < bucket)
+            ++k;
+        first[bucket] = static_cast<int32_t>(k);
+    }
+    for (ptrdiff_t i = 0; i < n; ++i)
+        out[i] = values[find_step(x[i], points, n_points, shift, first)];
+    return true;
+}
+
 /* Interpolation at any increasing points ----------------------------------------------------- */
 
 /* Where to look for a number among points: their range is cut into equal parts. */

@@ -9,7 +9,7 @@ from ..._arithmetic import output, transfer
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
 from ._kernels import REFER
-from .planes import FLOAT32, FLOAT64, N_LEVELS, N_RANKED, UINT16, kernel_for, rows
+from .planes import FLOAT32, FLOAT64, N_LEVELS, UINT16, kernel_for, rows
 
 __all__ = ["apply", "count_bins", "count_lattice", "count_levels", "invert"]
 
@@ -105,23 +105,29 @@ def _count_distinct(planes, mask):
 
 def apply(planes, mask, out, transfers, convention):
     """Map each plane by the learned transfer function of its channel; see `reference.apply`."""
-    pixel, own_dtype = (
-        _planes.pixel_dtype(planes.dtype),
-        convention.default_output_dtype(planes.dtype),
-    )
-    if pixel is None or pixel.kind == "u":
-        levels = _levels(planes.dtype, transfers)
-        if levels is None:
-            _apply_by_ranks(planes, out, transfers, own_dtype, convention.output_max)
-        else:
-            values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
-            _look_up(planes, out, values, convention.output_max, levels)
-        status = _mask_status(planes, mask)
-    else:
-        status = _find_ranges(planes, mask, pixel)[0]
+    own_dtype = convention.default_output_dtype(planes.dtype)
+    if planes.dtype.kind == "f":
+        status = _find_ranges(planes, mask, _planes.pixel_dtype(planes.dtype))[0]
         _interpolate(planes, out, transfers, own_dtype, convention.output_max)
+    else:
+        status = _mask_status(planes, mask)
+        _apply_to_integers(planes, out, transfers, own_dtype, convention.output_max)
     _planes.fill_unmapped(out, status)
     return status
+
+
+def _apply_to_integers(planes, out, transfers, own_dtype, output_max):
+    """Map integers, each channel by its transfer function."""
+    levels = _levels(planes.dtype, transfers)
+    if levels is not None:
+        values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
+        return _look_up(planes, out, values, output_max, levels)
+    for channel, found in enumerate(transfers):
+        one = planes[:, channel : channel + 1], out[:, channel : channel + 1]
+        if found.is_step:
+            _look_up_between(*one, found, own_dtype, output_max)
+        else:
+            _interpolate(*one, [found], own_dtype, output_max)
 
 
 def invert(planes, out, transfers, output_max):
@@ -223,19 +229,17 @@ def _knots(found):
     return knots if is_line and not found.is_step else None
 
 
-def _apply_by_ranks(planes, out, transfers, own_dtype, output_max):
-    """Map integers of four or eight bytes, each distinct value once."""
-    n_channels = len(transfers)
-    for block in _planes.image_slices(planes, True, N_RANKED):
-        pixels = _planes.native(planes[block])
-        ranks, counts = _planes.ranks(pixels, None)
-        distinct = np.zeros(counts.shape, pixels.dtype)
-        np.put_along_axis(distinct, ranks, rows(pixels), axis=1)
-        values = np.empty(counts.shape, own_dtype)
-        for channel, found in enumerate(transfers):
-            values[channel::n_channels] = transfer.apply(found, distinct[channel::n_channels])
-        tables = _planes.stored(values, out.dtype, output_max)
-        _planes.look_up(ranks, tables, out[block], output_max)
+def _look_up_between(planes, out, found, own_dtype, output_max):
+    """Map the integers of one channel, of four or eight bytes, by the steps of its function."""
+    native = planes.dtype.newbyteorder("=")
+    points = np.ascontiguousarray(found.points, native)
+    values = _planes.stored(found.values.astype(own_dtype), out.dtype, output_max)
+    kernel = kernel_for("look_up_between", native, values.dtype)
+    for block in _planes.image_slices(planes, True):
+        written = _planes.writable(out[block], own_dtype)
+        pixels = np.ascontiguousarray(planes[block], native)
+        kernel(pixels.reshape(-1), points, values, written.reshape(-1))
+        _planes.write_back(written, out[block], output_max)
 
 
 # What the functions above share -------------------------------------------------------------------
