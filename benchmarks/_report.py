@@ -48,14 +48,20 @@ with one thread / with two threads.
 
 `make bench` measures every path through the compiled engine, on 1,000 images of 96×96 pixels or as
 many pixels. A multiple of 3 means: three times as long per pixel as the plain path,
-`HistogramEqualizer().transform(X)` of uint8 images with float64 output, in one thread. The last
-column is the time with one thread divided by the time with two. "Fit" is the time to learn from the
-images.
+`HistogramEqualizer().transform(X)` of uint8 images with float64 output, in one thread. "Fit" is the
+time to learn from the images.
 
-Two rows may be slower with two threads. Learning from uint16 images with `scope="dataset"` was so
-in every run. For float64 images it comes and goes: two threads took up to four times the processor
-time of one, and some seconds later the same call was 1.7 times faster with two. New memory for the
-output, which a virtual machine gets from its host, is the likely cause.
+The last two columns are the time with one thread divided by the time with two. Other users of the
+processor can slow the second thread, so each of these figures comes from the rounds before and
+after which two threads computed fastest. In the column "two threads" the output lies in new memory,
+as usual. In the column "memory kept" the process keeps the memory that it has freed, so that the
+operating system need not provide it anew.
+
+The row "a new float64 array, filled" only writes an array of the output's size. That is more than
+half of the time of the plain path, and two threads write it hardly faster than one. So a second
+thread gains less on paths that write much and compute little. It also gains less on paths that take
+only a few milliseconds for all images, such as the convention of OpenCV and learning from uint8 or
+uint16 images with `scope="dataset"`.
 
 {paths}
 
