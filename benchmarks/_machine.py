@@ -36,10 +36,10 @@ def two_threads(rounds=3):
 
 
 def gain_of_two(rounds, run):
-    """Return how many times faster run(2) is than run(1), while two threads are to be had.
+    """Return how many times faster run(2) is than run(1), while two processors are free.
 
-    The median of so many rounds: those before and after which two threads computed fastest, of
-    four times as many, or of fewer where so many have enough.
+    Measures until so many rounds had them (a gain of `ENOUGH` before and after), at most four times
+    as many; returns the median of the best of these rounds.
     """
     measured = []
     for _ in range(4 * rounds):

@@ -55,7 +55,8 @@ The last two columns are the time with one thread divided by the time with two. 
 processor can slow the second thread, so each of these figures comes from the rounds before and
 after which two threads computed fastest. In the column "two threads" the output lies in new memory,
 as usual. In the column "memory kept" the process keeps the memory that it has freed, so that the
-operating system need not provide it anew.
+operating system need not provide it anew; programs on Linux with glibc do so where
+`MALLOC_MMAP_MAX_=0` and `MALLOC_TRIM_THRESHOLD_=2147483647` are in the environment.
 
 The row "a new float64 array, filled" only writes an array of the output's size. That is more than
 half of the time of the plain path, and two threads write it hardly faster than one. So a second
@@ -104,7 +105,7 @@ s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}.
 # What bench_paths.py writes stands between these.
 BEGIN, END = "<!-- every path: begin -->", "<!-- every path: end -->"
 SLOW = 8  # multiples of the plain path
-EVERY_DTYPE = """Every dtype, in multiples of the plain path with one thread: `transform` of random
+ABOUT_DTYPES = """Every dtype, in multiples of the plain path with one thread: `transform` of random
 pixels over the
 whole range of the dtype, from 0. So the integers of 4 and 8 bytes are nearly all different, which
 is the slowest case. A dash: the convention does not take the dtype. `>u2` has the other byte
@@ -147,8 +148,7 @@ def write(results, folder):
 
 def path_line(name, ns, multiple, *gains):
     """Return one path as a row of a table."""
-    gains = ("–" if gain != gain else f"{gain:.2f}" for gain in gains)
-    return f"| {name} | {ns:.2f} | {multiple:.1f} | {' | '.join(gains)} |"
+    return f"| {name} | {ns:.2f} | {multiple:.1f} | {_cells(gains, 2)} |"
 
 
 def peer_line(name, ns, one, two):
@@ -158,8 +158,12 @@ def peer_line(name, ns, one, two):
 
 def dtype_line(name, *multiples):
     """Return the multiples of one estimator for each dtype as a row of a table."""
-    shown = ("–" if multiple != multiple else f"{multiple:.1f}" for multiple in multiples)
-    return f"| {name} | {' | '.join(shown)} |"
+    return f"| {name} | {_cells(multiples, 1)} |"
+
+
+def _cells(numbers, n_digits):
+    """Return numbers as cells of a table; a dash for NaN."""
+    return " | ".join("–" if x != x else f"{x:.{n_digits}f}" for x in numbers)
 
 
 def write_paths(rows, peers, dtypes, folder):
@@ -179,7 +183,7 @@ def write_paths(rows, peers, dtypes, folder):
     lines += ["Beside a loop over scikit-image, which runs in one thread:", ""]
     lines += [*peer_head, *(peer_line(*row) for row in peers)]
     names, of_dtypes = dtypes
-    lines += ["", EVERY_DTYPE, "", f"| `transform` | {' | '.join(names)} |"]
+    lines += ["", ABOUT_DTYPES, "", f"| `transform` | {' | '.join(names)} |"]
     lines += ["|---" * (len(names) + 1) + "|", *(dtype_line(*row) for row in of_dtypes)]
     page = Path(folder) / "performance.md"
     text = page.read_text(encoding="utf-8")

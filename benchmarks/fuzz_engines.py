@@ -638,7 +638,8 @@ def main():
     _engines.n_images = options.images
     left = watch_reference()
     importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
-    for name in ("equalize", "learn", "match"):  # so that there are several blocks
+    importlib.import_module("sklearn_histeq._engines.compiled.planes").N_COPIED = 1000
+    for name in ("equalize", "match"):  # so that there are several blocks
         importlib.import_module(f"sklearn_histeq._engines.compiled.{name}").N_RANKED = 1000
     for name, (_, dtypes) in PATHS.items():
         for dtype in dtypes:

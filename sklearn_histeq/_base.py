@@ -443,9 +443,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         has_mask = images.mask is not None
         return StatusContext(images.numbering, has_mask, dtype, learned_dtype, self._convention)
 
-    def _map_blocks(
-        self, function, images, context, ns_per_pixel, has_temporaries=True, blocks_per_thread=2
-    ):
+    def _map_blocks(self, function, images, context, ns_per_pixel, **division):
         """Call function(engine, part, planes, mask, map_parts) on blocks; return its results.
 
         function returns a result and the status of the block's planes. What the status says is
@@ -462,8 +460,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if is_remote:  # all processors of the device share each block
             pairs = [run(part, map) for part in _threads.slices(*size, PIXELS_PER_REMOTE_BLOCK)]
         else:
-            how = ns_per_pixel, self.n_jobs, has_temporaries, blocks_per_thread
-            pairs = _threads.map_blocks(run, *size, *how)
+            pairs = _threads.map_blocks(run, *size, ns_per_pixel, self.n_jobs, **division)
         results, status = zip(*pairs, strict=True)
         _validation.check_status(np.concatenate(status), context)
         return results
@@ -499,8 +496,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         context = self._status_context(images, learned_dtype=learned_dtype)
         ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
-        # one block per thread: to add what was counted takes long where pixels are few
-        return reduce(add, self._map_blocks(count, images, context, ns, False, 1))
+        # one block per thread: to add two states takes long compared with counting few pixels
+        division = {"has_temporaries": False, "blocks_per_thread": 1}
+        return reduce(add, self._map_blocks(count, images, context, ns, **division))
 
     def _write(self, function, images, dtype, flatten=False):
         """Return a new array laid out as the images, or as rows, written by function.
@@ -523,7 +521,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         context = self._status_context(images, dtype, self._learned_dtype)
         # the engines need no memory but that of one plane; colours are computed as doubles
         is_value = self.color == "value"
-        ns = _of_dtype(self._ns_per_pixel, images.X.dtype) + 10 * is_value
+        ns = _of_dtype(self._ns_per_pixel, images.X.dtype) + 2 * is_value
         self._map_blocks(write, images, context, ns, has_temporaries=is_value)
         if flatten:
             result = namespaces.namespace(result).reshape(result, (len(images.X), -1))

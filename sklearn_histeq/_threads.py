@@ -20,7 +20,7 @@ def map_blocks(
     pixels_per_image,
     ns_per_pixel,
     n_jobs,
-    has_temporaries,
+    has_temporaries=True,
     blocks_per_thread=2,
 ):
     """Call function(part, map_parts) on slices that cover range(n_images); return its results.

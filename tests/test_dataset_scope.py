@@ -176,6 +176,23 @@ def test_floats_hold_skimages_cdf(dtype, n_bins, convention):
         np.testing.assert_array_equal(fitted.bin_centers_[c], centers)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "learned_dtype"), [("f2", "f4"), (">f2", "f4"), (">f8", "f8"), ("b1", "u1")]
+)
+def test_what_is_learned_has_the_dtype_of_computing(dtype, learned_dtype):
+    x = np.full((2, 1, 2, 2), 0.5).astype(dtype)
+    assert dataset().fit(x).bin_centers_[0].dtype == np.dtype(learned_dtype)
+
+
+@pytest.mark.parametrize("zeros", [[0.0, -0.0], [-0.0, 0.0]])
+def test_zeros_of_both_signs_are_one_level(zeros):
+    tiny = 5e-324  # no bins fit between, so that values are learned as they are
+    x = np.array([*zeros, tiny, *zeros]).reshape(1, 1, 1, -1)
+    levels = dataset().fit(x).bin_centers_[0]
+    assert levels.tolist() == [0, tiny]
+    assert not np.signbit(levels).any()
+
+
 def test_fit_counts_images():
     x = faces(6, 2)
     assert dataset().fit(x).n_samples_seen_ == 6
@@ -440,6 +457,16 @@ def test_uncounted_bins_are_dropped():
     centers, cdf = fitted.bin_centers_[0], fitted.cdf_[0]
     back = fitted.inverse_transform(np.array([[[[cdf[0], 0.75, 1.0]]]]))
     np.testing.assert_allclose(back.ravel(), [centers[0], centers.mean(), centers[-1]], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_bins", [2, 7])
+def test_slopes_beyond_the_largest_double_come_back_finite(n_bins):
+    """The lower center is taken, as on the way there."""
+    largest = np.finfo(np.float64).max
+    x = np.array([largest, 0, largest, 0, 0]).reshape(1, 1, 1, -1)
+    fitted = dataset(n_bins=n_bins).fit(x)
+    back = fitted.inverse_transform(np.linspace(0, 1, 6).reshape(1, 1, 1, -1)).ravel()
+    assert_same(back, np.array([0, 0, 0, 0, 0, largest]))
 
 
 def test_inverse_follows_the_layouts():

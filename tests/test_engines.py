@@ -73,6 +73,29 @@ def test_both_engines_and_all_instruction_sets_give_the_same_bits(path):
             fuzz.run_path(path, dtype, 9, seed=7)
 
 
+@pytest.mark.parametrize("estimator", [
+    HistogramEqualizer(n_bins=7, dtype="input"),
+    AdaptiveHistogramEqualizer(n_tiles=2, dtype="input"),
+])  # fmt: skip
+def test_memory_that_kernels_left_unwritten_warns_of_nothing(estimator, monkeypatch):
+    """Planes left to the reference are brought into the output's type first, whatever they hold."""
+    genuine = np.empty
+
+    def empty(shape, dtype=float, **options):
+        array = genuine(shape, dtype, **options)
+        if array.dtype.kind == "f":
+            array.fill(np.finfo(array.dtype).max)
+        return array
+
+    x = np.full((1, 1, 4, 4), 2**62)
+    x[0, 0, 0, 0] += 2048
+    expected = estimator.fit_transform(x)
+    monkeypatch.setattr(np, "empty", empty)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(estimator.transform(x), expected)
+
+
 def test_status_bits_are_those_of_the_kernels():
     for name in ("NAN", "INF", "EMPTY"):
         assert getattr(kernels, name) == getattr(finding, name)

@@ -35,9 +35,9 @@ class Lattice(NamedTuple):
 
 
 def count_levels(pixels):
-    """Count the distinct values of an array."""
+    """Count the distinct values of an array; zeros of both signs are the level 0."""
     levels, counts = np.unique(pixels, return_counts=True)
-    return Levels(levels, counts.astype(np.int64))
+    return Levels(_unsigned_zero(levels), counts.astype(np.int64))
 
 
 def n_counted(state):
@@ -63,7 +63,7 @@ def _add_narrow(a, b):
     """Add two exact counts of at most 16 bits: in an array of all levels, not by sorting."""
     levels = output.all_levels(a.levels.dtype)
     counts = np.zeros(levels.size, np.int64)
-    for state in (a, b):
+    for state in (a, b):  # add.at takes half of the time of +=, which first gathers the counts
         np.add.at(counts, state.levels.astype(np.intp) - int(levels[0]), state.counts)
     return present_levels(levels, counts)
 
@@ -75,7 +75,7 @@ def present_levels(levels, counts):
 
 
 def where_counted(counts):
-    """Return the indices of counts that are not 0: of bool, which is several times as fast."""
+    """Return the indices of counts that are not 0; flatnonzero is several times faster on bool."""
     return np.flatnonzero(counts != 0)
 
 
@@ -85,7 +85,13 @@ def merge(values, counts):
     values = values[order]
     is_first = np.concatenate([np.ones(min(values.size, 1), bool), values[1:] != values[:-1]])
     first = np.flatnonzero(is_first)
-    return Levels(values[first], np.add.reduceat(counts[order], first, dtype=np.int64))
+    counts = np.add.reduceat(counts[order], first, dtype=np.int64)
+    return Levels(_unsigned_zero(values[first]), counts)
+
+
+def _unsigned_zero(values):
+    """Return values, zero without a sign: which of equal zeros is kept depends on the order."""
+    return values + 0 if values.dtype.kind == "f" else values
 
 
 def count_lattice(pixels):

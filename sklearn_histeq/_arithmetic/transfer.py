@@ -238,12 +238,16 @@ def _at_or_below(transfer, values):
     return transfer.values[np.maximum(index, 0)]
 
 
-def invert(transfer, values):
-    """Map values back to intensities.
+def inverse(transfer):
+    """Return the transfer function that maps values back to intensities.
 
-    np.interp over the points where the function rises. This drops the uncounted bins, between which
-    one value would have many intensities.
+    It is linear between the points where the function rises. This drops the uncounted bins, between
+    which one value would have many intensities.
     """
     rises = np.concatenate([[True], np.diff(transfer.values) > 0])
-    found = np.interp(values, transfer.values[rises], transfer.points[rises])
-    return np.where(np.isnan(values), np.nan, found)  # a single point would map NaN, too
+    return TransferFunction(transfer.values[rises], transfer.points[rises], False)
+
+
+def invert(transfer, values):
+    """Map values, which are floats, back to intensities; NaN stays NaN."""
+    return apply(inverse(transfer), values)

@@ -140,7 +140,4 @@ def _map_back(found, scale, row, doubles):
     """Return the intensities behind a row of values; see `transfer.invert`."""
     if scale is not None:
         doubles = doubles / scale[0] * scale[1]
-    rises = np.concatenate([[True], np.diff(found.values) > 0])
-    points, values = (array[rises].astype(np.float64) for array in (found.values, found.points))
-    points, values = (namespaces.asarray(array[np.newaxis], doubles) for array in (points, values))
-    return interpolate(points, values, doubles)
+    return _map(transfer.inverse(found), doubles, doubles)

@@ -4,21 +4,22 @@
  * v' where the product overflows; whole numbers are rounded half to even.
  */
 
-/* Set out = c * target / value of n pixels, and the target itself where the value is 0; returns
- * whether a product has overflowed. */
+/* Set out = c * equalized / value of n pixels, and the equalized value itself where the value is 0;
+ * returns whether a product has overflowed. */
 template <bool OVERFLOWS, class Pixel, class Value>
-bool scale_color(const Pixel *x, const Pixel *value, const Value *target, ptrdiff_t n, Value *out) {
+bool scale_color(const Pixel *x, const Pixel *value, const Value *equalized, ptrdiff_t n,
+                 Value *out) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     int has_overflow = 0;
     for (ptrdiff_t i = 0; i < n; ++i) {
         const double c = static_cast<double>(x[i]), v = static_cast<double>(value[i]);
-        const double t = static_cast<double>(target[i]), divisor = v == 0.0 ? 1.0 : v;
-        double scaled = c * t / divisor;
+        const double mapped = static_cast<double>(equalized[i]), divisor = v == 0.0 ? 1.0 : v;
+        double scaled = c * mapped / divisor;
         const bool is_infinite = std::fabs(scaled) == infinity;
         if constexpr (OVERFLOWS)
-            scaled = is_infinite ? c / divisor * t : scaled;
+            scaled = is_infinite ? c / divisor * mapped : scaled;
         has_overflow |= is_infinite;
-        scaled = v == 0.0 ? t : scaled;
+        scaled = v == 0.0 ? mapped : scaled;
         if constexpr (std::is_floating_point_v<Value>)
             out[i] = static_cast<Value>(scaled);
         else
@@ -36,9 +37,9 @@ bool scale_colors(const Pixel *x, const Pixel *value, const Value *equalized, Pl
     for (ptrdiff_t p = 0; p < planes.n; ++p) {
         const ptrdiff_t image = p / planes.n_channels;
         const Pixel *v = value + image * n;
-        const Value *target = equalized + image * n;
-        if (p % planes.n_channels < 3 && scale_color<false>(x + p * n, v, target, n, out + p * n))
-            scale_color<true>(x + p * n, v, target, n, out + p * n);
+        const Value *e = equalized + image * n;
+        if (p % planes.n_channels < 3 && scale_color<false>(x + p * n, v, e, n, out + p * n))
+            scale_color<true>(x + p * n, v, e, n, out + p * n);
     }
     return true;
 }

@@ -140,7 +140,7 @@ cdef extern from "_kernels.h" namespace "histeq" nogil:
         const P*, Planes, const O*, ptrdiff_t, ptrdiff_t, O*)
     bint run_apply_curves "histeq::apply_curves"[P, O](
         const P*, Planes, Curves, Storage, uint8_t*, O*)
-    bint run_look_up_between "histeq::look_up_between"[P, O](
+    bint run_look_up_steps "histeq::look_up_steps"[P, O](
         const P*, ptrdiff_t, const P*, ptrdiff_t, const O*, O*)
     bint run_interpolate_at "histeq::interpolate_at"[P, O](
         const P*, ptrdiff_t, Knots, Storage, int*, O*)
@@ -357,12 +357,12 @@ def add_lattice_counts(const real_t[:, ::1] planes, const uint8_t[:, ::1] mask,
                                &counts[0, 0])
 
 
-def look_up_between(const wide_t[::1] pixels, const wide_t[::1] points, const out_t[::1] values,
-                    out_t[::1] out):
-    """out = values[k], k being the number of the greatest of increasing points <= x, or else 0."""
+def look_up_steps(const wide_t[::1] pixels, const wide_t[::1] points, const out_t[::1] values,
+                  out_t[::1] out):
+    """out = values[k], k being the index of the greatest of increasing points <= x, or 0."""
     cdef bint has_memory
     with nogil:
-        has_memory = run_look_up_between(&pixels[0], pixels.shape[0], &points[0], points.shape[0],
+        has_memory = run_look_up_steps(&pixels[0], pixels.shape[0], &points[0], points.shape[0],
                                          &values[0], &out[0])
     check(has_memory)
 

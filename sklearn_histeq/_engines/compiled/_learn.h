@@ -95,9 +95,8 @@ bool find_level_quantiles(const Level *x, const uint8_t *mask, Planes planes, pt
 
 constexpr int64_t N_BUCKETS = 1 << 16;
 
-/* The number of the greatest point that is no greater than x, else 0. Points lie in buckets by the
- * upper bits of their distances from the least one; first has the number of points in those before.
- */
+/* The index of the greatest point <= x, or 0. Points are sorted into buckets by the upper bits of
+ * their distance from the first; first[b] points lie in the buckets before b. */
 template <class Wide>
 ptrdiff_t find_step(Wide x, const Wide *points, ptrdiff_t n_points, int shift,
                     const int32_t *first) {
@@ -117,7 +116,7 @@ ptrdiff_t find_step(Wide x, const Wide *points, ptrdiff_t n_points, int shift,
 
 /* values[k] of each pixel, k being its step among n_points increasing points. */
 template <class Wide, class Out>
-bool look_up_between(const Wide *x, ptrdiff_t n, const Wide *points, ptrdiff_t n_points,
+bool look_up_steps(const Wide *x, ptrdiff_t n, const Wide *points, ptrdiff_t n_points,
                      const Out *values, Out *out) {
     using Distance = std::make_unsigned_t<Wide>;
     Scratch scratch;

@@ -15,7 +15,7 @@ from ..._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
 from . import _kernels
 from . import planes as _planes
 from .equalize import equalize
-from .planes import FLOAT64, N_LEVELS, N_PART, UINT8, UINT16, kernel_for, rows
+from .planes import FLOAT64, N_LEVELS, N_PART, UINT16, kernel_for, rows
 
 NO_LIMIT = 2**31 - 1
 N_GRAYS = 16384  # NR_OF_GRAY of skimage.exposure.equalize_adapthist
@@ -178,10 +178,12 @@ def _peers_tiles(pixels, y, x, n_tiles):
 
 def _skimage(planes, mask, out, pixel, rule, map_parts):
     """Call the kernel of scikit-image's CLAHE, unless it refuses a plane."""
-    status, tile_shape = _refused(planes, pixel), rule.tiles
+    is_float, tile_shape = pixel.kind == "f", rule.tiles
+    pixels = _planes.as_pixels(planes, pixel) if is_float else _planes.native(planes)
+    status = _refused(pixels)
     if status.any():
         return status
-    pixels = _quantized(planes, pixel, map_parts) if pixel.kind == "f" else _unsigned(planes)
+    pixels = _quantized(pixels, map_parts) if is_float else _unsigned(pixels)
     n_pixels = tile_shape[0] * tile_shape[1]
     limit = n_pixels
     if rule.clip_limit is not None:
@@ -202,9 +204,8 @@ def _each(map_parts, parts, function):
     return list(map_parts(function, [np.s_[:, :, part] for part in parts]))
 
 
-def _quantized(planes, pixel, map_parts):
+def _quantized(pixels, map_parts):
     """Return floats in [0, 1] as levels of 16 bits."""
-    pixels = _planes.as_pixels(planes, pixel)
     levels = np.empty(pixels.shape, UINT16)
 
     def quantize(part):
@@ -214,21 +215,21 @@ def _quantized(planes, pixel, map_parts):
     return levels
 
 
-def _unsigned(planes):
-    """Return integers >= 0 as uint8 or uint16; signed and wide ones by `skimage.util.img_as_uint`.
+def _unsigned(pixels):
+    """Return integers >= 0 as uint8 or uint16, as skimage.util.img_as_uint does where it must.
 
     That divides by a power of two where a plane of wide integers does not fit into two bytes.
     """
-    kind, itemsize = planes.dtype.kind, planes.dtype.itemsize
+    kind, itemsize = pixels.dtype.kind, pixels.dtype.itemsize
     if kind == "b":
-        return _planes.as_pixels(planes, UINT8) * np.uint8(255)
+        return pixels.view(np.uint8) * np.uint8(255)
     if kind == "u" and itemsize <= 2:
-        return _planes.as_pixels(planes, _planes.pixel_dtype(planes.dtype))
-    pixels, n_bits = _planes.native(planes), 8 * itemsize - (kind == "i")
+        return pixels
+    n_bits = 8 * itemsize - (kind == "i")
     if itemsize > 2:
         is_shifted = pixels.max(axis=(2, 3), keepdims=True) >= N_LEVELS[UINT16]
         return (pixels >> (is_shifted * (n_bits - 16)).astype(pixels.dtype)).astype(UINT16)
-    # bits repeat: as many whole times as 16 bits take, of which the upper ones are kept
+    # repeat the bits until there are at least 16, then keep the upper 16
     n_repeated = n_bits * (16 // n_bits + 1)
     factor = (2**n_repeated - 1) // (2**n_bits - 1)
     return (pixels.astype(np.uint32) * np.uint32(factor) >> (n_repeated - 16)).astype(UINT16)
@@ -274,14 +275,13 @@ def _grays(n_levels, low, high):
     return np.rint(shares * (N_GRAYS - 1)).clip(0, N_GRAYS - 1)
 
 
-def _refused(planes, pixel):
+def _refused(pixels):
     """Return the status of planes that equalize_adapthist would destroy or reject."""
-    if pixel.kind != "f":
-        status = np.zeros(planes.shape[:2], np.uint8)
-        if planes.dtype.kind == "i":
-            status[planes.min(axis=(2, 3)) < 0] = NEGATIVE
+    if pixels.dtype.kind != "f":
+        status = np.zeros(pixels.shape[:2], np.uint8)
+        if pixels.dtype.kind == "i":
+            status[pixels.min(axis=(2, 3)) < 0] = NEGATIVE
         return status
-    pixels = _planes.as_pixels(planes, pixel)
     status = np.empty(pixels.shape[0] * pixels.shape[1], np.uint8)
     lows, highs = np.empty((2, status.size))
     kernel_for("find_ranges", pixels.dtype)(rows(pixels), None, status, lows, highs)

@@ -4,13 +4,13 @@ import numpy as np
 
 from ..._arithmetic import color
 from . import planes as _planes
-from .planes import FLOAT32, FLOAT64, N_LEVELS, kernel_for, rows
+from .planes import FLOAT64, N_LEVELS, kernel_for, rows
 
 
 def recolor(planes, v, equalized, out, output_max, store):
     """Write c * v' / v for each colour c into out; see `_arithmetic.color.recolor`."""
-    pixel = FLOAT32 if planes.dtype == np.float16 else planes.dtype
-    pixel = pixel if pixel in N_LEVELS else FLOAT64
+    computing = _planes.computing_dtype(planes.dtype)
+    pixel = computing if computing in N_LEVELS else FLOAT64
     is_written = _planes.is_kernel_ready(out, equalized.dtype)
     written = out if is_written else np.empty(out.shape, equalized.dtype)
     colors, value = (_planes.contiguous(part, pixel) for part in (planes, v))

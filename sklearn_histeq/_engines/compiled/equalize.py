@@ -344,7 +344,7 @@ def _tables(counts, is_masked, out_dtype, plan):
 def _stored(values, out_dtype, plan):
     """Return values of the convention as a kernel writes them."""
     values = values.astype(plan.own_dtype, copy=False)
-    return _planes.stored(values, out_dtype, plan.convention.output_max)
+    return _planes.as_written(values, out_dtype, plan.convention.output_max)
 
 
 def _equalize_ranks(planes, mask, out, plan):

@@ -24,7 +24,8 @@ def count_levels(planes, mask):
     pixel = _planes.pixel_dtype(planes.dtype)
     if pixel is None or pixel.kind == "f":
         return _count_distinct(planes, mask)
-    levels = output.all_levels(planes.dtype)
+    # bool has two of the levels of uint8
+    levels = output.all_levels(_planes.UINT8 if planes.dtype == np.bool_ else planes.dtype)
     counts = np.zeros((planes.shape[1], N_LEVELS[pixel]), np.int64)
     kernel = kernel_for("add_level_counts", pixel)
     for block in _image_blocks(planes, pixel):
@@ -85,7 +86,7 @@ def _count_distinct(planes, mask):
     status = _mask_status(planes, mask)
     if planes.dtype.kind == "f":
         status, _, _ = _find_ranges(planes, mask, _planes.pixel_dtype(planes.dtype))
-    dtype = np.dtype(np.float32) if planes.dtype == np.float16 else planes.dtype.newbyteorder("=")
+    dtype = _planes.computing_dtype(planes.dtype)
     blocks = []
     for block in _planes.image_slices(planes, True):
         pixels = planes[block].astype(dtype, copy=False)
@@ -125,7 +126,7 @@ def _apply_to_integers(planes, out, transfers, own_dtype, output_max):
     for channel, found in enumerate(transfers):
         one = planes[:, channel : channel + 1], out[:, channel : channel + 1]
         if found.is_step:
-            _look_up_between(*one, found, own_dtype, output_max)
+            _look_up_steps(*one, found, own_dtype, output_max)
         else:
             _interpolate(*one, [found], own_dtype, output_max)
 
@@ -137,7 +138,7 @@ def invert(planes, out, transfers, output_max):
     Return the planes' status, NAN and INF.
     """
     pixel = _planes.pixel_dtype(planes.dtype)
-    inverses = [_inverse(found) for found in transfers]
+    inverses = [transfer.inverse(found) for found in transfers]
     if pixel is None:
         scaled = planes / output.largest_level(planes.dtype) * output_max
         _interpolate(scaled, out, inverses, FLOAT64, None)
@@ -154,16 +155,11 @@ def invert(planes, out, transfers, output_max):
     return status
 
 
-def _inverse(found):
-    """Return the transfer function that maps values back; see `transfer.invert`."""
-    rises = np.concatenate([[True], np.diff(found.values) > 0])
-    return transfer.TransferFunction(found.values[rises], found.points[rises], False)
-
-
 def _levels(dtype, transfers):
-    """Return levels, in order, that have the values of all others; None where they are too many.
+    """Return the levels that a lookup table needs, in order; None: more than 65,536.
 
-    Those of one or two bytes are all levels, others those between the outer points.
+    Of one or two bytes all levels; else those from the first point to the last, since levels beyond
+    have the value of the first or last.
     """
     if dtype.itemsize <= 2:
         levels = output.all_levels(dtype)
@@ -183,7 +179,7 @@ def _look_up(planes, out, values, output_max, levels):
     pixel = _planes.pixel_dtype(planes.dtype) or UINT16
     tables = np.zeros((len(values), N_LEVELS[pixel]), values[0].dtype)  # bool has two levels
     tables[:, : len(values[0])] = values
-    tables = _planes.stored(tables, out.dtype, output_max)
+    tables = _planes.as_written(tables, out.dtype, output_max)
     for block in _planes.image_slices(planes, _planes.is_copied(planes, pixel, out)):
         if planes.dtype.itemsize <= 2:
             pixels = _planes.as_pixels(planes[block], pixel)
@@ -229,15 +225,15 @@ def _knots(found):
     return knots if is_line and not found.is_step else None
 
 
-def _look_up_between(planes, out, found, own_dtype, output_max):
+def _look_up_steps(planes, out, found, own_dtype, output_max):
     """Map the integers of one channel, of four or eight bytes, by the steps of its function."""
     native = planes.dtype.newbyteorder("=")
-    points = np.ascontiguousarray(found.points, native)
-    values = _planes.stored(found.values.astype(own_dtype), out.dtype, output_max)
-    kernel = kernel_for("look_up_between", native, values.dtype)
+    points = np.require(found.points, native, ["C", "A"])
+    values = _planes.as_written(found.values.astype(own_dtype), out.dtype, output_max)
+    kernel = kernel_for("look_up_steps", native, values.dtype)
     for block in _planes.image_slices(planes, True):
         written = _planes.writable(out[block], own_dtype)
-        pixels = np.ascontiguousarray(planes[block], native)
+        pixels = _planes.native(planes[block])
         kernel(pixels.reshape(-1), points, values, written.reshape(-1))
         _planes.write_back(written, out[block], output_max)
 

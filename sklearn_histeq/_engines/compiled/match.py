@@ -14,7 +14,7 @@ from ..._arithmetic import status as finding
 from ..._arithmetic.conventions import single_or_double
 from ..._arithmetic.status import EMPTY, INF
 from . import planes as _planes
-from .planes import FLOAT32, FLOAT64, N_LEVELS, N_PART, N_RANKED, kernel_for, rows
+from .planes import FLOAT64, N_LEVELS, N_PART, N_RANKED, kernel_for, rows
 
 __all__ = ["match", "quantiles"]
 
@@ -22,11 +22,8 @@ __all__ = ["match", "quantiles"]
 def match(planes, mask, out, targets, map_parts=map):
     """Map each plane to its channel's target distribution; see `reference.match`."""
     is_wide = planes.dtype.kind in "iu" and planes.dtype.itemsize == 8
-    pixel = (
-        FLOAT64
-        if planes.dtype.kind in "iu" and planes.dtype.itemsize == 4
-        else (_planes.pixel_dtype(planes.dtype))
-    )
+    is_double = planes.dtype.kind in "iu" and planes.dtype.itemsize == 4
+    pixel = FLOAT64 if is_double else _planes.pixel_dtype(planes.dtype)
     if (pixel is None and not is_wide) or planes[0, 0].size > _planes.MOST_PIXELS:
         return _planes.reference().match(planes, mask, out, targets)
     status = np.zeros(planes.shape[:2], np.uint8)
@@ -99,7 +96,7 @@ def _match_levels_in_parts(planes, mask, out, target, map_parts):
         return EMPTY
     below = np.searchsorted(levels, np.arange(counts.size), side="right") - 1
     values = target.values_at(transfer.cdf(counts[levels]))[np.maximum(below, 0)]
-    table = _planes.stored(values[np.newaxis], out.dtype, None)
+    table = _planes.as_written(values[np.newaxis], out.dtype, None)
 
     def look_up(part):
         pixels = _planes.as_pixels(planes[part], pixel)
@@ -167,7 +164,7 @@ def _match_ranks(planes, mask, out, targets):
     for channel, target in enumerate(targets):
         if target.is_finite():
             values[channel :: len(targets)] = target.values_at(shares[channel :: len(targets)])
-    _planes.look_up(ranks, _planes.stored(values, out.dtype, None), out, None)
+    _planes.look_up(ranks, _planes.as_written(values, out.dtype, None), out, None)
     return (EMPTY * (counts[:, 0] == 0)).astype(np.uint8).reshape(planes.shape[:2])
 
 
@@ -177,7 +174,7 @@ def _match_ranks(planes, mask, out, targets):
 def quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane; see `reference.quantiles`."""
     pixel = _planes.pixel_dtype(planes.dtype)
-    found = np.empty((*planes.shape[:2], n_quantiles))
+    found = np.zeros((*planes.shape[:2], n_quantiles))
     status = np.empty(planes.shape[:2], np.uint8)
     by_levels = pixel is not None and pixel.kind == "u"
     ready = by_levels and _planes.is_kernel_ready(planes, pixel)
@@ -198,9 +195,7 @@ def quantiles(planes, mask, n_quantiles):
 def _sorted_quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane, by sorting it, and the planes' status."""
     n, c = planes.shape[:2]
-    # float16 is computed in float32, as everywhere
-    dtype = FLOAT32 if planes.dtype == np.float16 else planes.dtype.newbyteorder("=")
-    pixels = planes.astype(dtype).reshape(n, c, -1)
+    pixels = planes.astype(_planes.computing_dtype(planes.dtype)).reshape(n, c, -1)
     counted = np.ones(pixels.shape, bool)
     if mask is not None:
         counted &= mask.reshape(n, 1, -1)

@@ -1,6 +1,7 @@
 """Planes as the kernels take them, and what the kernels wrote brought back: for all of this engine.
 
-Kernels read contiguous rows of uint8, uint16, float32 or float64, and write rows of these types.
+Most kernels read contiguous rows of uint8, uint16, float32 or float64, and write rows of these
+types. Wider integers are read by the kernels that find their levels, ranks or steps.
 """
 
 import math
@@ -18,8 +19,8 @@ UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 # The types that kernels read and write, with the number of levels of the integers.
 N_LEVELS = {UINT8: 256, UINT16: 65536, FLOAT32: 0, FLOAT64: 0}
-# Planes that must be copied, or whose counts go through NumPy, are so many pixels at a time: with
-# smaller blocks there are more calls of NumPy, and at each one thread may have to wait for another.
+# So many pixels are copied, or counted through NumPy, at a time. With smaller blocks there are more
+# calls of NumPy, at each of which one thread may have to wait for another.
 N_COPIED = 2**19
 # The same where ranks are found: that takes eight arrays of this size, which should fit the cache.
 N_RANKED = 2**17
@@ -62,6 +63,12 @@ def pixel_dtype(dtype):
     if kind == "f":
         return {2: FLOAT32, 4: FLOAT32, 8: FLOAT64}.get(itemsize)
     return {1: UINT8, 2: UINT16}.get(itemsize)
+
+
+def computing_dtype(dtype):
+    """Return the native dtype in which images are computed: float16 as float32, as everywhere."""
+    native = dtype.newbyteorder("=")
+    return FLOAT32 if native == np.float16 else native
 
 
 def is_kernel_ready(array, dtype):
@@ -114,21 +121,21 @@ def _split(planes):
 
 
 def ranks(planes, mask):
-    """Return the rank of each pixel among the distinct values of its plane, and their counts.
+    """Return the ranks of pixels among the distinct values of their plane, and the counts of these.
 
-    Both are int32, of (n_planes, n_pixels) and (n_planes, n_distinct): counts of planes with fewer
-    distinct values end with zeros. Floats are copied as they are, integers of one byte as two.
+    For integers of 2, 4 or 8 bytes. Both are int32, of (n_planes, n_pixels) and (n_planes,
+    n_distinct); the counts of planes with fewer distinct values end with zeros.
     """
-    pixels = as_pixels(planes, UINT16) if planes.dtype.itemsize <= 2 else native(planes)
-    found, counts = np.empty((2, *rows(planes).shape), np.int32)
+    pixels = as_pixels(planes, UINT16) if planes.dtype.itemsize == 2 else native(planes)
+    found, counts = np.empty((2, *rows(pixels).shape), np.int32)
     n_distinct = kernel_for("rank_planes", pixels.dtype)(
         rows(pixels), mask_rows(mask), found, counts
     )
     return found, counts[:, : max(n_distinct, 1)]
 
 
-def stored(values, dtype, output_max):
-    """Return values as a kernel writes them: in the output's dtype, or else as they are."""
+def as_written(values, dtype, output_max):
+    """Return values as a kernel writes them: in the dtype of the output where kernels have it."""
     if dtype not in N_LEVELS or dtype == values.dtype:
         return np.ascontiguousarray(values)
     found = np.empty(values.shape, dtype)
@@ -172,12 +179,13 @@ def write_back(written, out, output_max):
     """Bring what a kernel has written into out; output_max=None: integers are not scaled."""
     if written is out:
         return
-    if written.dtype == out.dtype:
-        _copy(written, out)
-    elif output_max is None:
-        output.saturate(written, out)
-    else:
-        output.store(written, out, output_max)
+    with np.errstate(all="ignore"):  # planes without a result hold anything
+        if written.dtype == out.dtype:
+            _copy(written, out)
+        elif output_max is None:
+            output.saturate(written, out)
+        else:
+            output.store(written, out, output_max)
 
 
 def _copy(written, out):
