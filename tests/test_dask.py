@@ -309,9 +309,9 @@ def test_what_becomes_of_the_estimator_does_not_change_the_result():
 def test_settings_of_this_thread_hold_in_the_chunks(monkeypatch):
     genuine, seen = _threads.map_blocks, []
 
-    def watch(function, n_images, pixels, ns, n_jobs, *how):
+    def watch(function, n_images, pixels, ns, n_jobs, **division):
         seen.append(n_jobs)
-        return genuine(function, n_images, pixels, ns, n_jobs, *how)
+        return genuine(function, n_images, pixels, ns, n_jobs, **division)
 
     monkeypatch.setattr(_threads, "map_blocks", watch)
     X = by_images(pictures(), 12)
