@@ -105,7 +105,8 @@ s. The median ratio of the two, measured in pairs, is {cold_ratio:.2f}.
 # What bench_paths.py writes stands between these.
 BEGIN, END = "<!-- every path: begin -->", "<!-- every path: end -->"
 SLOW = 8  # multiples of the plain path
-ABOUT_DTYPES = """Every dtype, in multiples of the plain path with one thread: `transform` of random pixels over the
+ABOUT_DTYPES = """\
+Every dtype, in multiples of the plain path with one thread: `transform` of random pixels over the
 whole range of the dtype, from 0. So the integers of 4 and 8 bytes are nearly all different, which
 is the slowest case. `scope="dataset"` is slow there, because what it learns is as large as the
 images. A dash: the convention does not take the dtype. `>u2` has the other byte order."""
