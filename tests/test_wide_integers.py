@@ -64,6 +64,16 @@ def test_levels_at_an_end_of_the_range_are_learned(dtype, end, n_levels, n_bins)
     assert_same(out, one_plane.reshape(x.shape))
 
 
+@pytest.mark.parametrize("dtype", WIDE)
+def test_unaligned_pixels_are_learned_and_mapped(dtype):
+    """The kernels read aligned memory only: on some processors anything else is an error."""
+    x = whole_range(dtype, (2, 1, 30, 30))
+    shifted = np.frombuffer(b"\0" + x.tobytes(), x.dtype, offset=1).reshape(x.shape)
+    assert not shifted.flags.aligned
+    fitted = HistogramEqualizer(scope="dataset").fit(shifted)
+    assert_same(fitted.transform(shifted), step_cdf(x, x))
+
+
 @pytest.mark.parametrize("dtype", ["i8", "u8"])
 def test_the_whole_range_is_exact_under_a_mask(dtype):
     x = whole_range(dtype, (1, 1, 40, 40))
