@@ -16,7 +16,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def time_of(function, *arguments):
-    """Return how long a call takes, in seconds."""
+    """Return the seconds that a call takes, with those to free its result."""
     start = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - start

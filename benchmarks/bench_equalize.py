@@ -138,7 +138,7 @@ PEERS = {
     "skimage rank 5×5": partial(rank_equalize, window=5),
     "skimage rank 25×25": partial(rank_equalize, window=25),
 }
-SLOW = 1e-7  # s a pixel: a peer is timed on a tenth of the images
+SLOW = 1e-7  # s per pixel: a peer is timed on a tenth of the images
 
 PATHS = [
     Comparison("cv2", "uint8", {"convention": "opencv"}),
