@@ -71,6 +71,15 @@ class Convention:
     takes_n_bins: bool = True
     runs_on_devices: bool = True
 
+    def __reduce__(self):
+        """Pickle the name alone: the same record, which `is` compares, exists in every process."""
+        return _record, (type(self), self.name)
+
+
+def _record(kind, name):
+    """Return the convention of a kind and a name."""
+    return RECORDS[kind][name]
+
 
 @dataclass(frozen=True, eq=False)
 class EqualizeConvention(Convention):
@@ -216,6 +225,7 @@ SKIMAGE_WINDOWS = LocalConvention(
 EQUALIZE = {record.name: record for record in (SKIMAGE, NUMPY, OPENCV, PILLOW)}
 ADAPT = {record.name: record for record in (HISTEQ_TILES, SKIMAGE_TILES, OPENCV_TILES)}
 LOCAL = {record.name: record for record in (HISTEQ_WINDOWS, SKIMAGE_WINDOWS)}
+RECORDS = {EqualizeConvention: EQUALIZE, AdaptiveConvention: ADAPT, LocalConvention: LOCAL}
 
 
 class EqualizeRule(NamedTuple):
