@@ -3,7 +3,6 @@
 import numpy as np
 
 from sklearn_histeq import relight
-from sklearn_histeq._cli.demo.data import Faces
 from sklearn_histeq._cli.demo.protocols import Part
 
 
@@ -15,10 +14,6 @@ def some_people(n_people=4, n_each=12, shape=(12, 10), dtype=np.uint8):
     return pictures.astype(dtype), np.repeat(np.arange(n_people), n_each)
 
 
-def as_faces(X, y):
-    return Faces(X[:, np.newaxis], y, [str(label) for label in np.unique(y)])
-
-
-def people_part():
-    X, y = some_people()
+def people_part(n_people=4, n_each=12):
+    X, y = some_people(n_people, n_each)
     return Part(X[:, np.newaxis], y)

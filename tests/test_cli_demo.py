@@ -10,22 +10,24 @@ import sys
 import numpy as np
 import pytest
 from _people import some_people
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     LocalHistogramEqualizer,
+    relight,
 )
 from sklearn_histeq._cli import atomic_write, demo
 from sklearn_histeq._cli.demo import run, search
-from sklearn_histeq._cli.demo.figure import draw, draw_before_after
-from sklearn_histeq._cli.demo.protocols import (
-    BUNDLED,
-    PEOPLE,
-)
+from sklearn_histeq._cli.demo.figure import draw, lit_from_a_side
+from sklearn_histeq._cli.demo.protocols import BUNDLED, PEOPLE, to_rows
 from sklearn_histeq._cli.demo.report import (
     WIDTH,
     Report,
@@ -35,9 +37,7 @@ from sklearn_histeq._cli.demo.report import (
     search_header,
     search_row,
 )
-from sklearn_histeq._cli.demo.search import (
-    Choice,
-)
+from sklearn_histeq._cli.demo.search import Choice
 from sklearn_histeq._cli.errors import FileError, UsageError
 
 
@@ -183,36 +183,17 @@ class TestFigure:
     def _matplotlib(self):
         pytest.importorskip("matplotlib")
 
-    def test_pictures_histograms_and_cdfs(self, rng):
-        before = rng.integers(0, 100, (3, 9, 8)).astype(np.uint8)
-        after = HistogramEqualizer().fit_transform(before)
-        figure = draw_before_after(before, after, ["a", "b", "c"], "heading")
-        grid = np.reshape(figure.axes[:12], (4, 3))
-        for row, planes, top in ((0, before, 255), (2, after, 1)):
-            for column, plane in enumerate(planes):
-                image = grid[row, column].images[0]
-                assert_array_equal(image.get_array(), plane)
-                assert image.get_clim() == (0, top)  # the dark must look dark
-                counts, edges, _ = grid[row + 1, column].patches[0].get_data()
-                assert_array_equal(counts, np.histogram(plane, edges)[0])
-                assert counts.sum() == plane.size
-        cdfs = [ax.lines[0].get_xydata() for ax in figure.axes[12:]]
-        assert len(cdfs) == 6
-        for cdf in cdfs:
-            assert (np.diff(cdf, axis=0) >= 0).all()
-            assert cdf[-1, 1] == 1
-        assert [ax.get_title() for ax in grid[0]] == ["a", "b", "c"]
-
-    def test_the_demos_panels(self, rng):
-        pictures = rng.integers(0, 100, (3, 1, 9, 8)).astype(np.uint8)
+    def test_the_demos_panels(self, rng, monkeypatch):
+        # pyplot would choose a backend, and might want a display
+        monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+        images = rng.integers(0, 100, (3, 1, 9, 8)).astype(np.uint8)
         side_lit = rng.integers(0, 100, (2, 1, 9, 8)).astype(np.uint8)
-        figure = draw(pictures, "under lights", side_lit, n_tiles=2)
-        upper, lower = figure.subfigs
-        assert len(upper.axes) == 12 + 6
+        upper, lower = draw(images, "under lights", side_lit).subfigs
+        self.check_before_after(upper.axes, images[:, 0])
         grid = np.reshape(lower.axes, (4, 2))
         rows = {
             "before": side_lit / 255,
-            "whole picture": HistogramEqualizer().fit_transform(side_lit),
+            "whole image": HistogramEqualizer().fit_transform(side_lit),
             "2 × 2 tiles": AdaptiveHistogramEqualizer(n_tiles=2).fit_transform(side_lit),
             "windows": LocalHistogramEqualizer(window=1 / 4).fit_transform(side_lit),
         }
@@ -224,19 +205,31 @@ class TestFigure:
         means = [round(half.mean()) for half in np.split(side_lit[0, 0], 2, axis=1)]
         assert grid[0, 0].get_title() == f"mean left {means[0]}, right {means[1]}"
 
-    def test_side_lit_examples_go_from_left_to_right(self, rng):
-        picture = np.full((1, 1, 9, 8), 200, np.uint8)
-        examples = demo._side_lit_examples(picture, seed=0)[:, 0].astype(float)
+    def check_before_after(self, axes, before):
+        after = HistogramEqualizer().fit_transform(before)
+        grid = np.reshape(axes[:12], (4, 3))
+        for row, planes, top in ((0, before, 255), (2, after, 1)):
+            for column, plane in enumerate(planes):
+                image = grid[row, column].images[0]
+                assert_array_equal(image.get_array(), plane)
+                assert image.get_clim() == (0, top)  # the dark must look dark
+                counts, edges, _ = grid[row + 1, column].patches[0].get_data()
+                assert_array_equal(counts, np.histogram(plane, edges)[0])
+                assert counts.sum() == plane.size
+        cdfs = [ax.lines[0].get_xydata() for ax in axes[12:]]
+        assert len(cdfs) == 6
+        for cdf in cdfs:
+            assert (np.diff(cdf, axis=0) >= 0).all()
+            assert cdf[-1, 1] == 1
+        assert [ax.get_title() for ax in grid[0]] == [f"mean {p.mean():.0f} of 255" for p in before]
+
+    def test_side_lit_examples_go_from_left_to_right(self):
+        image = np.full((1, 1, 9, 8), 200, np.uint8)
+        examples = lit_from_a_side(image, seed=0)[:, 0].astype(float)
         assert len(examples) == 5
         tilts = examples[..., 4:].mean(axis=(1, 2)) - examples[..., :4].mean(axis=(1, 2))
         assert (np.diff(tilts) > 0).all()
         assert tilts[0] < 0 < tilts[-1]
-
-    def test_no_pyplot(self, monkeypatch):
-        # pyplot would choose a backend, and might want a display
-        monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-        planes = np.zeros((1, 2, 2))
-        assert len(draw_before_after(planes, planes, ["a"], "heading").axes) == 6
 
     def test_written_whole_or_not_at_all(self, tmp_path):
         from matplotlib.figure import Figure
@@ -280,50 +273,52 @@ class TestOutput:
 
 
 @pytest.fixture
-def small_grid(monkeypatch):
-    """Three settings in the place of fifteen, for the sake of time."""
-    grid = [{"equalize__convention": ["skimage", "pillow"]}, {"equalize": ["passthrough"]}]
-    for module in (demo, search):
-        monkeypatch.setattr(module, "settings", lambda n_tiles: grid)
+def few_candidates(monkeypatch):
+    """Two candidates in the place of eighteen, for the sake of time."""
+    kinds = [HistogramEqualizer()], ["passthrough"]
+    monkeypatch.setattr(search, "candidates", lambda n_tiles: kinds)
 
 
-@pytest.mark.usefixtures("small_grid")
+@pytest.mark.usefixtures("few_candidates")
 class TestRun:
     def test_bundled(self, tmp_path, capsys):
         pytest.importorskip("matplotlib")
         output = tmp_path / "demo.png"
+        about = PngInfo()
+        about.add_text("Software", "sklearn-histeq demo")
+        Image.new("L", (1, 1)).save(output, pnginfo=about)  # its own file, which it may overwrite
         run(output=output, repeats=2)
         out, err = capsys.readouterr()
         assert err == ""
         assert max(map(len, out.replace(str(output), "").splitlines())) <= WIDTH
         assert "simulated" in out
-        assert "of the random draws (2)" in " ".join(out.split())
+        assert "over the random draws (2)" in " ".join(out.split())
         for name in BUNDLED:
             assert out.count(name) == 2  # in either table
         scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"
         assert len(re.findall(rf"^ (same|other|side|harsh) light{scores}$", out, re.M)) == 12
         assert len(re.findall(r"^ (same|harsh) light( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
-        assert out.count("no search") == 15
-        assert "What to take from this" in out
+        assert out.count("\n no search") == 6
+        assert "What this shows" in out
         assert "AdaptiveHistogramEqualizer(n_tiles=4)" in out
         assert str(output) in out
         with Image.open(output) as figure:
             figure.load()
             assert figure.width > 800
             assert figure.height > 600
-        run(output=output, repeats=1)  # over its own file
-        assert capsys.readouterr().out != out
+            assert figure.info["Software"] == "sklearn-histeq demo"
 
     @pytest.mark.usefixtures("no_figure")
     def test_the_same_seed_gives_the_same_figures(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(demo, "BUNDLED", {"SVC (RBF)": BUNDLED["SVC (RBF)"]})
+        monkeypatch.setattr(search, "candidates", lambda n_tiles: [[HistogramEqualizer()]])
         printed = []
         for seed in (5, 5, 6):
             run(output=tmp_path / "demo.png", repeats=2, seed=seed)
             printed.append(re.sub(r"\d+ seconds", "", capsys.readouterr().out))
         assert printed[0] == printed[1] != printed[2]
 
-    def test_without_matplotlib(self, tmp_path, capsys, monkeypatch):
+    def test_without_matplotlib(self, npz, tmp_path, capsys, monkeypatch):
         real_import = builtins.__import__
 
         def no_matplotlib(name, *args, **kwargs):
@@ -332,22 +327,24 @@ class TestRun:
             return real_import(name, *args, **kwargs)
 
         monkeypatch.setattr(builtins, "__import__", no_matplotlib)
-        monkeypatch.setattr(demo, "BUNDLED", {"SVC (RBF)": BUNDLED["SVC (RBF)"]})
-        run(output=tmp_path / "demo.png", repeats=1)
+        X, y = some_people(n_each=2)
+        path = npz(X=X, y=y)
+        run(data=path, output=tmp_path / "demo.png", repeats=1)
         out = capsys.readouterr().out
         assert 'pip install "sklearn-histeq[plot]"' in out
         assert "The demo took" in out  # it went on
-        assert list(tmp_path.iterdir()) == []
+        assert list(tmp_path.iterdir()) == [path]
 
+    @pytest.mark.usefixtures("no_figure")
     def test_people(self, npz, tmp_path, capsys):
         X, y = some_people(n_each=50)
         path = npz(X=X, y=np.array(["ada", "bob", "eve", "kim"])[y])
         run(data=path, output=tmp_path / "demo.png", repeats=2)
         out = capsys.readouterr().out
         said = " ".join(out.split())
-        assert "200 pictures of 4 people, 10x12 pixels" in said
-        assert "trained on 10 random pictures of each person" in said
-        assert "each person's 20 brightest pictures" in said
+        assert "200 images of 4 people, 10x12 pixels" in said
+        assert "trained on 10 random images of each person" in said
+        assert "the 20 brightest images of each person" in said
         for name in PEOPLE:
             assert out.count(name) == 2
         assert len(re.findall(r"random part( +\d\.\d{3} ±\d\.\d{3}){5}$", out, re.M)) == 3
@@ -362,22 +359,94 @@ class TestRun:
         [
             ([2, 2, 2], ["PCA + LDA (linear) is left out", "There is no tuning"]),
             ([3, 2], ["PCA + LDA (linear) is left out", "There is no tuning"]),
-            ([4, 4], ["2 random pictures", "GridSearchCV now chooses"]),
-            ([9, 5, 2], ["1 to 4 random pictures", "GridSearchCV now chooses"]),
-            ([60, 4, 1], ["2 to 10 random pictures", "single picture were left out (1)"]),
+            ([4, 4], ["2 random images", "GridSearchCV now chooses"]),
+            ([9, 5, 2], ["1 to 4 random images", "GridSearchCV now chooses"]),
+            ([60, 4, 1], ["2 to 10 random images", "single image were left out (1)"]),
         ],
     )
     @pytest.mark.usefixtures("no_figure")
-    def test_few_pictures(self, npz, tmp_path, capsys, counts, words):
+    def test_few_images(self, npz, tmp_path, capsys, counts, words):
         X, _ = some_people(n_people=len(counts), n_each=60)
         keep = np.concatenate([60 * i + np.arange(count) for i, count in enumerate(counts)])
         path = npz(X=X[keep], y=np.repeat(np.arange(len(counts)), counts))
         run(data=path, output=tmp_path / "demo.png", repeats=1)
-        said = " ".join(capsys.readouterr().out.split())
+        out = capsys.readouterr().out
+        said = " ".join(out.split())
         for word in words:
             assert word in said
+        assert ("PCA + LDA (linear) is left out" in said) != ("\nPCA + LDA (linear)\n" in out)
 
     @pytest.mark.usefixtures("no_figure")
     def test_folder(self, folder, tmp_path, capsys):
         run(data=folder, output=tmp_path / "demo.png", repeats=1)
-        assert "6 pictures of 2 people, 6x8 pixels" in " ".join(capsys.readouterr().out.split())
+        assert "6 images of 2 people, 6x8 pixels" in " ".join(capsys.readouterr().out.split())
+
+
+class TestProtocols:
+    """Who is trained and tested on what; the training itself is left out."""
+
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        seen = {}
+        monkeypatch.setattr(demo, "_compare", lambda *args: seen.update(trials=args[-1]))
+        monkeypatch.setattr(
+            demo, "_tune", lambda *args: seen.update(problems=args[2], trial=args[3])
+        )
+        return seen
+
+    def test_bundled(self, tmp_path, seen, monkeypatch):
+        monkeypatch.setattr(demo, "_draw", lambda *args: None)
+        run(output=tmp_path / "demo.png", repeats=3)
+        assert len(seen["trials"]) == 3
+        part, problems = seen["trials"][0].train, seen["problems"]
+        assert list(problems) == ["same light", "harsh light"]
+        assert all(problem.part is part for problem in problems.values())
+        for fold, expected in zip(*(problem.folds for problem in problems.values()), strict=True):
+            for indices, same in zip(fold, expected, strict=True):
+                assert_array_equal(indices, same)
+        assert problems["same light"].scoring == "accuracy"
+        model = make_pipeline(FunctionTransformer(to_rows), KNeighborsClassifier(1)).fit(*part)
+        copies = [relight(part.images, random_state=seed) for seed in range(3)]
+        scores = [model.score(images, part.labels) for images in copies]
+        assert_allclose(problems["harsh light"].scoring(model, *part), np.mean(scores))
+        assert np.mean(scores) < 1  # it would be 1 on the images as they are
+
+    def test_people(self, npz, tmp_path, seen, monkeypatch):
+        matplotlib = pytest.importorskip("matplotlib.figure")
+        drawn = []
+
+        def draw(images, lights, side_lit):
+            drawn.append(images)
+            assert lights == "under different lights"
+            assert len(side_lit) == 5
+            return matplotlib.Figure()
+
+        monkeypatch.setattr(demo.figure, "draw", draw)
+        X, y = some_people(n_each=[60, 60, 60, 2])
+        run(data=npz(X=X, y=y), output=tmp_path / "demo.png", repeats=2)
+        *draws, harder = seen["trials"]
+        for trial in draws:
+            assert_array_equal(np.bincount(trial.train.labels), [10, 10, 10, 1])
+            assert_array_equal(np.bincount(trial.tests["random part"].labels), [50, 50, 50, 1])
+        train, dark = harder.train, harder.tests["bright to dark"]
+        assert_array_equal(np.bincount(train.labels), [20, 20, 20, 1])
+        assert seen["trial"].tests["dark"] is dark
+        self.check_brightness(train, dark)
+        for problem in seen["problems"].values():
+            assert_array_equal(np.bincount(problem.part.labels), [20] * 3)  # one cannot be split
+        ((fit, valid),) = seen["problems"]["bright to dark"].folds
+        part = seen["problems"]["bright to dark"].part
+        assert_array_equal(np.bincount(part.labels[fit]), [10] * 3)
+        self.check_brightness(part.take(fit), part.take(valid))
+        (images,) = drawn
+        assert {image.tobytes() for image in images} <= {x.tobytes() for x in X[y == 0]}
+        means = images.mean(axis=(1, 2, 3))
+        assert (np.diff(means) < 0).all()
+        assert means[0] == X[y == 0].mean(axis=(1, 2)).max()
+
+    def check_brightness(self, bright, dark):
+        assert_array_equal(np.bincount(bright.labels), np.bincount(dark.labels))
+        assert not {i.tobytes() for i in bright.images} & {i.tobytes() for i in dark.images}
+        for label in np.unique(dark.labels):
+            means = bright.images[bright.labels == label].mean(axis=(1, 2, 3))
+            assert means.min() >= dark.images[dark.labels == label].mean(axis=(1, 2, 3)).max()

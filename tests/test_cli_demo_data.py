@@ -1,4 +1,4 @@
-"""Where the demo's pictures come from: the bundle, its simulated light, archives, folders."""
+"""Where the demo's images come from: the bundle, archives, folders."""
 
 from __future__ import annotations
 
@@ -45,27 +45,25 @@ def folder(tmp_path):
 class TestBundled:
     def test_half_are_faces(self):
         faces = bundled_faces()
-        assert faces.pictures.shape == (200, 1, 25, 25)
-        assert faces.pictures.dtype == np.uint8
-        assert faces.pictures.max() == 255  # scaled, not truncated
+        assert faces.images.shape == (200, 1, 25, 25)
+        assert faces.images.dtype == np.uint8
+        assert faces.images.max() == 255  # scaled, not truncated
         assert_array_equal(faces.labels, [1] * 100 + [0] * 100)
-        assert faces.names[faces.labels[0]] == "faces"
 
 
 class TestNpz:
     @pytest.mark.parametrize("with_channel", [False, True])
     def test_shapes(self, npz, with_channel):
         X, y = some_people()
-        faces = read_faces(npz(X=X[:, np.newaxis] if with_channel else X, y=y))
-        assert_array_equal(faces.pictures, X[:, np.newaxis])
+        faces, remarks = read_faces(npz(X=X[:, np.newaxis] if with_channel else X, y=y))
+        assert_array_equal(faces.images, X[:, np.newaxis])
         assert_array_equal(faces.labels, y)
-        assert faces.remarks == []
+        assert remarks == []
 
     def test_labels_may_be_text(self, npz):
         X, y = some_people(n_people=3)
-        faces = read_faces(npz(X=X, y=np.array(["zoe", "ada", "bob"])[y]))
-        assert faces.names == ["ada", "bob", "zoe"]
-        assert_array_equal(faces.labels, np.array([2, 0, 1])[y])
+        faces, _ = read_faces(npz(X=X, y=np.array(["zoe", "ada", "bob"])[y]))
+        assert_array_equal(faces.labels, np.array([2, 0, 1])[y])  # in the order of the alphabet
 
     @pytest.mark.parametrize(
         ("dtype", "scale"), [(np.float32, 1 / 255), (np.uint16, 257), (np.int64, -3), (">u2", 1)]
@@ -73,53 +71,55 @@ class TestNpz:
     def test_other_types_are_brought_to_8_bits_by_one_scale(self, npz, dtype, scale):
         X, y = some_people()
         X[0, 0, :2] = 0, 255  # so that one scale for all is the identity
-        faces = read_faces(npz(X=(X * np.float64(scale)).astype(dtype), y=y))
-        assert faces.pictures.dtype == np.uint8
-        assert_array_equal(faces.pictures[:, 0], X if scale > 0 else 255 - X)
-        assert "converted to 8 bits" in faces.remarks[0]
+        faces, remarks = read_faces(npz(X=(X * np.float64(scale)).astype(dtype), y=y))
+        assert faces.images.dtype == np.uint8
+        assert_array_equal(faces.images[:, 0], X if scale > 0 else 255 - X)
+        assert "converted to 8 bits" in remarks[0]
 
-    def test_people_with_one_picture_are_left_out(self, npz):
+    def test_people_with_one_image_are_left_out(self, npz):
         X, y = some_people(n_people=3)
         y[:2] = 77, 88
-        faces = read_faces(npz(X=X, y=y))
-        assert_array_equal(faces.pictures[:, 0], X[2:])
-        assert faces.names == ["0", "1", "2"]
-        assert faces.remarks == ["People with a single picture were left out (2)."]
+        faces, remarks = read_faces(npz(X=X, y=y))
+        assert_array_equal(faces.images[:, 0], X[2:])
+        assert_array_equal(faces.labels, np.repeat([0, 1, 2], [10, 12, 12]))
+        assert remarks == ["People with a single image were left out (2)."]
 
-    def test_large_pictures_are_reduced_to_means_of_blocks(self, npz):
+    def test_large_images_are_reduced_to_means_of_blocks(self, npz):
         X, y = some_people(shape=(100, 80))
-        faces = read_faces(npz(X=X, y=y))
-        assert faces.pictures.shape == (48, 1, 33, 26)  # by 3
-        assert_allclose(faces.pictures[5, 0, 0, 0], X[5, :3, :3].mean(), atol=0.51)
-        assert "80x100" in faces.remarks[0]
+        faces, remarks = read_faces(npz(X=X, y=y))
+        assert faces.images.shape == (48, 1, 33, 26)  # by 3
+        assert_allclose(faces.images[5, 0, 0, 0], X[5, :3, :3].mean(), atol=0.51)
+        assert "80x100" in remarks[0]
 
     def test_a_large_set_is_thinned_out(self, npz, monkeypatch):
         monkeypatch.setattr(data, "MAX_PEOPLE", 2)
-        monkeypatch.setattr(data, "MAX_PICTURES", 5)
+        monkeypatch.setattr(data, "MAX_IMAGES", 5)
         X, y = some_people(n_people=3, n_each=8)
         y[0] = 2  # so that 0 has the fewest
-        faces = read_faces(npz(X=X, y=y))
-        assert faces.names == ["1", "2"]
+        faces, remarks = read_faces(npz(X=X, y=y))
         assert_array_equal(np.bincount(faces.labels), [5, 5])
-        assert "only 2 people with 5 pictures each" in faces.remarks[0]
+        # the first, the last and three between them, of 8 images of 1 and 9 of 2
+        kept = [8, 10, 12, 13, 15, 0, 17, 19, 21, 23]
+        assert_array_equal(faces.images[:, 0], X[sorted(kept)])
+        assert "at most 2 people with 5 images each" in remarks[0]
 
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"X": None}, r"has no X, but y; expected X, the pictures"),
+            ({"X": None}, r"has no X, but y; expected X, the images"),
             ({"y": None}, r"has no y, but X;"),
             ({"X": np.zeros((48, 120))}, r"shape \(48, 120\).*\(n, height, width\).*reshape"),
             ({"X": np.zeros((48, 3, 5, 5))}, r"shape \(48, 3, 5, 5\), but expected gray"),
-            ({"X": np.zeros((48, 0, 5))}, r"expected at least one picture"),
+            ({"X": np.zeros((48, 0, 5))}, r"expected at least one image"),
             ({"X": np.zeros((48, 5, 5), complex)}, r"dtype complex128, but expected real"),
-            ({"X": np.full((48, 5, 5), np.nan)}, r"NaN or infinity, first in picture 0"),
+            ({"X": np.full((48, 5, 5), np.nan)}, r"NaN or infinity, first in image 0"),
             ({"y": np.zeros(47)}, r"y of .* shape \(47,\), but expected \(48,\), one label"),
             ({"y": np.full(48, np.nan)}, r"dtype float64 or NaN, but expected numbers or text"),
             (
                 {"y": np.zeros(48)},
-                r"1 of 1 people have two or more pictures, but",
+                r"1 of 1 people have two or more images, but",
             ),
-            ({"y": np.arange(48)}, r"0 of 48 people have two or more pictures, but"),
+            ({"y": np.arange(48)}, r"0 of 48 people have two or more images, but"),
             ({"y": np.array([None] * 48)}, r"y of .* cannot be read.*y\.astype\(str\)"),
         ],
     )
@@ -169,12 +169,11 @@ class PicklesRun:
 class TestFolder:
     def test_a_subfolder_a_person(self, folder):
         told = []
-        faces = read_faces(folder, told.append)
-        assert faces.pictures.shape == (6, 1, 8, 6)
-        assert faces.names == ["ada", "bob"]
+        faces, _ = read_faces(folder, told.append)
+        assert faces.images.shape == (6, 1, 8, 6)
         assert_array_equal(faces.labels, [0, 0, 0, 1, 1, 1])
         exact = np.asarray(Image.open(folder / "bob" / "one.pgm"))
-        assert_array_equal(faces.pictures[4, 0], exact)  # sorted: one.JPG, one.pgm, one.png
+        assert_array_equal(faces.images[4, 0], exact)  # sorted: one.JPG, one.pgm, one.png
         assert told[-1] == "reading picture 6 of 6"
 
     def test_other_and_hidden_files_are_passed_over(self, folder):
@@ -182,19 +181,19 @@ class TestFolder:
         (folder / "ada" / ".hidden.png").write_text("x")
         (folder / ".thumbnails").mkdir()
         (folder / "readme.png").write_text("x")
-        faces = read_faces(folder)
-        assert len(faces.pictures) == 6
-        assert faces.remarks == ["Files that are not PGM, PNG or JPEG were left out (1)."]
+        faces, remarks = read_faces(folder)
+        assert len(faces.images) == 6
+        assert remarks == ["Files that are not PGM, PNG or JPEG were left out (1)."]
 
     @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
     def test_colour_becomes_gray(self, folder, mode):
         Image.new("L", (6, 8), 255).convert(mode).save(folder / "ada" / "white.png")
-        faces = read_faces(folder)
-        assert_array_equal(faces.pictures[3], 255)
+        faces, _ = read_faces(folder)
+        assert_array_equal(faces.images[3], 255)
 
     def test_colour_is_weighted(self, folder):
         Image.new("RGB", (6, 8), (0, 200, 0)).save(folder / "ada" / "zgreen.png")
-        assert_array_equal(read_faces(folder).pictures[3], round(0.587 * 200))
+        assert_array_equal(read_faces(folder)[0].images[3], round(0.587 * 200))
 
     def test_16_bits(self, tmp_path):
         deep = np.arange(48, dtype=np.uint16).reshape(8, 6) * 1000
@@ -202,8 +201,8 @@ class TestFolder:
             (tmp_path / person).mkdir()
             for name in ("a.png", "b.png"):
                 Image.fromarray(deep).save(tmp_path / person / name)
-        faces = read_faces(tmp_path)
-        assert_array_equal(faces.pictures[0, 0].ravel(), np.rint(np.arange(48) * 255 / 47))
+        faces, _ = read_faces(tmp_path)
+        assert_array_equal(faces.images[0, 0].ravel(), np.rint(np.arange(48) * 255 / 47))
 
     def test_no_pictures(self, tmp_path):
         (tmp_path / "ada").mkdir()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import pickle
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
-from _people import as_faces, people_part, some_people
+from _people import people_part, some_people
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.model_selection import ParameterGrid, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     HistogramMatcher,
-    relight,
+    relit_scorer,
 )
 from sklearn_histeq._cli.demo import search
 from sklearn_histeq._cli.demo.data import bundled_faces
@@ -29,13 +32,10 @@ from sklearn_histeq._cli.demo.protocols import (
     Part,
     Trial,
     accuracies,
-    brightness_split,
-    brightness_trial,
-    bundled_trials,
-    feasible,
-    make_classifier,
-    random_split,
+    from_bright_to_dark,
     random_trials,
+    shuffled,
+    split,
     standardise_rows,
     steps,
     tiles_for,
@@ -44,13 +44,10 @@ from sklearn_histeq._cli.demo.protocols import (
 )
 from sklearn_histeq._cli.demo.search import (
     Choice,
-    darker,
+    candidates,
     describe,
     grid_search,
-    relit,
-    same_light,
-    settings,
-    several_each,
+    random_folds,
     untuned,
 )
 
@@ -67,104 +64,110 @@ def rng():
     return np.random.default_rng(0)
 
 
-def chosen(setting):
-    """Return the step of a setting, with its parameters."""
-    own = {k.removeprefix("equalize__"): v for k, v in setting.items() if "__" in k}
-    return clone(setting["equalize"]).set_params(**own)
+@pytest.fixture(scope="module")
+def trials():
+    """Four draws of the bundled images, in all lights."""
+    return random_trials(bundled_faces(), None, LIGHTS, 4, seed=0)
+
+
+@pytest.fixture(scope="module")
+def found(trials):
+    """The accuracies of all bundled classifiers, by column, one dictionary per trial."""
+    columns = steps(4)
+    return {
+        column: [accuracies(columns[column], BUNDLED.values(), trial) for trial in trials]
+        for column in ("raw", "equalized", "tiles", "windows")
+    }
+
+
+NEAREST = BUNDLED["nearest neighbour"]
 
 
 class TestSplits:
     def test_random(self, rng):
         labels = np.repeat([0, 1, 2], [30, 5, 2])
-        train, test = random_split(labels, 10, rng)
+        train, test = split(shuffled(labels, rng), labels, 10)
         assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(37))
         assert_array_equal(np.bincount(labels[train]), [10, 2, 1])
-        assert set(train) != set(random_split(labels, 10, rng)[0])
+        assert set(train) != set(split(shuffled(labels, rng), labels, 10)[0])
 
     @pytest.mark.parametrize(("n", "n_own"), [(4, [4, 2, 1]), (None, [15, 2, 1])])
-    def test_brightness(self, rng, n, n_own):
+    @pytest.mark.parametrize("extremes", [False, True])
+    def test_brightness(self, rng, n, n_own, extremes):
         labels = rng.permutation(np.repeat([0, 1, 2], [30, 5, 2]))
-        pictures = rng.integers(0, 256, (37, 1, 3, 3)).astype(np.uint8)
-        train, test = brightness_split(pictures, labels, n)
-        assert not set(train) & set(test)
-        means = pictures.mean(axis=(1, 2, 3))
+        images = rng.integers(0, 256, (37, 1, 3, 3)).astype(np.uint8)
+        train, test = split(from_bright_to_dark(images), labels, n, extremes)
+        means = images.mean(axis=(1, 2, 3))
         for label, k in enumerate(n_own):
             own = np.sort(means[labels == label])
+            n_test = k if extremes else len(own) - k
             assert_array_equal(np.sort(means[train][labels[train] == label]), own[len(own) - k :])
-            assert_array_equal(np.sort(means[test][labels[test] == label]), own[:k])
+            assert_array_equal(np.sort(means[test][labels[test] == label]), own[:n_test])
 
-    def test_bundled_trials(self):
+    def test_some_of_the_images(self):
+        labels = np.array([5, 7, 5, 7, 9, 5])
+        train, test = split(np.array([5, 3, 0, 1]), labels, 1)
+        assert_array_equal(train, [5, 3])
+        assert_array_equal(test, [0, 1])
+
+    def test_lights(self, trials):
         faces = bundled_faces()
-        first, second = bundled_trials(faces, 2, seed=0)
-        assert list(first.tests) == ["same light", *LIGHTS]
+        first, second, *_ = trials
+        assert list(first.tests) == ["same light", "other light", "side light", "harsh light"]
         same, other, side, harsh = first.tests.values()
         assert_array_equal(np.bincount(first.train.labels), [50, 50])
         assert_array_equal(same.labels, other.labels)
         assert_array_equal(same.labels, side.labels)
-        means = [part.pictures.mean() for part in (same, other, side, harsh)]
+        means = [part.images.mean() for part in (same, other, side, harsh)]
         assert means == sorted(means, reverse=True)  # each light takes more away
-        together = np.concatenate([first.train.pictures, same.pictures])
-        assert_array_equal(np.unique(together, axis=0), np.unique(faces.pictures, axis=0))
-        # a constant black picture may come out as it was
-        assert (same.pictures != other.pictures).any(axis=(1, 2, 3)).mean() > 0.95
-        assert (first.train.pictures != second.train.pictures).any()
-        again = bundled_trials(faces, 1, seed=0)[0]
-        assert_array_equal(other.pictures, again.tests["other light"].pictures)
-        elsewhere = bundled_trials(faces, 1, seed=1)[0]
-        assert (elsewhere.train.pictures != first.train.pictures).any()
+        together = np.concatenate([first.train.images, same.images])
+        assert_array_equal(np.unique(together, axis=0), np.unique(faces.images, axis=0))
+        # a constant black image may come out as it was
+        assert (same.images != other.images).any(axis=(1, 2, 3)).mean() > 0.95
+        assert (first.train.images != second.train.images).any()
+        again = random_trials(faces, None, LIGHTS, 1, seed=0)[0]
+        assert_array_equal(other.images, again.tests["other light"].images)
+        elsewhere = random_trials(faces, None, LIGHTS, 1, seed=1)[0]
+        assert (elsewhere.train.images != first.train.images).any()
 
-    def test_people_trials(self):
-        faces = as_faces(*some_people(n_people=3, n_each=50))
-        (draw,) = random_trials(faces, 1, seed=0)
-        assert_array_equal(np.bincount(draw.train.labels), [10] * 3)
-        assert_array_equal(np.bincount(draw.tests["random part"].labels), [40] * 3)
-        harder = brightness_trial(faces)
-        assert_array_equal(np.bincount(harder.train.labels), [20] * 3)
-        dark = harder.tests["bright to dark"]
-        assert_array_equal(np.bincount(dark.labels), [20] * 3)
-        for label in range(3):
-            bright = harder.train.pictures[harder.train.labels == label].mean(axis=(1, 2, 3))
-            assert bright.min() >= dark.pictures[dark.labels == label].mean(axis=(1, 2, 3)).max()
-
-
-def test_trials_do_not_share_pictures_between_training_and_test():
-    faces = as_faces(*some_people())
-    for trial in [*random_trials(faces, 3, seed=0), brightness_trial(faces)]:
-        train = {picture.tobytes() for picture in trial.train.pictures}
-        for part in trial.tests.values():
-            assert not train & {picture.tobytes() for picture in part.pictures}
-        assert isinstance(trial, Trial)
+    def test_people(self):
+        faces = people_part(n_people=3, n_each=50)
+        for trial in random_trials(faces, 10, {"part": None}, 3, seed=0):
+            assert_array_equal(np.bincount(trial.train.labels), [10] * 3)
+            assert_array_equal(np.bincount(trial.tests["part"].labels), [40] * 3)
+            train = {image.tobytes() for image in trial.train.images}
+            assert not train & {image.tobytes() for image in trial.tests["part"].images}
 
 
 class TestSteps:
     def test_rows(self, rng):
-        pictures = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
-        rows = to_rows(pictures)
+        images = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
+        rows = to_rows(images)
         assert rows.dtype == np.float64
-        assert_array_equal(rows, pictures.reshape(3, 20))
+        assert_array_equal(rows, images.reshape(3, 20))
         assert_array_equal(to_rows(rows), rows)
 
     def test_standardised(self, rng):
-        pictures = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
-        pictures[1] = 9
-        rows = standardise_rows(pictures)
+        images = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
+        images[1] = 9
+        rows = standardise_rows(images)
         assert_allclose(rows.mean(axis=1), 0, atol=1e-12)
         assert_allclose(rows.std(axis=1), [1, 0, 1])
 
     def test_each_column_pickles_and_gives_rows(self, rng):
-        pictures = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
+        images = rng.integers(0, 256, (3, 1, 4, 5)).astype(np.uint8)
         columns, found = steps(n_tiles=2), {}
         assert list(columns) == ["raw", "standardised", "equalized", "tiles", "windows"]
         for name, step in columns.items():
-            rows = found[name] = pickle.loads(pickle.dumps(step)).fit_transform(pictures)
+            rows = found[name] = pickle.loads(pickle.dumps(step)).fit_transform(images)
             assert rows.shape == (3, 20)
-            assert_array_equal(rows, clone(step).fit_transform(pictures))
+            assert_array_equal(rows, clone(step).fit_transform(images))
         for name, estimator in {
             "equalized": HistogramEqualizer(),
             "tiles": AdaptiveHistogramEqualizer(n_tiles=2),
             "windows": windows(1 / 4),
         }.items():
-            assert_array_equal(found[name], estimator.fit_transform(pictures).reshape(3, 20))
+            assert_array_equal(found[name], estimator.fit_transform(images).reshape(3, 20))
 
     @pytest.mark.parametrize(
         ("height", "width", "n_tiles"),
@@ -178,164 +181,160 @@ class TestSteps:
         X, y = some_people(n_each=20)
         rows, makers = to_rows(X), BUNDLED if name == "bundled" else PEOPLE
         for maker in makers.values():
-            one, other = (
-                make_classifier(maker, 40, 120).fit(k * rows[::2], y[::2]) for k in (1, 255)
-            )
+            one, other = (maker(40, 120).fit(k * rows[::2], y[::2]) for k in (1, 255))
             rule = "decision_function" if hasattr(one, "decision_function") else "predict"
             found, expected = getattr(other, rule)(255 * rows), getattr(one, rule)(rows)
             assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
-    def test_components_are_capped_at_half_of_the_pictures(self):
+    def test_components_are_capped_at_half_of_the_images(self):
         for name, most in (("PCA + SVC (RBF)", 100), ("PCA + LDA (linear)", 150)):
             for n_train, n_pixels, expected in ((60, 999, 30), (999, 999, most), (999, 20, 20)):
-                classifier = make_classifier(PEOPLE[name], n_train, n_pixels)
+                classifier = PEOPLE[name](n_train, n_pixels)
                 assert classifier.named_steps["pca"].n_components == expected
 
-    def test_lda_is_left_out_where_it_cannot_be_trained(self):
-        assert list(feasible(PEOPLE, 2)) == list(PEOPLE)
-        assert list(feasible(PEOPLE, 1)) == ["nearest neighbour", "PCA + SVC (RBF)"]
+    def test_accuracies(self, trials, found):
+        trial = trials[0]
+        for i, maker in enumerate(BUNDLED.values()):
+            model = maker(100, 625).fit(to_rows(trial.train.images), trial.train.labels)
+            for name, (images, labels) in trial.tests.items():
+                assert found["raw"][0][name][i] == model.score(to_rows(images), labels)
 
-    def test_accuracies(self):
-        trial = bundled_trials(bundled_faces(), 1, seed=0)[0]
-        found = accuracies(steps(4)["raw"], BUNDLED["nearest neighbour"], trial)
-        knn = KNeighborsClassifier(1).fit(to_rows(trial.train.pictures), trial.train.labels)
-        for name, (pictures, labels) in trial.tests.items():
-            assert found[name] == knn.score(to_rows(pictures), labels)
+    def test_equalization_helps_under_other_light(self, found):
+        # the demo's message: far above raw images where the light has changed
+        raw, equalized = (found[column][0]["other light"][0] for column in ("raw", "equalized"))
+        assert equalized > raw + 0.15
 
-    def test_equalization_helps_under_other_light(self):
-        # the demo's message: far above raw pictures where the light has changed
-        trial = bundled_trials(bundled_faces(), 1, seed=0)[0]
-        nearest = BUNDLED["nearest neighbour"]
-        columns = steps(4)
-        raw, equalized = (accuracies(columns[c], nearest, trial) for c in ("raw", "equalized"))
-        assert equalized["other light"] > raw["other light"] + 0.15
+    @pytest.mark.parametrize("light", ["side light", "harsh light"])
+    def test_windows_help_under_light_from_a_side(self, found, light):
+        equalized, local = (
+            np.mean([scores[light] for scores in found[column]], axis=0)
+            for column in ("equalized", "windows")
+        )
+        assert (local > equalized).all()  # with each classifier
 
-    @pytest.mark.parametrize("name", BUNDLED)
-    def test_windows_help_under_light_from_a_side(self, name):
-        trials, columns = bundled_trials(bundled_faces(), 4, seed=0), steps(4)
-        for light in ("side light", "harsh light"):
-            equalized, local = (
-                np.mean([accuracies(columns[c], BUNDLED[name], t)[light] for t in trials])
-                for c in ("equalized", "windows")
-            )
-            assert local > equalized
-
-    @pytest.mark.parametrize("name", BUNDLED)
-    def test_tiles_help_under_light_from_a_side(self, name):
+    def test_tiles_help_under_light_from_a_side(self, found):
         # the demo's other message: tiles stay nearly as good, one transfer function does not
-        trials, columns = bundled_trials(bundled_faces(), 4, seed=0), steps(4)
-        equalized, tiles = (
-            [accuracies(columns[column], BUNDLED[name], trial) for trial in trials]
+        (same, side), (tiles_same, tiles_side) = (
+            [
+                np.mean([scores[light] for scores in found[column]], axis=0)
+                for light in ("same light", "side light")
+            ]
             for column in ("equalized", "tiles")
         )
-
-        def mean(found, light):
-            return np.mean([scores[light] for scores in found])
-
-        assert mean(tiles, "side light") > mean(equalized, "side light") + 0.01
-        lost = {
-            name: mean(found, "same light") - mean(found, "side light")
-            for name, found in (("equalized", equalized), ("tiles", tiles))
-        }
-        assert lost["tiles"] < lost["equalized"] - 0.01
+        assert (tiles_side > side + 0.01).all()  # with each classifier
+        assert (tiles_same - tiles_side < same - side - 0.01).all()
 
 
 class TestSearch:
-    def test_the_grid_names_every_choice(self):
-        grid = list(ParameterGrid(settings(4)))
-        described = {
-            describe(chosen(s) if hasattr(s["equalize"], "get_params") else s["equalize"])
-            for s in grid
-        }
-        assert len(described) == len(grid) == 18
-        assert {"equalized", "tiles, n_tiles=4", "matched", "passthrough"} <= described
-        assert {"windows, 0.25", "windows, 0.125", "windows, 0.5"} <= described
-        assert {"equalized, n_bins=16, normal", "equalized, opencv"} <= described
-        assert "tiles, clip_limit=None, n_tiles=2" in described
-        assert describe(chosen(grid[0])) == "equalized"
-        assert max(map(len, described)) <= 36  # it fits into the table
+    def test_each_candidate_has_its_name_and_the_defaults_come_first(self):
+        kinds = candidates(4)
+        described = [[describe(step) for step in kind] for kind in kinds]
+        assert [names[0] for names in described] == [
+            "equalized",
+            "tiles, n_tiles=4",
+            "windows, 0.25",
+            "matched",
+            "passthrough",
+        ]
+        names = set().union(*described)
+        assert len(names) == sum(map(len, kinds)) == 18
+        assert {"windows, 0.125", "windows, 0.5", "tiles, clip_limit=None, n_tiles=2"} <= names
+        assert {"equalized, n_bins=16, normal", "equalized, opencv"} <= names
+        assert max(map(len, names)) <= 36  # it fits into the table
 
-    def test_folds_in_the_same_light(self):
+    def test_random_folds(self):
         part = people_part()
-        problem = same_light(part, 3, seed=0)
+        problem = random_folds(part, 3, seed=0)
         assert problem.part is part
         assert len(problem.folds) == 3
         for train, valid in problem.folds:
             assert_array_equal(np.sort(np.concatenate([train, valid])), np.arange(48))
 
-    def test_relit_folds_are_those_in_the_same_light_scored_on_copies(self):
-        part = people_part()
-        problem, plain = relit(part, 3, seed=0), same_light(part, 3, seed=0)
-        assert problem.part is part
-        for fold, expected in zip(problem.folds, plain.folds, strict=True):
-            for indices, same in zip(fold, expected, strict=True):
-                assert_array_equal(indices, same)
-        assert plain.scoring == "accuracy"
-        model = make_pipeline(steps(4)["raw"], KNeighborsClassifier(1)).fit(*part)
-        score = problem.scoring(model, *part)
-        copies = [relight(part.pictures, random_state=seed) for seed in range(3)]
-        scores = [model.score(pictures, part.labels) for pictures in copies]
-        assert_allclose(score, np.mean(scores))
-        assert score < 1  # it would be 1 on the pictures as they are
-
-    def test_folds_validated_in_the_dark(self):
-        part = people_part()
-        ((train, valid),) = darker(part).folds
-        assert_array_equal(np.bincount(part.labels[train]), [6] * 4)
-        assert part.pictures[train].mean() > part.pictures[valid].mean()
-        assert not set(train) & set(valid)
-
-    def test_who_is_alone_is_left_out(self):
-        part = several_each(Part(np.zeros((4, 1, 2, 2), np.uint8), np.array([0, 2, 2, 3])))
-        assert_array_equal(part.labels, [2, 2])
-        assert len(part.pictures) == 2
-
-    def test_search_reports_its_own_choice(self, monkeypatch):
-        # One setting destroys the pictures: the search must see that, and say what it chose.
-        grid = [{"equalize__n_bins": [1]}, {"equalize__convention": ["opencv"]}]
-        monkeypatch.setattr(search, "settings", lambda n_tiles: grid)
-        trial = bundled_trials(bundled_faces(), 1, seed=0)[0]
-        nearest, test = BUNDLED["nearest neighbour"], trial.tests["other light"]
-        choice = grid_search(same_light(trial.train, 3, 0), nearest, trial.train, [test], None)
-        assert choice.setting == "equalized, opencv"
-        assert choice.n_ties == 0
-        direct = HistogramEqualizer(convention="opencv", flatten=True)
-        folds = same_light(trial.train, 3, 0).folds
-        pipeline = make_pipeline(direct, KNeighborsClassifier(1))
-        assert_allclose(choice.validated, cross_val_score(pipeline, *trial.train, cv=folds).mean())
-        expected = accuracies(direct, nearest, trial)["other light"]
-        assert choice.tested == (expected,)
+    def test_search_reports_its_own_choice(self, monkeypatch, trials):
+        # One candidate destroys the images: the search must see that, and say what it chose.
+        steps = [HistogramEqualizer(n_bins=1)], [HistogramEqualizer(convention="opencv")]
+        monkeypatch.setattr(search, "candidates", lambda n_tiles: steps)
+        trial = trials[0]
+        for scoring in ("accuracy", relit_scorer("accuracy", "harsh", random_state=0)):
+            problem = random_folds(trial.train, 3, 0, scoring)
+            choice = grid_search(problem, NEAREST, trial)
+            assert choice.setting == "equalized, opencv"
+            assert choice.n_ties == 0
+            direct = HistogramEqualizer(convention="opencv", flatten=True)
+            pipeline = make_pipeline(direct, KNeighborsClassifier(1))
+            scores = cross_val_score(pipeline, *trial.train, cv=problem.folds, scoring=scoring)
+            assert_allclose(choice.validated, scores.mean())
+            expected = accuracies(direct, [NEAREST], trial)
+            assert choice.tested == tuple(score for (score,) in expected.values())
 
     @pytest.mark.parametrize("n_jobs", [None, 2])
-    def test_a_watched_search_tells_each_score_and_chooses_the_same(self, monkeypatch, n_jobs):
-        monkeypatch.setattr(search, "settings", lambda n_tiles: [{"equalize__n_bins": [1, 64]}])
-        train, tests = bundled_trials(bundled_faces(), 1, seed=0)[0]
-        problem, seen = same_light(train, 3, 0), []
-        rest = BUNDLED["nearest neighbour"], train, [tests["same light"]], n_jobs
-        assert grid_search(problem.watched(seen.append), *rest) == grid_search(problem, *rest)
-        assert sorted(seen) == [1, 2, 3, 4, 5, 6]  # two settings in three folds
+    def test_a_search_tells_each_score(self, monkeypatch, n_jobs, trials):
+        steps = [HistogramEqualizer(n_bins=n_bins) for n_bins in (1, 64)]
+        monkeypatch.setattr(search, "candidates", lambda n_tiles: [steps])
+        problem, seen = random_folds(trials[0].train, 3, 0), []
+        choice = grid_search(problem, NEAREST, trials[0], n_jobs, seen.append)
+        assert choice == grid_search(problem, NEAREST, trials[0])
+        assert sorted(seen) == [1, 2, 3, 4, 5, 6]  # two candidates in three folds
 
-    def test_each_test_part_is_scored(self):
-        train, tests = bundled_trials(bundled_faces(), 1, seed=0)[0]
-        nearest = BUNDLED["nearest neighbour"]
-        choice = untuned(HistogramMatcher(), nearest, train, list(tests.values()))
-        matched = HistogramMatcher(flatten=True)
-        expected = accuracies(matched, nearest, Trial(train, tests))
-        assert choice.tested == tuple(expected.values())
+    def test_each_test_part_is_scored(self, trials):
+        choice = untuned(HistogramMatcher(), NEAREST, trials[0])
+        expected = accuracies(HistogramMatcher(flatten=True), [NEAREST], trials[0])
+        assert choice.tested == tuple(score for (score,) in expected.values())
+        assert len(choice.tested) == 4
 
     def test_ties_are_counted_and_the_first_wins(self, monkeypatch):
-        grid = [{"equalize__n_jobs": [None, 1]}, {"equalize": ["passthrough"]}]
-        monkeypatch.setattr(search, "settings", lambda n_tiles: grid)
+        steps = [HistogramEqualizer(), HistogramEqualizer(n_jobs=1)], ["passthrough"]
+        monkeypatch.setattr(search, "candidates", lambda n_tiles: steps)
         part = people_part()
-        same = Part(np.repeat(part.pictures[::12], 6, axis=0), np.repeat(np.arange(4), 6))
-        choice = grid_search(
-            same_light(same, 2, 0), PEOPLE["nearest neighbour"], same, [same], None
-        )
+        same = Part(np.repeat(part.images[::12], 6, axis=0), np.repeat(np.arange(4), 6))
+        choice = grid_search(random_folds(same, 2, 0), NEAREST, Trial(same, {"same": same}))
         assert choice == Choice(1.0, (1.0,), 2, "equalized")
 
-    def test_passthrough_is_the_raw_column(self):
-        trial = bundled_trials(bundled_faces(), 1, seed=0)[0]
-        for name, maker in BUNDLED.items():
-            choice = untuned("passthrough", maker, trial.train, [trial.tests["other light"]])
-            expected = accuracies(steps(4)["raw"], maker, trial)["other light"]
-            assert choice == Choice(None, (expected,), None, "passthrough"), name
+    def test_passthrough_is_the_raw_column(self, trials, found):
+        for i, maker in enumerate(BUNDLED.values()):
+            choice = untuned("passthrough", maker, trials[0])
+            expected = tuple(scores[i] for scores in found["raw"][0].values())
+            assert choice == Choice(None, expected, None, "passthrough")
+
+
+class TestMeasuringScript:
+    """The script that measures the tables of the docs, on made-up people."""
+
+    @pytest.fixture
+    def script(self):
+        return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "measure_faces.py"))
+
+    def test_protocols(self, script):
+        X, y = some_people(n_people=3, n_each=45)
+        random, bright, better, best = script["protocols_of"](X, y).values()
+        for splits, n_train, n_test in (random, 10, 35), (bright, 20, 20), (better, 22, 23):
+            for train, test in splits:
+                assert_array_equal(np.bincount(y[train]), [n_train] * 3)
+                assert_array_equal(np.bincount(y[test]), [n_test] * 3)
+                assert not set(train) & set(test)
+        evenness = script["evenness"](X)
+        ranked = [np.sort(evenness[y == person])[::-1] for person in range(3)]
+        for train, test in best:
+            assert_array_equal(np.bincount(y[train]), [5] * 3)
+            both = np.concatenate([train, test])
+            for person in range(3):
+                own = np.sort(evenness[both[y[both] == person]])[::-1]
+                assert_array_equal(own, ranked[person][:20])
+        ((train, test),) = better
+        for person in range(3):
+            lit, unlit = (evenness[part][y[part] == person] for part in (train, test))
+            assert lit.min() >= unlit.max()
+
+    def test_a_table(self, script, capsys, monkeypatch):
+        X, y = some_people(n_people=3, n_each=20, shape=(16, 16))
+        steps = {"raw": FunctionTransformer(to_rows), "matched": HistogramMatcher(flatten=True)}
+        monkeypatch.setitem(script["measure"].__globals__, "make_variants", lambda: steps)
+        train, test = split(np.arange(60), y, 5)
+        found, _ = script["measure"]("people", X, y, {"first five": [(train, test)]})
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-4:-2] == ["| | first five |", "|---|---|"]
+        for (name, step), line in zip(steps.items(), lines[-2:], strict=True):
+            trial = Trial(Part(X[train], y[train]), {"test": Part(X[test], y[test])})
+            expected = accuracies(step, PEOPLE.values(), trial)["test"]
+            assert_array_equal(found[name], [expected])
+            assert line == f"| {name} | {' / '.join(f'{score:.3f}' for score in expected)} |"

@@ -37,17 +37,17 @@ examples:
 _DEMO = """\
 Shows what histogram equalization does for face recognition.
 
-Without --data the demo uses 200 pictures of 25x25 pixels from scikit-image (no
+Without --data the demo uses 200 images of 25x25 pixels from scikit-image (no
 network needed). Classifiers learn to distinguish faces from other things in the
-original pictures, and are tested on copies under other lights. The lights are
-simulated: each picture gets a random gamma and gain, and light that falls from
-a random direction, up to harsh shadows.
+original images, and are tested on copies under other lights. The lights are
+simulated: each image gets a random gamma and gain, and light that falls from a
+random direction, up to harsh shadows.
 
 With --data the demo recognises people in your own pictures. The classifiers are
-trained on a random part of them and, in the harder case, trained on the
-brightest pictures and tested on the darkest.
+trained on a random part of the images and tested on the others. In the harder
+case they are trained on the brightest images and tested on the darkest.
 
-The tables compare the original pictures (raw), each picture minus its mean and
+The tables compare the original images (raw), each image minus its mean and
 divided by its standard deviation (standardised, the simple baseline),
 HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
 LocalHistogramEqualizer (windows). GridSearchCV then chooses among these three,
@@ -58,9 +58,9 @@ their histograms and CDFs.
 
 _DATA = """\
 your own faces: an .npz file with X, of shape (n, height, width) or
-(n, 1, height, width), and y, the person in each picture (numbers or text); or a
+(n, 1, height, width), and y, the person in each image (numbers or text); or a
 folder with one subfolder of pictures (PGM, PNG, JPEG) per person, all of one
-size. People with a single picture are left out, and large pictures are reduced
+size. People with a single image are left out, and large images are reduced
 """
 
 _EXAMPLES = """\

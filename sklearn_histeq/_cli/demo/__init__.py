@@ -1,47 +1,27 @@
 """The demo: what histogram equalization does for face recognition, and what it does not do.
 
-It uses the package through its public names and describes everything that it does to the pictures.
-Standardised pictures, the honest baseline, are always shown beside the equalized ones. `data` reads
-and relights pictures, `protocols` splits them and trains, `search` tunes, `report` prints, and
+It uses the package through its public names and describes everything that it does to the images.
+Standardised images, the honest baseline, are always shown beside the equalized ones. `data` reads
+images, `protocols` splits and relights them and trains, `search` tunes, `report` prints, and
 `figure` draws.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher, relight
+from sklearn_histeq import relit_scorer
 from sklearn_histeq._cli.atomic_write import save_figure
-from sklearn_histeq._cli.demo.data import (
-    Faces,
-    bundled_faces,
-    read_faces,
-)
-from sklearn_histeq._cli.demo.figure import draw
-from sklearn_histeq._cli.demo.protocols import (
-    BUNDLED,
-    PEOPLE,
-    WINDOW,
-    Maker,
-    Part,
-    Trial,
-    accuracies,
-    brightness_trial,
-    bundled_trials,
-    feasible,
-    random_trials,
-    steps,
-    tiles_for,
-    windows,
-)
+from sklearn_histeq._cli.demo import figure, protocols, search
+from sklearn_histeq._cli.demo.data import bundled_faces, read_faces
+from sklearn_histeq._cli.demo.protocols import BUNDLED, PEOPLE, Maker, Part, Trial
 from sklearn_histeq._cli.demo.report import (
     Report,
     accuracy_header,
@@ -49,25 +29,17 @@ from sklearn_histeq._cli.demo.report import (
     search_header,
     search_row,
 )
-from sklearn_histeq._cli.demo.search import (
-    Problem,
-    darker,
-    grid_search,
-    relit,
-    same_light,
-    settings,
-    several_each,
-    untuned,
-)
 from sklearn_histeq._cli.errors import FileError, UsageError
 
+N_RANDOM = 10  # images per person for training; the others are for testing
+N_BRIGHTEST = 20  # images per person for training; as many of the darkest are for testing
 _SIGNATURE = "sklearn-histeq demo"  # stored in the figure's file, to recognise it later
 _CONCLUSION = (
-    "What to take from this: where only brightness and contrast change, one transfer function per"
-    " picture is enough. Where light falls from a side, tiles or windows are better, and the harder"
-    " the light, the smaller they should be. In the same light there is little to gain, and small"
-    " windows lose. A search chooses for the light that it is validated in. Where future pictures"
-    " may have harsh light, validate on relit copies, GridSearchCV(...,"
+    "What this shows: where only brightness and contrast change, one transfer function per image is"
+    " enough. Where light falls from a side, tiles or windows are better, and the harsher the"
+    " light, the smaller they should be. In the same light there is little to gain, and small"
+    " windows lose. A search chooses for the light that it is validated in. If future images may"
+    " have harsh light, validate on relit copies, GridSearchCV(...,"
     ' scoring=relit_scorer("accuracy")), with "passthrough" among the candidates.'
 )
 _EXAMPLE = 15  # a bundled face that is easy to see at 25x25
@@ -80,16 +52,16 @@ def run(
     seed: int = 0,
     n_jobs: int | None = None,
 ) -> None:
-    """Compare, tune and draw.
+    """Print the tables of the demo, and draw its figure.
 
     Parameters
     ----------
     data : Path, default=None
-        An .npz file or a folder of your own faces; the bundled pictures if None.
+        An .npz file or a folder of your own faces; the bundled images if None.
     output : Path, default="demo.png"
         File for the figure. A file that the demo did not write is never overwritten.
     repeats : int, default=None
-        Number of random draws. None means 20 for the bundled pictures and 5 for your own.
+        Number of random draws. None means 20 for the bundled images and 5 for your own.
     seed : int, default=0
         Seed of the draws and of the simulated lights.
     n_jobs : int, default=None
@@ -111,221 +83,172 @@ def run(
     report.line()
     report.paragraph(_CONCLUSION)
     report.line()
-    if data is None:
-        even, lights = faces.pictures[_EXAMPLE : _EXAMPLE + 1], "under simulated lights"
-        pictures = _relit_examples(even, seed)
-    else:
-        pictures, lights = _darker_examples(faces), "under different lights"
-        even = pictures[:1]
-    _draw(report, pictures, lights, _side_lit_examples(even, seed), output)
+    _draw(report, faces, data is None, seed, output)
     report.line(f"The demo took {report.seconds():.0f} seconds.")
 
 
-def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int | None) -> Faces:
+def _faces_against_others(report: Report, repeats: int, seed: int, n_jobs: int | None) -> Part:
     """Distinguish the bundled faces from other things under other lighting."""
     faces = bundled_faces()
     report.paragraph(
-        "Faces or other things: skimage.data.lfw_subset has 100 pictures of faces and 100 of other"
-        " things, 25x25 pixels each. The classifiers are trained on half of the pictures as they"
-        ' are. They are tested on the other half as it is ("same light") and on copies under three'
-        ' kinds of simulated light, made by relight(). "Other light" gives each copy a random gamma'
-        ' (1/e to e) and gain (.4 to 1). "Side light" also falls from a random direction and fades'
-        ' to a random share (.1 to .5). In "harsh light" most of a picture may lie in shadow. The'
-        f" table shows mean ± standard deviation of the random draws ({repeats})."
+        "Faces or other things: skimage.data.lfw_subset has 100 images of faces and 100 of other"
+        " things, 25x25 pixels each. The classifiers are trained on half of the images. They are"
+        ' tested on the other half as it is ("same light") and on copies of it in three kinds of'
+        ' simulated light, which relight() makes. "Other light" gives each copy a random gamma (1/e'
+        ' to e) and a random gain (.4 to 1). In "side light", light also falls from a random'
+        ' direction and fades to a random share (.1 to .5). In "harsh light", most of an image may'
+        " lie in shadow. The table shows the mean ± standard deviation over the random draws"
+        f" ({repeats})."
     )
-    trials = bundled_trials(faces, repeats, seed)
-    _compare(report, BUNDLED, [trials], tiles_for(faces.pictures))
+    trials = protocols.random_trials(faces, None, protocols.LIGHTS, repeats, seed)
+    _compare(report, BUNDLED, trials)
     train, tests = trials[0]
-    problems = {"same light": same_light(train, 5, seed), "harsh light": relit(train, 5, seed)}
+    harsh = relit_scorer("accuracy", "harsh", random_state=seed)
+    problems = {
+        "same light": search.random_folds(train, 5, seed),
+        "harsh light": search.random_folds(train, 5, seed, harsh),
+    }
     trial = Trial(train, {"side": tests["side light"], "harsh": tests["harsh light"]})
     _tune(report, BUNDLED, problems, trial, n_jobs)
     return faces
 
 
-def _people(report: Report, data: Path, repeats: int, seed: int, n_jobs: int | None) -> Faces:
-    """Recognise people in the user's own pictures."""
-    faces = read_faces(data, report.status)
-    n, _, height, width = faces.pictures.shape
+def _people(report: Report, data: Path, repeats: int, seed: int, n_jobs: int | None) -> Part:
+    """Recognise people in the user's own images."""
+    faces, remarks = read_faces(data, report.status)
+    n, _, height, width = faces.images.shape
     about = (
-        f"The data are {n} pictures of {len(faces.names)} people, {width}x{height} pixels each,"
-        f" from {data}."
+        f"The data are {n} images of {faces.labels.max() + 1} people, {width}x{height} pixels"
+        f" each, from {data}."
     )
-    report.paragraph(" ".join([about, *faces.remarks]))
+    report.paragraph(" ".join([about, *remarks]))
     report.line()
-    draws, harder = random_trials(faces, repeats, seed), brightness_trial(faces)
+    draws = protocols.random_trials(faces, N_RANDOM, {"random part": None}, repeats, seed)
+    order = protocols.from_bright_to_dark(faces.images)
+    bright, dark = map(faces.take, protocols.split(order, faces.labels, N_BRIGHTEST, extremes=True))
     report.paragraph(
-        f'"Random part": the classifiers are trained on {_per_person(draws[0].train)} random'
-        " pictures of each person and tested on the others; the table shows mean ± standard"
-        f' deviation of the random draws ({repeats}). "Bright to dark", the harder case: they are'
-        f" trained on each person's {_per_person(harder.train)} brightest pictures and tested on"
-        " the same number of the darkest."
+        f'"Random part": the classifiers are trained on {_per_person(draws[0].train)} random images'
+        " of each person and tested on the others. The table shows the mean ± standard deviation"
+        f' over the random draws ({repeats}). "Bright to dark" is harder: the classifiers are'
+        f" trained on the {_per_person(bright)} brightest images of each person and tested on as"
+        " many of the darkest."
     )
-    n_fewest = min(np.bincount(trial.train.labels).min() for trial in (draws[0], harder))
-    makers = feasible(PEOPLE, n_fewest)
+    makers = _feasible(min(np.bincount(part.labels).min() for part in (draws[0].train, bright)))
     for name in PEOPLE.keys() - makers.keys():
-        report.paragraph(f"{name} is left out: it needs two training pictures of each person.")
-    _compare(report, makers, [draws, [harder]], tiles_for(faces.pictures))
-    _tune_people(report, harder, seed, n_jobs)
+        report.paragraph(f"{name} is left out: it needs two training images of each person.")
+    _compare(report, makers, [*draws, Trial(bright, {"bright to dark": dark})])
+    _tune_people(report, Trial(bright, {"dark": dark}), seed, n_jobs)
     return faces
 
 
 def _per_person(part: Part) -> str:
-    """Say how many pictures each person has in a part."""
+    """Say how many images each person has in a part."""
     counts = np.bincount(part.labels)
     low, high = counts.min(), counts.max()
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _compare(
-    report: Report, makers: dict[str, Maker], groups: list[list[Trial]], n_tiles: int
-) -> None:
-    """Print the table of accuracies, each line as soon as it is known."""
-    columns = steps(n_tiles)
+def _feasible(n_fewest: int) -> dict[str, Maker]:
+    """Return the classifiers of people that can be trained on so few images: LDA needs two."""
+    return {name: maker for name, maker in PEOPLE.items() if n_fewest > 1 or "LDA" not in name}
+
+
+def _compare(report: Report, makers: dict[str, Maker], trials: list[Trial]) -> None:
+    """Print the table of accuracies: one row for each classifier and test part."""
+    n_tiles = protocols.tiles_for(trials[0].train.images)
+    columns = protocols.steps(n_tiles)
     report.line()
     report.paragraph(
-        "The columns: raw has the pictures as they are. Standardised has each picture minus its"
-        " mean, divided by its standard deviation. Equalized uses HistogramEqualizer(), tiles uses"
-        f" AdaptiveHistogramEqualizer(n_tiles={n_tiles}), and windows uses"
-        f" LocalHistogramEqualizer(window={WINDOW}), followed by"
-        ' HistogramEqualizer(output_distribution="normal").'
+        'Each column has another first step. "Raw" leaves the images as they are. "Standardised"'
+        " subtracts the mean of each image and divides by its standard deviation. "
+        f'"Equalized" is HistogramEqualizer(), "tiles" is AdaptiveHistogramEqualizer('
+        f'n_tiles={n_tiles}), and "windows" is LocalHistogramEqualizer(window={protocols.WINDOW}),'
+        ' followed by HistogramEqualizer(output_distribution="normal").'
     )
     report.line()
     report.line(accuracy_header(list(columns)))
-    for name, maker in makers.items():
+    scores = defaultdict(list)  # those of all draws, by classifier, test part and column
+    for i, (column, trial) in enumerate(product(columns, trials)):
+        text = f"{column}, trial {i % len(trials) + 1} of {len(trials)}"
+        report.progress(text, len(columns) * len(trials), i)
+        for part, found in protocols.accuracies(columns[column], makers.values(), trial).items():
+            for name, score in zip(makers, found, strict=True):
+                scores[name, part, column].append(score)
+    parts = dict.fromkeys(part for trial in trials for part in trial.tests)
+    for name in makers:
         report.line(name)
-        for trials in groups:
-            for part, scores in _accuracies(report, name, maker, trials, columns).items():
-                report.line(accuracy_row(part, scores))
+        for part in parts:
+            report.line(accuracy_row(part, [scores[name, part, column] for column in columns]))
 
 
-def _accuracies(
-    report: Report, name: str, maker: Maker, trials: list[Trial], columns: dict[str, Any]
-) -> dict[str, list[list[float]]]:
-    """Return the scores of each test part: for each column, those of all draws."""
-    found: dict[str, list[list[float]]] = {part: [] for part in trials[0].tests}
-    for i, (column, step) in enumerate(columns.items()):
-        for scores in found.values():
-            scores.append([])
-        for j, trial in enumerate(trials):
-            text = f"{name}, {column}, draw {j + 1} of {len(trials)}"
-            report.progress(text, len(columns) * len(trials), i * len(trials) + j)
-            for part, score in accuracies(step, maker, trial).items():
-                found[part][-1].append(score)
-    return found
-
-
-def _tune_people(report: Report, harder: Trial, seed: int, n_jobs: int | None) -> None:
-    """Tune on the brightest pictures of the people who have several of them."""
-    part = several_each(harder.train)
-    counts = np.bincount(part.labels)
-    counts = counts[counts > 0]
+def _tune_people(report: Report, trial: Trial, seed: int, n_jobs: int | None) -> None:
+    """Tune on the brightest images of the people who have several of them."""
+    counts = np.bincount(trial.train.labels)
+    part = trial.train.take(counts[trial.train.labels] > 1)  # a single image cannot be split
+    counts = counts[counts > 1]
     if len(counts) < 2:
-        report.paragraph("There is no tuning: it needs two people with four pictures each.")
+        report.paragraph("There is no tuning: it needs two people with four images each.")
         return
+    halves = protocols.split(protocols.from_bright_to_dark(part.images), part.labels, extremes=True)
     problems = {
-        "random folds": same_light(part, min(3, counts.min()), seed),
-        "bright to dark": darker(part),
+        "random folds": search.random_folds(part, min(3, counts.min()), seed),
+        "bright to dark": search.Problem(part, [halves]),
     }
-    n_fewest = min(problem.n_fewest() for problem in problems.values())
-    trial = Trial(harder.train, {"dark": harder.tests["bright to dark"]})
-    _tune(report, feasible(PEOPLE, n_fewest), problems, trial, n_jobs)
+    folds = [fit for problem in problems.values() for fit, _ in problem.folds]
+    n_fewest = min(np.unique(part.labels[fit], return_counts=True)[1].min() for fit in folds)
+    _tune(report, _feasible(n_fewest), problems, trial, n_jobs)
 
 
 def _tune(
     report: Report,
     makers: dict[str, Maker],
-    problems: dict[str, Problem],
+    problems: dict[str, search.Problem],
     trial: Trial,
     n_jobs: int | None,
 ) -> None:
     """Print what GridSearchCV chooses for each classifier, and the accuracy of that choice."""
-    tests, n_tiles = list(trial.tests.values()), tiles_for(trial.train.pictures)
-    _explain_tuning(report, trial)
-    untuned_steps = [
-        HistogramEqualizer(),
-        AdaptiveHistogramEqualizer(n_tiles=n_tiles),
-        windows(WINDOW),
-        HistogramMatcher(),
-        "passthrough",
-    ]
-    n_settings = len(ParameterGrid(settings(n_tiles)))
+    tested = " and ".join(f'"{name}"' for name in trial.tests)
+    report.line()
+    report.paragraph(
+        "GridSearchCV now chooses the first step: one of the four estimators with its parameters,"
+        ' or "passthrough", which does not equalize. A search cannot see a change of light that is'
+        " missing from its data. Therefore the search runs twice: once it is validated on images of"
+        " the training part as they are, and once on images in another light. The table shows both"
+        ' choices unchanged. The column "valid." shows the accuracy in this validation, and'
+        f' {tested} the accuracy of the choice in the test above (first draw). "Ties" counts the'
+        " other settings that validated equally well. The first of them is chosen, and the defaults"
+        ' come first. The rows "no search" show the first setting of each kind.'
+    )
+    kinds = search.candidates(protocols.tiles_for(trial.train.images))
+    n_settings = sum(map(len, kinds))
     report.line()
     report.line(search_header(n_settings, list(trial.tests)))
     for name, maker in makers.items():
         report.line(name)
         for folds, problem in problems.items():
-            n_fits = n_settings * len(problem.folds)
             text = f"{name}, {folds}: {n_settings} settings x {len(problem.folds)} folds"
-            watched = problem.watched(partial(report.progress, text, n_fits))
-            report.line(search_row(folds, grid_search(watched, maker, trial.train, tests, n_jobs)))
-        for step in untuned_steps:
-            report.line(search_row("no search", untuned(step, maker, trial.train, tests)))
+            show = partial(report.progress, text, n_settings * len(problem.folds))
+            report.line(search_row(folds, search.grid_search(problem, maker, trial, n_jobs, show)))
+        for default, *_ in kinds:
+            report.line(search_row("no search", search.untuned(default, maker, trial)))
 
 
-def _explain_tuning(report: Report, trial: Trial) -> None:
-    """Print how the first step is tuned, and what the columns of the table are."""
-    report.line()
-    report.paragraph(
-        "GridSearchCV now chooses the first step: one of the four estimators with its parameters,"
-        ' or "passthrough", which does not equalize. Inner cross-validation cannot see a change of'
-        " light that is missing from its data, so the search runs twice: it is validated on"
-        " pictures of the training part as they are, and on pictures in another light. Both"
-        ' choices are shown unchanged. The column "valid." has the accuracy in that validation, and'
-        f" {_listed(trial.tests)} the accuracy of the choice in the test above (first draw)."
-        ' "Ties" counts the other settings that validated equally well; the first of them is'
-        " chosen, and the defaults come first."
-    )
-
-
-def _listed(tests: dict[str, Part]) -> str:
-    """Name the columns of test parts."""
-    return " and ".join(f'"{name}"' for name in tests)
-
-
-def _relit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Choose relit copies of one picture, from the brightest to the darkest."""
-    copies = np.repeat(picture, 50, axis=0)
-    return _from_bright_to_dark(relight(copies, "even", random_state=seed))
-
-
-def _side_lit_examples(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Choose copies of one picture under simulated light from a side, from left to right."""
-    copies = relight(np.repeat(picture, 50, axis=0), "harsh", random_state=seed)
-    across = np.linspace(-1, 1, copies.shape[-1])
-    return _five_of(copies, (copies * across).mean(axis=(1, 2, 3)))
-
-
-def _darker_examples(faces: Faces) -> NDArray[np.uint8]:
-    """Choose pictures of the first person, from the brightest to the darkest."""
-    return _from_bright_to_dark(faces.pictures[faces.labels == faces.labels[0]])
-
-
-def _from_bright_to_dark(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Choose five pictures, evenly by rank of brightness."""
-    return _five_of(pictures, -pictures.mean(axis=(1, 2, 3)))
-
-
-def _five_of(pictures: NDArray[np.uint8], key: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Choose five pictures, evenly by rank of a key."""
-    ranked = pictures[np.argsort(key, kind="stable")]
-    return ranked[np.linspace(0, len(ranked) - 1, min(5, len(ranked))).round().astype(int)]
-
-
-def _draw(
-    report: Report,
-    pictures: NDArray[np.uint8],
-    lights: str,
-    side_lit: NDArray[np.uint8],
-    output: Path,
-) -> None:
-    """Draw pictures before and after, or say what is missing for that."""
+def _draw(report: Report, faces: Part, is_bundled: bool, seed: int, output: Path) -> None:
+    """Draw one face before and after, or say what is missing for that."""
+    if is_bundled:
+        face, lights = faces.images[[_EXAMPLE]], "under simulated lights"
+        images = figure.lit_evenly(face, seed)
+    else:
+        images, lights = faces.images[faces.labels == faces.labels[0]], "under different lights"
+        images = figure.five_of(images, protocols.from_bright_to_dark(images))
+        face = images[:1]
     try:
-        figure = draw(pictures, lights, side_lit, tiles_for(side_lit))
+        drawn = figure.draw(images, lights, figure.lit_from_a_side(face, seed))
     except ImportError:
-        report.line('There is no figure without matplotlib: pip install "sklearn-histeq[plot]"')
+        report.line('The figure needs matplotlib: pip install "sklearn-histeq[plot]"')
         return
-    save_figure(figure, output, overwrite=True, software=_SIGNATURE)
-    report.line(f"{output} shows faces before and after, with their histograms and CDFs.")
+    save_figure(drawn, output, overwrite=True, software=_SIGNATURE)
+    report.line(f"{output} shows a face before and after, with histograms and CDFs.")
 
 
 def _check_output(output: Path) -> None:

@@ -5,7 +5,6 @@ It is drawn without pyplot, so it needs no window, no backend and no display.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +14,10 @@ from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
     HistogramEqualizer,
     LocalHistogramEqualizer,
+    relight,
 )
-from sklearn_histeq._cli.demo.protocols import WINDOW
+from sklearn_histeq._cli.demo.data import evenly
+from sklearn_histeq._cli.demo.protocols import WINDOW, from_bright_to_dark, tiles_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,21 +27,35 @@ _N_BARS = 32
 _BAR, _LINE, _TEXT, _FRAME = "#9db4c8", "#c8501e", "#333333", "#bbbbbb"
 
 
-def draw(
-    pictures: NDArray[np.uint8], lights: str, side_lit: NDArray[np.uint8], n_tiles: int
-) -> Figure:
+def lit_evenly(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Return five copies of one image, (1, 1, h, w), in other lights, from bright to dark."""
+    copies = relight(np.repeat(image, 50, axis=0), "even", random_state=seed)
+    return five_of(copies, from_bright_to_dark(copies))
+
+
+def lit_from_a_side(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Return five copies of one image, (1, 1, h, w), lit from a side, from left to right."""
+    copies = relight(np.repeat(image, 50, axis=0), "harsh", random_state=seed)
+    tilts = (copies * np.linspace(-1, 1, copies.shape[-1])).mean(axis=(1, 2, 3))
+    return five_of(copies, np.argsort(tilts, kind="stable"))
+
+
+def five_of(images: NDArray[np.uint8], order: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Return five images, evenly chosen from an order, or fewer where there are fewer."""
+    return images[order[evenly(len(images), 5)]]
+
+
+def draw(images: NDArray[np.uint8], lights: str, side_lit: NDArray[np.uint8]) -> Figure:
     """Draw both panels, one below the other.
 
     Parameters
     ----------
-    pictures : ndarray of shape (n, 1, height, width)
+    images : ndarray of shape (n, 1, height, width)
         A face under several lights.
     lights : str
         Description of the lights, for the heading.
     side_lit : ndarray of shape (m, 1, height, width)
         A face lit from a side.
-    n_tiles : int
-        For AdaptiveHistogramEqualizer.
 
     Returns
     -------
@@ -48,97 +63,66 @@ def draw(
     """
     from matplotlib.figure import Figure
 
-    width = 2.1 * max(len(pictures), len(side_lit)) + 0.9
+    width = 2.1 * max(len(images), len(side_lit)) + 0.9
     figure = Figure(figsize=(width, 17), dpi=110, layout="constrained")
     panels: Any = figure.subfigures(2, 1, height_ratios=[8.6, 8.2])
-    after = HistogramEqualizer().fit_transform(pictures)
-    titles = [f"mean {picture.mean():.0f} of 255" for picture in pictures]
+    upper, lower = panels
     heading = f"One face {lights}, before and after HistogramEqualizer"
-    draw_before_after(pictures[:, 0], after[:, 0], titles, heading, panels[0])
-    _draw_side_lit(panels[1], side_lit, n_tiles)
-    return figure
-
-
-def _draw_side_lit(figure: Any, pictures: NDArray[np.uint8], n_tiles: int) -> None:
-    """Draw pictures, and below them the results of one transfer function, tiles and windows."""
-    steps = {
-        "whole picture": HistogramEqualizer(),
-        f"{n_tiles} × {n_tiles} tiles": AdaptiveHistogramEqualizer(n_tiles=n_tiles),
-        "windows": LocalHistogramEqualizer(window=WINDOW),
-    }
-    rows = {"before": pictures / 255}
-    rows |= {label: step.fit_transform(pictures) for label, step in steps.items()}
-    axes = figure.subplots(len(rows), len(pictures), squeeze=False)
-    for row, (label, planes) in zip(axes, rows.items(), strict=True):
-        for ax, plane in zip(row, planes[:, 0], strict=True):
-            ax.imshow(plane, cmap="gray", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-        row[0].set_ylabel(label, color=_TEXT, fontsize=13)
-    for ax, picture in zip(axes[0], pictures[:, 0], strict=True):
-        ax.set_title(_brightness_of_halves(picture), fontsize=9, color=_TEXT)
-    figure.suptitle(
-        "Simulated light from a side, and one transfer function for the whole picture, for each"
+    upper.suptitle(heading, color=_TEXT)
+    _draw_before_after(upper, images)
+    lower.suptitle(
+        "Simulated light from a side, and one transfer function for the whole image, for each"
         " tile, or for each window",
         color=_TEXT,
     )
-
-
-def _brightness_of_halves(picture: NDArray[np.uint8]) -> str:
-    """Return the mean brightness of both halves of a picture, as text."""
-    left, right = np.array_split(picture, 2, axis=1)
-    return f"mean left {left.mean():.0f}, right {right.mean():.0f}"
-
-
-def draw_before_after(
-    before: NDArray[Any],
-    after: NDArray[Any],
-    titles: Sequence[str],
-    heading: str,
-    figure: Any = None,
-) -> Any:
-    """Draw pictures before and after equalization, each above its histogram and CDF.
-
-    Parameters
-    ----------
-    before : ndarray of shape (n, height, width), dtype uint8
-    after : ndarray of shape (n, height, width)
-        The same pictures in [0, 1].
-    titles : sequence of n str
-    heading : str
-    figure : Figure or SubFigure, default=None
-        Where to draw; a new figure if None.
-
-    Returns
-    -------
-    matplotlib Figure or SubFigure
-    """
-    from matplotlib.figure import Figure
-
-    n = len(before)
-    if figure is None:
-        figure = Figure(figsize=(2.1 * n + 0.9, 8.6), dpi=110, layout="constrained")
-    axes = figure.subplots(4, n, squeeze=False, height_ratios=[1.5, 1, 1.5, 1])
-    for column in range(n):
-        _draw_picture(axes[0, column], before[column], 255, titles[column])
-        _draw_picture(axes[2, column], after[column], 1, "")
-        for row, plane, top in ((1, before[column], 255), (3, after[column], 1)):
-            _draw_histogram(axes[row, column], plane, top, last=column == n - 1)
-    for row, label in enumerate(("before", "histogram", "after", "histogram")):
-        axes[row, 0].set_ylabel(label, color=_TEXT, fontsize=13 if row % 2 == 0 else 9)
-    figure.suptitle(heading, color=_TEXT)
+    _draw_side_lit(lower, side_lit)
     return figure
 
 
-def _draw_picture(ax: Axes, plane: NDArray[Any], top: float, title: str) -> None:
-    """Draw a plane on a fixed gray scale, so that dark pictures look dark."""
-    ax.imshow(plane, cmap="gray", vmin=0, vmax=top)
-    ax.set_title(title, fontsize=9, color=_TEXT)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+def _draw_before_after(figure: Any, images: NDArray[np.uint8]) -> None:
+    """Draw images before and after equalization, each above its histogram and CDF."""
+    after = HistogramEqualizer().fit_transform(images)
+    axes = figure.subplots(4, len(images), squeeze=False, height_ratios=[1.5, 1, 1.5, 1])
+    for pair, label, planes, top in (
+        (axes[:2], "before", images, 255),
+        (axes[2:], "after", after, 1),
+    ):
+        _draw_images(pair[0], planes[:, 0], label, top)
+        for ax, plane in zip(pair[1], planes[:, 0], strict=True):
+            _draw_histogram(ax, plane, top, is_last=ax is pair[1, -1])
+        pair[1, 0].set_ylabel("histogram", color=_TEXT, fontsize=9)
+    for ax, image in zip(axes[0], images, strict=True):
+        ax.set_title(f"mean {image.mean():.0f} of 255", fontsize=9, color=_TEXT)
 
 
-def _draw_histogram(ax: Axes, plane: NDArray[Any], top: float, last: bool) -> None:
+def _draw_side_lit(figure: Any, images: NDArray[np.uint8]) -> None:
+    """Draw images, and below them the results of one transfer function, tiles and windows."""
+    n_tiles = tiles_for(images)
+    steps = {
+        "whole image": HistogramEqualizer(),
+        f"{n_tiles} × {n_tiles} tiles": AdaptiveHistogramEqualizer(n_tiles=n_tiles),
+        "windows": LocalHistogramEqualizer(window=WINDOW),
+    }
+    rows = {"before": images / 255}
+    rows |= {label: step.fit_transform(images) for label, step in steps.items()}
+    axes = figure.subplots(len(rows), len(images), squeeze=False)
+    for row, (label, planes) in zip(axes, rows.items(), strict=True):
+        _draw_images(row, planes[:, 0], label, 1)
+    for ax, image in zip(axes[0], images[:, 0], strict=True):
+        left, right = (half.mean() for half in np.array_split(image, 2, axis=1))
+        ax.set_title(f"mean left {left:.0f}, right {right:.0f}", fontsize=9, color=_TEXT)
+
+
+def _draw_images(axes: Any, planes: NDArray[Any], label: str, top: float) -> None:
+    """Draw a row of planes on a fixed gray scale, so that dark images look dark."""
+    for ax, plane in zip(axes, planes, strict=True):
+        ax.imshow(plane, cmap="gray", vmin=0, vmax=top)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    axes[0].set_ylabel(label, color=_TEXT, fontsize=13)
+
+
+def _draw_histogram(ax: Axes, plane: NDArray[Any], top: float, is_last: bool) -> None:
     """Draw the counts of a plane as bars, and its CDF from 0 to 1 as a line."""
     counts, edges = np.histogram(plane, _N_BARS, range=(0, top))
     ax.stairs(counts, edges, fill=True, color=_BAR)
@@ -148,9 +132,9 @@ def _draw_histogram(ax: Axes, plane: NDArray[Any], top: float, last: bool) -> No
     cdf = np.arange(1, levels.size + 1) / levels.size
     right = ax.twinx()
     right.step([0, *levels, top], [0, *cdf, 1], where="post", color=_LINE, linewidth=1.3)
-    right.set(ylim=(0, 1.03), yticks=[0, 1] if last else [])
+    right.set(ylim=(0, 1.03), yticks=[0, 1] if is_last else [])
     right.tick_params(colors=_LINE, labelsize=7)
     for side in (ax, right):
         side.spines[:].set_color(_FRAME)
-    if last:
+    if is_last:
         right.set_ylabel("CDF", color=_LINE, fontsize=9)

@@ -1,14 +1,14 @@
-"""The demo's experiments: splits into training and test parts, lights, steps and classifiers.
+"""What the demo and benchmarks/measure_faces.py share: splits, lights, first steps, classifiers.
 
-A trial is one training part with its test parts; every step and every classifier of the demo runs
-on the same trials. No classifier depends on the scale of its input (distances are only compared;
-the others use ``gamma="scale"``, StandardScaler or whitening), so that intensities in 0 to 255, in
-0 to 1 and standardised ones are compared fairly.
+A trial is one training part with its test parts; every first step and every classifier runs on the
+same trials. No classifier depends on the scale of its input (distances are only compared; the
+others use ``gamma="scale"``, StandardScaler or whitening), so that intensities in 0 to 255, in 0 to
+1 and standardised ones are compared fairly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,27 +27,34 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
     relight,
 )
-from sklearn_histeq._cli.demo.data import Faces
 
-N_PER_CLASS = 50  # bundled pictures of a class for training; the other 50 are for testing
-N_RANDOM = 10  # pictures per person for training; the others are for testing
-N_BRIGHTEST = 20  # pictures per person for training; as many of the darkest are for testing
+WINDOW = 1 / 4  # of the side of an image
+MIN_TILE = 4  # pixels that a tile should have along each axis
+
 Strength = Literal["even", "mild", "harsh"]
-# The simulated lights, by the names of their rows: strengths of relight.
-LIGHTS: dict[str, Strength] = {
+# The lights to test in, by the names of their rows: strengths of relight, or None for none.
+LIGHTS: dict[str, Strength | None] = {
+    "same light": None,
     "other light": "even",
     "side light": "mild",
     "harsh light": "harsh",
 }
-WINDOW = 1 / 4  # of the side of a picture
-MIN_TILE = 4  # pixels that a tile should have along each axis
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]  # numbers of images for training, for testing
 
 
 class Part(NamedTuple):
-    """Some pictures, (n, 1, height, width), and their labels, (n,)."""
+    """Images with their labels, which say who or what they show.
 
-    pictures: NDArray[np.uint8]
+    The demo's images are 8-bit gray images of one size, (n, 1, height, width).
+    """
+
+    images: NDArray[Any]
     labels: NDArray[np.intp]
+
+    def take(self, which: NDArray[Any]) -> Part:
+        """Return some of the images, by their numbers or by a mask."""
+        return Part(self.images[which], self.labels[which])
 
 
 class Trial(NamedTuple):
@@ -57,18 +64,92 @@ class Trial(NamedTuple):
     tests: dict[str, Part]
 
 
-def to_rows(pictures: ArrayLike) -> NDArray[np.float64]:
-    """Return each picture as one row of floats; rows stay unchanged."""
-    pictures = np.asarray(pictures, dtype=np.float64)
-    return pictures.reshape(len(pictures), -1)
+# Splits ------------------------------------------------------------------------------------------
 
 
-def standardise_rows(pictures: ArrayLike) -> NDArray[np.float64]:
-    """Subtract each picture's mean and divide by its standard deviation (by 1 if that is 0)."""
-    rows = to_rows(pictures)
-    rows = rows - rows.mean(axis=1, keepdims=True)
+def shuffled(labels: NDArray[Any], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the numbers of all images, class by class, those of each class in random order."""
+    return np.concatenate([rng.permutation(np.flatnonzero(labels == k)) for k in np.unique(labels)])
+
+
+def from_bright_to_dark(images: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the numbers of all images, from the brightest to the darkest."""
+    return np.argsort(-to_rows(images).mean(axis=1), kind="stable")
+
+
+def split(
+    order: NDArray[np.intp], labels: NDArray[Any], n: int | None = None, extremes: bool = False
+) -> Split:
+    """Split images, given in some order, into a training part and a test part.
+
+    Parameters
+    ----------
+    order : ndarray of int
+        Numbers of images.
+    labels : ndarray of shape (n_images,)
+        The classes of all images.
+    n : int, default=None
+        How many of each class are for training: the first ones, and at most half of them. None:
+        half of them.
+    extremes : bool, default=False
+        Test on as many of the last ones, instead of on all others.
+
+    Returns
+    -------
+    train, test : ndarrays of int
+    """
+    train, test = [], []
+    for label in np.unique(labels[order]):
+        own = order[labels[order] == label]
+        n_own = min(len(own) if n is None else n, len(own) // 2)
+        train.append(own[:n_own])
+        test.append(own[len(own) - n_own if extremes else n_own :])
+    return np.concatenate(train), np.concatenate(test)
+
+
+def random_trials(
+    faces: Part, n: int | None, lights: dict[str, Strength | None], repeats: int, seed: int
+) -> list[Trial]:
+    """Draw n images of each class for training, and test on the others in each of the lights."""
+    trials = []
+    for draw in range(repeats):
+        rng = np.random.default_rng([seed, draw])
+        train, test = map(faces.take, split(shuffled(faces.labels, rng), faces.labels, n))
+        tests = {}
+        for name, strength in lights.items():
+            images = test.images
+            if strength is not None:
+                images = relight(images, strength, random_state=int(rng.integers(2**31)))
+            tests[name] = Part(images, test.labels)
+        trials.append(Trial(train, tests))
+    return trials
+
+
+# First steps -------------------------------------------------------------------------------------
+
+
+def to_rows(images: ArrayLike) -> NDArray[np.float64]:
+    """Return each image as one row of floats; rows stay unchanged."""
+    images = np.asarray(images, dtype=np.float64)
+    return images.reshape(len(images), -1)
+
+
+def standardise_rows(images: ArrayLike) -> NDArray[np.float64]:
+    """Subtract each image's mean and divide by its standard deviation (by 1 if that is 0)."""
+    rows = to_rows(images)
     spread = rows.std(axis=1, keepdims=True)
-    return rows / np.where(spread == 0, 1, spread)
+    return (rows - rows.mean(axis=1, keepdims=True)) / np.where(spread == 0, 1, spread)
+
+
+def then_normal(step: Any) -> Any:
+    """Return a step, followed by normal quantiles of the whole image."""
+    normal = HistogramEqualizer(output_distribution="normal", flatten=True)
+    return make_pipeline(step, normal)
+
+
+def windows(window: float) -> Any:
+    """Return local equalization, followed by normal quantiles of the whole image."""
+    return then_normal(LocalHistogramEqualizer(window=window))
 
 
 def steps(n_tiles: int) -> dict[str, Any]:
@@ -82,136 +163,46 @@ def steps(n_tiles: int) -> dict[str, Any]:
     }
 
 
-def windows(window: float) -> Any:
-    """Return local equalization, followed by normal quantiles of the whole picture."""
-    normal = HistogramEqualizer(output_distribution="normal", flatten=True)
-    return make_pipeline(LocalHistogramEqualizer(window=window), normal)
-
-
-def tiles_for(pictures: NDArray[np.uint8]) -> int:
+def tiles_for(images: NDArray[Any]) -> int:
     """Return the default number of tiles, halved until no tile is too small."""
     n_tiles: int = AdaptiveHistogramEqualizer().get_params()["n_tiles"]
-    while n_tiles > 1 and min(pictures.shape[2:]) < MIN_TILE * n_tiles:
+    while n_tiles > 1 and min(images.shape[2:]) < MIN_TILE * n_tiles:
         n_tiles //= 2
     return n_tiles
 
 
-# Makes a classifier, given the largest number of components that its PCA may have: with as many as
-# there are training pictures, whitening would amplify noise until nothing else is left.
-Maker = Callable[[int], Any]
+# Classifiers -------------------------------------------------------------------------------------
 
-
-def _nearest(limit: int) -> Any:
-    return KNeighborsClassifier(n_neighbors=1)
-
-
-def _svc(limit: int) -> Any:
-    return SVC(C=10)
-
-
-def _logistic(limit: int) -> Any:
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-
-
-def _pca_svc(limit: int) -> Any:
-    return make_pipeline(PCA(min(100, limit), whiten=True, random_state=0), SVC(C=10))
-
-
-def _pca_lda(limit: int) -> Any:
-    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    return make_pipeline(PCA(min(150, limit), random_state=0), lda)
-
+# Makes a classifier, given the numbers of training images and of pixels. A PCA has at most half as
+# many components as there are training images: with as many as images, whitening would amplify
+# noise until nothing else is left.
+Maker = Callable[[int, int], Any]
 
 BUNDLED: dict[str, Maker] = {
-    "nearest neighbour": _nearest,
-    "SVC (RBF)": _svc,
-    "logistic (linear)": _logistic,
+    "nearest neighbour": lambda n, p: KNeighborsClassifier(n_neighbors=1),
+    "SVC (RBF)": lambda n, p: SVC(C=10),
+    "logistic (linear)": lambda n, p: make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=1000)
+    ),
 }
 PEOPLE: dict[str, Maker] = {
-    "nearest neighbour": _nearest,
-    "PCA + SVC (RBF)": _pca_svc,
-    "PCA + LDA (linear)": _pca_lda,
+    "nearest neighbour": BUNDLED["nearest neighbour"],
+    "PCA + SVC (RBF)": lambda n, p: make_pipeline(
+        PCA(min(100, n // 2, p), whiten=True, random_state=0), SVC(C=10)
+    ),
+    "PCA + LDA (linear)": lambda n, p: make_pipeline(
+        PCA(min(150, n // 2, p), random_state=0),
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+    ),
 }
 
 
-def make_classifier(maker: Maker, n_train: int, n_pixels: int) -> Any:
-    """Make a classifier for that many training pictures."""
-    return maker(min(n_train // 2, n_pixels))
-
-
-def feasible(makers: dict[str, Maker], n_fewest: int) -> dict[str, Maker]:
-    """Return the classifiers that can be trained on so few pictures of a class: LDA needs two."""
-    return {k: maker for k, maker in makers.items() if maker is not _pca_lda or n_fewest > 1}
-
-
-def accuracies(step: Any, maker: Maker, trial: Trial) -> dict[str, float]:
-    """Train a pipeline on a trial's training part, and score it on each of its test parts."""
-    pictures, labels = trial.train
-    classifier = make_classifier(maker, len(pictures), pictures[0].size)
-    pipeline = make_pipeline(step, classifier).fit(pictures, labels)
-    return {name: pipeline.score(*test) for name, test in trial.tests.items()}
-
-
-def random_split(
-    labels: NDArray[np.intp], n: int, rng: np.random.Generator
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw n pictures of each class for training, at most half of them; test on the others."""
-    train, test = [], []
-    for label in np.unique(labels):
-        own = rng.permutation(np.flatnonzero(labels == label))
-        n_own = min(n, len(own) // 2)
-        train.append(own[:n_own])
-        test.append(own[n_own:])
-    return np.concatenate(train), np.concatenate(test)
-
-
-def brightness_split(
-    pictures: NDArray[np.uint8], labels: NDArray[np.intp], n: int | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Take the n brightest pictures of each class for training, and the n darkest for testing.
-
-    If n is None or larger than that, half of the pictures of a class are taken for each.
-    """
-    brightness = pictures.mean(axis=(1, 2, 3))
-    train, test = [], []
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        own = own[np.argsort(-brightness[own], kind="stable")]
-        n_own = len(own) // 2 if n is None else min(n, len(own) // 2)
-        train.append(own[:n_own])
-        test.append(own[len(own) - n_own :])
-    return np.concatenate(train), np.concatenate(test)
-
-
-def bundled_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
-    """Draw half of the pictures for training; test on the others, unchanged and in other lights."""
-    trials = []
-    for draw in range(repeats):
-        rng = np.random.default_rng([seed, draw])
-        train, test = (_part(faces, i) for i in random_split(faces.labels, N_PER_CLASS, rng))
-        tests = {"same light": test}
-        for name, strength in LIGHTS.items():
-            copies = relight(test.pictures, strength, random_state=int(rng.integers(2**31)))
-            tests[name] = Part(copies, test.labels)
-        trials.append(Trial(train, tests))
-    return trials
-
-
-def random_trials(faces: Faces, repeats: int, seed: int) -> list[Trial]:
-    """Draw a few pictures of each person for training; test on the others."""
-    trials = []
-    for draw in range(repeats):
-        rng = np.random.default_rng([seed, draw])
-        train, test = random_split(faces.labels, N_RANDOM, rng)
-        trials.append(Trial(_part(faces, train), {"random part": _part(faces, test)}))
-    return trials
-
-
-def brightness_trial(faces: Faces) -> Trial:
-    """Train on the brightest pictures of each person; test on the darkest."""
-    train, test = brightness_split(faces.pictures, faces.labels, N_BRIGHTEST)
-    return Trial(_part(faces, train), {"bright to dark": _part(faces, test)})
-
-
-def _part(faces: Faces, indices: NDArray[np.intp]) -> Part:
-    return Part(faces.pictures[indices], faces.labels[indices])
+def accuracies(step: Any, makers: Iterable[Maker], trial: Trial) -> dict[str, list[float]]:
+    """Train each classifier behind a first step, and score all of them on each test part."""
+    rows = step.fit_transform(trial.train.images)
+    classifiers = [maker(*rows.shape).fit(rows, trial.train.labels) for maker in makers]
+    found = {}
+    for name, test in trial.tests.items():
+        rows = step.transform(test.images)
+        found[name] = [classifier.score(rows, test.labels) for classifier in classifiers]
+    return found
