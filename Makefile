@@ -18,7 +18,7 @@ TORCH ?= torch==2.13.0
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml setup.py sklearn_histeq/__init__.py \
-	$(wildcard sklearn_histeq/_engines/compiled/*.pyx sklearn_histeq/_engines/compiled/*.h)
+	$(wildcard sklearn_histeq/*/*.cpp sklearn_histeq/*/*.h)
 SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
@@ -112,9 +112,9 @@ SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 test-sanitized: .venv/installed-tests .venv/installed-dev  ## run all tests on sanitized kernels
 	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
 	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml setup.py $(SANITIZED)
-	cd $(SANITIZED) && rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.cpp && CFLAGS='$(SANITIZERS) -g' \
+	cd $(SANITIZED) && rm -f sklearn_histeq/*/*.so && CFLAGS='$(SANITIZERS) -g' \
 		../bin/python setup.py -q build_ext --inplace
-	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 PYTHONMALLOC=malloc \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 		../bin/python -m pytest -q -n auto -p no:cacheprovider -k 'auto or portable' $(ARGS)
 
@@ -142,7 +142,7 @@ bench-gpu: .venv-array-api/installed-tests  ## measure tensors beside kornia and
 
 clean:  ## remove builds and caches
 	rm -rf build dist docs/_build docs/api docs/auto_examples *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f sklearn_histeq/_engines/compiled/*.so sklearn_histeq/_engines/compiled/*.cpp
+	rm -f sklearn_histeq/*/*.so
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too

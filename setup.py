@@ -12,7 +12,16 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
-KERNELS = "sklearn_histeq/_engines/compiled"
+PACKAGE = "sklearn_histeq"
+
+# The folders with kernels, each of which is compiled to one module: the longest to compile first.
+MODULES = {
+    "_local": "kernels",
+    "_clahe": "kernels",
+    "_equalize": "kernels",
+    "_kernels": "shared",
+    "_match": "kernels",
+}
 
 # One binary serves CPython 3.11 and all later versions. Free-threaded CPython takes no such binary.
 HAS_STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -35,14 +44,18 @@ OPTIONS = (
     ["/std:c++17", "/O2", "/fp:precise"]
     if sys.platform == "win32"
     else [
-        *("-std=c++17", "-O3", "-g0", "-fno-exceptions", "-fno-rtti"),
+        *("-std=c++17", "-O3", "-g0", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"),
         *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
     ]
 )
 
 
 class BuildKernels(build_ext):
-    """Say what to do where the kernels cannot be compiled and must be."""
+    """Compile the modules at the same time; say what to do where that fails and must not."""
+
+    def finalize_options(self):  # noqa: D102
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extension(self, ext):  # noqa: D102
         try:
@@ -73,22 +86,28 @@ def readme():
     return with_addresses(text, repository.rstrip("/"), version) if repository else text
 
 
+def extension(folder, name):
+    """Return the extension of a folder: its kernels, and the same once more for AVX2."""
+    return Extension(
+        f"{PACKAGE}.{folder}.{name}",
+        [f"{PACKAGE}/{folder}/kernels.cpp", f"{PACKAGE}/{folder}/avx2.cpp"],
+        language="c++",
+        depends=sorted(
+            path
+            for headers in {f"{PACKAGE}/{folder}/*.h", f"{PACKAGE}/_kernels/*.h"}
+            for path in glob(headers, root_dir=ROOT)
+        ),
+        extra_compile_args=OPTIONS,
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if HAS_STABLE_ABI else [],
+        py_limited_api=HAS_STABLE_ABI,
+        optional=ARE_OPTIONAL,
+    )
+
+
 setup(
     cmdclass={"build_ext": BuildKernels},
     long_description=readme(),
     long_description_content_type="text/markdown",
-    ext_modules=[
-        Extension(
-            "sklearn_histeq._engines.compiled._kernels",
-            [f"{KERNELS}/_kernels.pyx"],
-            language="c++",
-            depends=sorted(glob(f"{KERNELS}/*.h", root_dir=ROOT)),
-            include_dirs=[KERNELS],
-            extra_compile_args=OPTIONS,
-            define_macros=[("Py_LIMITED_API", "0x030B0000")] if HAS_STABLE_ABI else [],
-            py_limited_api=HAS_STABLE_ABI,
-            optional=ARE_OPTIONAL,
-        )
-    ],
+    ext_modules=[extension(*module) for module in MODULES.items()],
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if HAS_STABLE_ABI else {},
 )

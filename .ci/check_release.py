@@ -28,9 +28,8 @@ for wheel in wheels:
         names = zipped.namelist()
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         readme = HeaderParser().parsestr(zipped.read(metadata).decode()).get_payload()
-    assert any(re.search(r"_kernels\..*(so|pyd)$", name) for name in names), (
-        f"{wheel.name}: the kernels were not built"
-    )
+    modules = [name for name in names if name.endswith((".so", ".pyd"))]
+    assert len(modules) == 5, f"{wheel.name}: the kernels were not built"
     relative = re.findall(r"\]\((?!\w+:|#)[^)]+\)", readme)
     assert not relative, (
         f"{wheel.name}: the README links to nowhere on PyPI: {relative}. Set the address of the "

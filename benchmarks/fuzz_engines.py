@@ -15,23 +15,40 @@ differ.
 import argparse
 import importlib
 import time
+import types
 import warnings
 
 import numpy as np
 
-from sklearn_histeq._arithmetic import color, conventions, namespaces, output, quantiles, transfer
-from sklearn_histeq._arithmetic.conventions import (
-    ADAPT,
-    EQUALIZE,
-    LOCAL,
-    AdaptRule,
-    EqualizeRule,
-    LocalRule,
-)
+from sklearn_histeq import _engine
+from sklearn_histeq._arithmetic import color, dtypes, namespaces, output, transfer
 from sklearn_histeq._arithmetic.status import EMPTY, INF
-from sklearn_histeq._engines import array_api as _array_api
-from sklearn_histeq._engines import compiled as _compiled
-from sklearn_histeq._engines import reference as _reference
+from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
+from sklearn_histeq._clahe.conventions import ClaheRule
+from sklearn_histeq._equalize.conventions import CONVENTIONS as EQUALIZE
+from sklearn_histeq._equalize.conventions import EqualizeConvention, EqualizeRule
+from sklearn_histeq._kernels import arrays
+from sklearn_histeq._local import compiled as compiled_local
+from sklearn_histeq._local.conventions import CONVENTIONS as LOCAL
+from sklearn_histeq._local.conventions import LocalRule
+from sklearn_histeq._match import quantiles
+
+COMPILED = _engine.compiled()
+
+
+def functions_of(engine):
+    """Return all functions of planes of an engine, by their names."""
+    learning = ("apply", "invert", "count_levels", "count_lattice", "count_bins")
+    return types.SimpleNamespace(
+        equalize=engine.equalize.equalize,
+        clahe=engine.clahe.clahe,
+        local=engine.local.local,
+        match=engine.match.match,
+        quantiles=engine.match.quantiles,
+        recolor=engine.recolor,
+        **{name: getattr(engine.equalize, name) for name in learning},
+    )
+
 
 REALS = ("float32", "float64", "float16")
 INTEGERS = ("uint8", "uint16", "bool", "int8", "int16", "int32", "uint32", "int64", "uint64")
@@ -44,8 +61,8 @@ LARGE = ((256, 300), (1, 70_001), (512, 512))
 class _engines:
     """Which engine is tried, which one says what is right, and how much is compared."""
 
-    tried = _compiled
-    wanted = _reference
+    tried = functions_of(COMPILED.engine)
+    wanted = functions_of(_engine.DEFINITION)
     outputs = OUTPUTS
     n_images = 3  # at most, of small planes
     n_planes = 0  # compared so far
@@ -56,12 +73,13 @@ class Elsewhere:
 
     def __init__(self, library):
         self._xp = importlib.import_module(library)
+        self._functions = functions_of(_engine.DEVICES)
 
     def __getattr__(self, name):
         def run(*arguments, **options):
             out = arguments[PLACE_OF_OUT[name]] if name in PLACE_OF_OUT else None
             copies = [self._copy(argument) for argument in arguments]
-            result = getattr(_array_api, name)(*copies, **options)
+            result = getattr(self._functions, name)(*copies, **options)
             if out is not None:
                 position = next(i for i, argument in enumerate(arguments) if argument is out)
                 out[...] = namespaces.to_numpy(copies[position])
@@ -78,7 +96,7 @@ class Elsewhere:
 
 
 # The place of the output among the arguments of the functions that map planes.
-PLACE_OF_OUT = dict.fromkeys(("equalize", "adapt", "equalize_locally", "match", "apply"), 2)
+PLACE_OF_OUT = dict.fromkeys(("equalize", "clahe", "local", "match", "apply"), 2)
 PLACE_OF_OUT |= {"invert": 1, "recolor": 3}
 
 
@@ -315,7 +333,7 @@ def _dense(counts, widths, dtype):
     return 0.75 * (total / total[..., -1:])
 
 
-TOYS = conventions.EqualizeConvention(
+TOYS = EqualizeConvention(
     "toys",
     formulas={
         "half": transfer.Formula(_half),
@@ -360,7 +378,7 @@ def compare_with_peer(plane, mask, rule, out):
     return 1
 
 
-def adapt_path(convention):
+def clahe_path(convention):
     """Return the path of a convention of CLAHE."""
 
     def run(rng, dtype):
@@ -375,10 +393,10 @@ def adapt_path(convention):
         tiles = convention.tiling.tiles(shape, n_tiles, None)
         clip_limit = rng.choice([None, 1.0, 1.5, 3.0, 40.0])
         n_bins = int(rng.choice([256, 2, 17, 300])) if convention.takes_n_bins else 256
-        rule = AdaptRule(tiles, clip_limit, n_bins, convention)
+        rule = ClaheRule(tiles, clip_limit, n_bins, convention)
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = map if rng.random() < 0.5 else each
-        compare_planes(rng, "adapt", planes, mask, own_dtype, rule, map_parts=map_parts)
+        compare_planes(rng, "clahe", planes, mask, own_dtype, rule, map_parts=map_parts)
         return 0
 
     return run
@@ -394,7 +412,7 @@ def local_path(convention):
         rule = LocalRule(int(rng.choice([1, 2, 3, 6, 12, 30, 50])), convention)
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = map if rng.random() < 0.5 else each
-        compare_planes(rng, "equalize_locally", planes, mask, own_dtype, rule, map_parts=map_parts)
+        compare_planes(rng, "local", planes, mask, own_dtype, rule, map_parts=map_parts)
         return 0
 
     return run
@@ -409,7 +427,7 @@ def match_path(rng, dtype, map_parts=map):
         shares = (np.arange(n) + 0.5) / n if rng.random() < 0.5 else np.sort(rng.random(n))
         values = np.sort(rng.normal(100, 80, n) * rng.choice([1, 1e-3, 1e30]))
         targets.append(quantiles.Target(np.unique(shares), values[: len(np.unique(shares))]))
-    own_dtype = conventions.single_or_double(dtype)
+    own_dtype = dtypes.single_or_double(dtype)
     compare_planes(rng, "match", planes, mask, own_dtype, targets, map_parts=map_parts)
     return 0
 
@@ -537,9 +555,9 @@ def recolor_path(rng, dtype):
         equalized = (rng.random(v.shape) * largest).astype(own_dtype)
     out = random_out(rng, planes.shape, own_dtype, dtype.kind == "f")
     expected = np.full(out.shape, 77, out.dtype)
-    rest = float(largest), output.store
-    _engines.tried.recolor(planes, v, equalized, out, *rest)
-    _engines.wanted.recolor(planes, v, equalized, expected, *rest)
+    stored = output.Stored(own_dtype, float(largest), output.store)
+    _engines.tried.recolor(planes, v, equalized, out, stored)
+    _engines.wanted.recolor(planes, v, equalized, expected, stored)
     assert same(out, expected), "the reference differs"
     return 0
 
@@ -563,9 +581,9 @@ PATHS = {
     "learn normal": (learn_path(EQUALIZE["skimage"], "normal"), DTYPES),
     "learn numpy": (learn_path(EQUALIZE["numpy"], "uniform"), DTYPES),
     "invert": (invert_path, DTYPES),
-    "adapt histeq": (adapt_path(ADAPT["histeq"]), DTYPES),
-    "adapt opencv": (adapt_path(ADAPT["opencv"]), ("uint8", "uint16")),
-    "adapt skimage": (adapt_path(ADAPT["skimage"]), DTYPES),
+    "clahe histeq": (clahe_path(CLAHE["histeq"]), DTYPES),
+    "clahe opencv": (clahe_path(CLAHE["opencv"]), ("uint8", "uint16")),
+    "clahe skimage": (clahe_path(CLAHE["skimage"]), DTYPES),
     "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
     "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
@@ -575,46 +593,50 @@ PATHS = {
 }
 
 
-def set_part_sizes(modules, n_part, n_copied):
+def set_part_sizes(n_part, n_copied):
     """Set how many pixels the compiled engine takes for a part of a plane."""
-    for module in modules:
-        module.N_PART, module.N_COPIED = n_part, n_copied
+    arrays.N_PART, arrays.N_COPIED = n_part, n_copied
 
 
 def run_path(name, dtype, n_cases, seed):
     """Run the cases of one path and dtype; return how many planes equal the peer's, too."""
     run, _ = PATHS[name]
-    names = [f"sklearn_histeq._engines.compiled.{name}" for name in ("equalize", "match", "adapt")]
-    modules = [importlib.import_module(name) for name in names]
-    limits = modules[0].N_PART, modules[0].N_COPIED
-    if "parts" in name or "adapt" in name:  # so that planes have parts
-        set_part_sizes(modules, 200, 100)
+    limits = arrays.N_PART, arrays.N_COPIED
+    if "parts" in name or "clahe" in name:  # so that planes have parts
+        set_part_sizes(200, 100)
     rng = np.random.default_rng([seed, *name.encode(), *dtype.encode()])
     n_like_peer = 0
     try:
         for number in range(n_cases):
-            _compiled.use_simd(True, number % 3)
+            COMPILED.use_simd(True, number % 3)
             state = rng.bit_generator.state
             n_like_peer += run(rng, np.dtype(dtype))
     except Exception:
-        print(f"case {number} of {name} {dtype}, {_compiled.instruction_set()}, {state}")
+        print(f"case {number} of {name} {dtype}, {COMPILED.instruction_set()}, {state}")
         raise
     finally:
-        set_part_sizes(modules, *limits)
-        _compiled.use_simd(True)
+        set_part_sizes(*limits)
+        COMPILED.use_simd(True)
     return n_like_peer
 
 
-def watch_reference():
-    """Return a list that grows with each call of the reference by the compiled engine."""
+def watch_definition():
+    """Return a list that grows with each call of a definition by the compiled engine."""
     left = []
-    module = importlib.import_module("sklearn_histeq._engines.compiled.planes")
+    engine = _engine.DEFINITION
+    for module, name in (
+        *((engine.equalize, name) for name in ("equalize", "count_lattice", "count_bins")),
+        (engine.clahe, "clahe"),
+        (engine.local, "local"),
+        (engine.match, "match"),
+    ):
+        function = getattr(module, name)
 
-    def watched():
-        left.append(1)
-        return _reference
+        def watched(*arguments, function=function, **options):
+            left.append(1)
+            return function(*arguments, **options)
 
-    module.reference = watched
+        setattr(module, name, watched)
     return left
 
 
@@ -630,19 +652,17 @@ def main():
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     if options.library:
-        _engines.tried, _engines.wanted = Elsewhere(options.library), _compiled
-        for name in [name for name in PATHS if "parts" in name or name == "adapt skimage"]:
+        _engines.tried, _engines.wanted = Elsewhere(options.library), _engines.tried
+        for name in [name for name in PATHS if "parts" in name or name == "clahe skimage"]:
             del PATHS[name]
     if options.library == "array_api_strict":  # the standard has no float16
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     _engines.n_images = options.images
-    left = watch_reference()
-    importlib.import_module("sklearn_histeq._engines.compiled.local").N_PART = 200
-    importlib.import_module("sklearn_histeq._engines.compiled.planes").N_COPIED = 1000
-    for name in ("equalize", "match"):  # so that there are several blocks
-        importlib.import_module(f"sklearn_histeq._engines.compiled.{name}").N_RANKED = 1000
-    for name, (_, dtypes) in PATHS.items():
-        for dtype in dtypes:
+    left = watch_definition()
+    # so that there are several blocks
+    compiled_local.N_PART, arrays.N_COPIED, arrays.N_RANKED = 200, 1000, 1000
+    for name, (_, of_path) in PATHS.items():
+        for dtype in of_path:
             has_dtype = options.library != "array_api_strict" or dtype != "float16"
             if options.only not in f"{name} {dtype}" or not has_dtype:
                 continue
@@ -652,7 +672,7 @@ def main():
             n_like_peer = run_path(name, dtype, options.cases, options.seed)
             print(
                 f"{name:17} {dtype:8} {options.cases:7} cases, {_engines.n_planes:7} planes, "
-                f"{n_like_peer:7} also equal to the peer's, {len(left):6} left to the reference, "
+                f"{n_like_peer:7} also equal to the peer's, {len(left):6} left to the definition, "
                 f"{time.perf_counter() - start:6.1f} s",
                 flush=True,
             )

@@ -22,11 +22,11 @@ __all__ = [
 ]
 
 if typing.TYPE_CHECKING:
-    from ._adaptive_equalizer import AdaptiveHistogramEqualizer
+    from ._clahe.estimator import AdaptiveHistogramEqualizer
     from ._display import EqualizationDisplay
-    from ._histogram_equalizer import HistogramEqualizer
-    from ._histogram_matcher import HistogramMatcher
-    from ._local_equalizer import LocalHistogramEqualizer
+    from ._equalize.estimator import HistogramEqualizer
+    from ._local.estimator import LocalHistogramEqualizer
+    from ._match.estimator import HistogramMatcher
     from ._relighting import relight, relit_scorer
     from ._show_versions import show_versions
 else:  # a type checker that sees __getattr__ accepts every name
@@ -35,11 +35,11 @@ else:  # a type checker that sees __getattr__ accepts every name
         """Import all public names, and return one of them."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from ._adaptive_equalizer import AdaptiveHistogramEqualizer
+        from ._clahe.estimator import AdaptiveHistogramEqualizer
         from ._display import EqualizationDisplay
-        from ._histogram_equalizer import HistogramEqualizer
-        from ._histogram_matcher import HistogramMatcher
-        from ._local_equalizer import LocalHistogramEqualizer
+        from ._equalize.estimator import HistogramEqualizer
+        from ._local.estimator import LocalHistogramEqualizer
+        from ._match.estimator import HistogramMatcher
         from ._relighting import relight, relit_scorer
         from ._show_versions import show_versions
 

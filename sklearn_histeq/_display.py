@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 
-from . import _layout, _validation
+from ._input import Layout, input_error, parameters, read_in_memory
+from ._input.images import check_mask
+from ._input.problem import Argument, Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,7 +130,7 @@ class EqualizationDisplay:
         display : EqualizationDisplay
             The display, drawn.
         """
-        _check_n_images(n_images)
+        parameters.check_count("n_images", n_images)
         X, mask = X[:n_images], None if mask is None else mask[:n_images]
         layout = _layout_of(estimator)
         color = layout.pop("color")
@@ -185,8 +187,8 @@ class EqualizationDisplay:
         display : EqualizationDisplay
             The display, drawn.
         """
-        _check_n_images(n_images)
-        _validation.check_choice("color", color, _validation.COLORS)
+        parameters.check_count("n_images", n_images)
+        parameters.check_choice("color", color, parameters.COLORS)
         X = before[:n_images]
         planes = _planes("before", X, channel_axis, image_shape)
         planes_after = _planes_after(planes, X, after[:n_images], channel_axis, image_shape)
@@ -248,12 +250,6 @@ class EqualizationDisplay:
         return axes
 
 
-def _check_n_images(n_images: Any) -> None:
-    """Refuse a number of images that is no integer >= 1."""
-    if not _validation.is_integer(n_images) or n_images < 1:
-        raise ValueError(f"n_images={n_images!r}, but expected an integer >= 1.")
-
-
 def _layout_of(estimator: Any) -> dict[str, Any]:
     """Return how an estimator, or a Pipeline's first step, takes its images to be laid out."""
     steps = getattr(estimator, "steps", None)
@@ -262,33 +258,33 @@ def _layout_of(estimator: Any) -> dict[str, Any]:
     return {name: getattr(first, name, default) for name, default in defaults.items()}
 
 
-def _checked(name: str, X: Any) -> NDArray[Any]:
-    """Return an array of images of any library as a checked NumPy array."""
+def _read(
+    name: str, X: Any, channel_axis: int, image_shape: Sequence[int] | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images as a checked array of NumPy, and their planes (n, c, h, w)."""
+    parameters.check_channel_axis(channel_axis)
+    parameters.check_image_shape(image_shape)
+    layout = Layout("channels", channel_axis, image_shape)
     is_numpys = isinstance(X, (list, tuple, np.ndarray))
-    X = _validation.check_images(X if is_numpys else np.asarray(X), None)
-    if X.dtype.kind == "f" and np.isinf(X).any():
-        raise ValueError(f"{name} has infinite pixels, but expected finite ones, or NaN.")
-    return X
+    images = read_in_memory(X if is_numpys else np.asarray(X), None, layout)
+    if images.planes.dtype.kind == "f" and np.isinf(images.planes).any():
+        came = Argument(name), " has infinite pixels"
+        raise input_error(came, "finite ones, or NaN")
+    return images.X, images.planes
 
 
 def _planes(
     name: str, X: Any, channel_axis: int, image_shape: Sequence[int] | None
 ) -> NDArray[Any]:
     """Return images as planes (n, c, h, w) that can be drawn."""
-    _validation.check_channel_axis(channel_axis)
-    _validation.check_image_shape(image_shape)
-    X = _checked(name, X)
+    X, planes = _read(name, X, channel_axis, image_shape)
     if X.ndim == 2 and image_shape is None:
-        raise ValueError(
-            f"{name} has shape {X.shape}, rows, with image_shape=None, but expected (height, "
-            "width), to draw the rows as images."
-        )
-    _validation.check_geometry(X, image_shape, channel_axis)
-    planes: NDArray[Any] = _layout.to_planes(X, channel_axis, image_shape)
+        came = Argument(name), f" has shape {X.shape}, rows, with ", Setting("image_shape", None)
+        raise input_error(came, "(height, width), to draw the rows as images")
     if planes.shape[1] not in (1, 3, 4):
-        raise ValueError(
-            f"{name} has {planes.shape[1]} channels, but expected 1 (gray), 3 (RGB) or 4 (RGBA): "
-            "check channel_axis, or draw one channel, X[:, [0]]."
+        raise input_error(
+            (Argument(name), f" has {planes.shape[1]} channels"),
+            "1 (gray), 3 (RGB) or 4 (RGBA): check channel_axis, or draw one channel, X[:, [0]]",
         )
     return planes
 
@@ -297,7 +293,7 @@ def _planes_after(
     before: NDArray[Any], X: Any, after: Any, channel_axis: int, image_shape: Any
 ) -> NDArray[Any]:
     """Return images after as planes; rows take the geometry of the planes before."""
-    after = _checked("after", after)
+    after, _ = _read("after", after, channel_axis, None)
     n, _, height, width = before.shape
     if after.ndim == 2 and after.shape == (n, height * width):
         after = after.reshape(n, height, width)
@@ -308,18 +304,21 @@ def _planes_after(
         planes = _planes("after", after, channel_axis, None)
         if (n, height, width) == (len(planes), *planes.shape[2:]):
             return planes
-    raise ValueError(
-        f"after has shape {after.shape}, but expected that of the {n} image(s) before, of "
-        f"{height}×{width} pixels. Of a Pipeline, draw the steps that give images: pipeline[:1]."
+    raise input_error(
+        (Argument("after"), f" has shape {after.shape}"),
+        f"that of the {n} image(s) before, of {height}×{width} pixels",
+        "Of a Pipeline, draw the steps that give images: pipeline[:1].",
     )
 
 
 def _mask_of(before: NDArray[Any], mask: Any) -> NDArray[np.bool_] | None:
     """Return a mask, (n, h, w), of the shape of the planes before."""
+    if mask is None:
+        return None
     n, _, height, width = before.shape
-    if mask is not None and np.ndim(mask) == 2:
+    if np.ndim(mask) == 2:
         mask = np.reshape(mask, (-1, height, width))
-    checked: NDArray[np.bool_] | None = _validation.check_mask(mask, (n, height, width))
+    checked: NDArray[np.bool_] = check_mask(mask, (n, height, width))
     return checked
 
 

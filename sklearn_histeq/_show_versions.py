@@ -4,7 +4,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from . import _engines
+from . import _engine
 
 PACKAGES = ("sklearn-histeq", "numpy", "scikit-learn", "scikit-image", "scipy", "joblib")
 
@@ -23,7 +23,7 @@ def show_versions() -> None:
     """
     rows = [("Python", sys.version.split()[0]), ("machine", platform.platform())]
     rows += [(name, _version(name)) for name in PACKAGES]
-    rows += [("engine", _engines.describe())]
+    rows += [("engine", _engine.describe())]
     for name, value in rows:
         print(f"{name:>14}: {value}")
 

@@ -6,9 +6,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+from _internals import opencv_clahe as clahe_without_fused_arithmetic
 
 from sklearn_histeq import HistogramEqualizer
-from sklearn_histeq._engines.reference.adapt import opencv_clahe as reference_clahe
+
+# What touches pixels runs on all engines, the rest on what a user gets. For a test, or as one of
+# the marks of a module; the module uses the fixture `engine`.
+on_all_engines = pytest.mark.engines("reference", "auto", "portable")
+on_the_default_engine = pytest.mark.engines()
 
 CONVENTIONS = ["skimage", "numpy", "opencv", "pillow"]
 FLOAT_CONVENTIONS = ["skimage", "numpy"]
@@ -67,6 +73,6 @@ def opencv_clahe(plane, n_tiles=(8, 8), clip_limit=40.0):
     found = cv2.createCLAHE(clip_limit or 0.0, tileGridSize=n_tiles[::-1]).apply(plane)
     if not OPENCV_FUSES:
         return found
-    wanted = reference_clahe(plane, n_tiles, clip_limit)
+    wanted = clahe_without_fused_arithmetic(plane, n_tiles, clip_limit)
     np.testing.assert_allclose(found.astype(int), wanted.astype(int), rtol=0, atol=1)
     return wanted

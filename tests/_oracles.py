@@ -4,6 +4,8 @@ Nothing here comes from the package. Where scikit-image, NumPy, OpenCV or Pillow
 own function is the answer; the rest is written down slowly, in plain Python where that is readable.
 """
 
+import functools
+import pickle
 from bisect import bisect_left, bisect_right
 from statistics import NormalDist
 
@@ -12,6 +14,21 @@ from skimage.exposure import cumulative_distribution
 
 TOP = {"skimage": 1, "numpy": 255, "opencv": 255, "pillow": 255}
 EXACT_DOUBLE = 2**53
+
+
+def remembered(oracle):
+    """An oracle that is asked once, where an example is tried on one engine after the other."""
+
+    @functools.lru_cache(maxsize=64)
+    def answer(question):
+        args, kwargs = pickle.loads(question)
+        return oracle(*args, **kwargs)
+
+    @functools.wraps(oracle)
+    def ask(*args, **kwargs):
+        return answer(pickle.dumps((args, kwargs)))
+
+    return ask
 
 
 # --- what a plane is before any arithmetic --------------------------------------------------------
@@ -39,6 +56,7 @@ def is_missing(plane):
 # --- integers, a bin a level ----------------------------------------------------------------------
 
 
+@remembered
 def step_cdf(plane, counted):
     """Share of the counted pixels <= each pixel, clamped at their minimum; exact for any int."""
     levels = sorted(counted.ravel().tolist())
@@ -177,6 +195,7 @@ def by_normal(plane, counted, n_bins):
     return quantiles[np.maximum(found, 0)].reshape(plane.shape)
 
 
+@remembered
 def equalize(plane, convention="skimage", n_bins="auto", mask=None, normal=False):
     """One plane by the contract, in the convention's own type."""
     out = own_dtype(convention, plane.dtype)
@@ -199,6 +218,7 @@ def equalize_planes(images, mask=None, **kwargs):
     )  # fmt: skip
 
 
+@remembered
 def learned(train, new, **kwargs):
     """Dataset scope: the convention on one long plane of all counted training pixels.
 

@@ -8,10 +8,11 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
-from _oracles import edges_fail, is_missing, plain, slopes_fail
+from _oracles import edges_fail, is_missing, plain, remembered, slopes_fail
 from skimage.exposure import cumulative_distribution
 
 
+@remembered
 def clahe(plane, tiles=(8, 8), clip_limit=None, n_bins=256, mask=None):
     """The value of each pixel in double precision; NaN where the plane has it."""
     plane = plain(plane)

@@ -5,6 +5,7 @@ pixels, so that planes have many of them without thousands of draws.
 """
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 INTEGERS = [np.dtype(order + kind) for kind in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
@@ -13,6 +14,9 @@ FLOATS = [np.dtype(order + kind) for kind in ("f2", "f4", "f8") for order in ("<
 BOOL = np.dtype(bool)
 ALL = [BOOL, *INTEGERS, *FLOATS]
 PLAIN = [np.dtype(kind) for kind in ("u1", "u2", "i2", "f4", "f8")]
+
+# For laws that several other tests would miss, too, or whose examples take long.
+few_examples = settings(max_examples=max(2, settings.default.max_examples // 3))
 
 seeds = st.integers(0, 2**32 - 1)
 bin_numbers = st.one_of(st.integers(1, 300), st.sampled_from([1, 2, 3, 256, 1000, 65535, 65536]))
@@ -169,6 +173,13 @@ def holes(draw, plane):
     holed = plane.copy()
     holed[_missing(draw, plane.shape, share)] = np.nan
     return holed
+
+
+@st.composite
+def masked(draw, planes):
+    """A plane and a mask, which may be None."""
+    plane = draw(planes)
+    return plane, draw(masks(plane))
 
 
 def _missing(draw, shape, share):

@@ -1,39 +1,82 @@
 """What every test file shares: the engines that the tests run on, and hypothesis' profiles."""
 
-import importlib.util
+import functools
 import os
+import warnings
 
 import pytest
-from hypothesis import HealthCheck, settings
+from _internals import ENGINE_VARIABLE, SLOW, kernels_are_built
+from hypothesis import HealthCheck, note, settings
 
-ENGINE_VARIABLE = "SKLEARN_HISTEQ_ENGINE"
+import sklearn_histeq
 
-ENGINES = ["reference", "auto", "portable"]
-COMPILED_MODULE = "sklearn_histeq._engines.compiled._kernels"
+# Fewer engines than all, where a run is about one of them: HISTEQ_TEST_ENGINES='auto portable'.
+CHOSEN = os.environ.get("HISTEQ_TEST_ENGINES", "reference auto portable").split()
+
+
+def pytest_configure(config):
+    """Without kernels the package says once that it is slow: now, before tests count warnings.
+
+    Workers of other libraries, which are told to make errors of warnings, are to ignore it.
+    """
+    config.addinivalue_line("markers", "engines(*names): run on these engines, not the default one")
+    config.addinivalue_line("filterwarnings", f"ignore:{SLOW}:UserWarning")
+    if not kernels_are_built():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sklearn_histeq.HistogramEqualizer().fit_transform([[0, 1]])
+
+
+def pytest_generate_tests(metafunc):
+    """Run a test on the engines that its mark names, or its module's; see `_helpers`.
+
+    hypothesis makes each example once, and the test runs on it on one engine after the other.
+    """
+    mark = metafunc.definition.get_closest_marker("engines")
+    names = [name for name in CHOSEN if mark and name in mark.args]
+    if not names:
+        return
+    if hasattr(metafunc.function, "hypothesis"):
+        handle = metafunc.function.hypothesis
+        handle.inner_test = _on_each_engine(handle.inner_test, filter(_is_built, names))
+    else:
+        metafunc.parametrize("engine", map(_engine_param, names), indirect=True)
+
+
+def _is_built(name):
+    return name == "reference" or kernels_are_built()
 
 
 def _engine_param(name):
     """A parameter that is skipped, and says why, where its engine was not built."""
-    is_missing = name != "reference" and importlib.util.find_spec(COMPILED_MODULE) is None
-    reason = f"engine {name!r}: {COMPILED_MODULE} is not built here"
-    return pytest.param(name, marks=pytest.mark.skipif(is_missing, reason=reason))
+    reason = f"engine {name!r}: the kernels are not built here"
+    return pytest.param(name, marks=pytest.mark.skipif(not _is_built(name), reason=reason))
+
+
+def _on_each_engine(test, names):
+    """A test that runs on one engine after the other, and tells on which it fails."""
+    names = tuple(names)
+
+    @functools.wraps(test)
+    def on_each_engine(*args, **kwargs):
+        for name in names:
+            note(f"on the engine {name!r}")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(ENGINE_VARIABLE, name)
+                test(*args, **kwargs)
+
+    return on_each_engine
 
 
 # Of module scope, so that hypothesis may run many examples inside one set-up.
-@pytest.fixture(scope="module", params=[_engine_param(name) for name in ENGINES])
-def engine(request):
-    """Run the tests of a module on every engine; the package reads the variable at call time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ENGINE_VARIABLE, request.param)
-        yield request.param
-
-
 @pytest.fixture(scope="module")
-def default_engine():
-    """Run the tests of a module, to which pixels matter little, on what a user gets."""
+def engine(request):
+    """Run a test on one engine, or on what a user gets; the package reads the variable at calls."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(ENGINE_VARIABLE, raising=False)
-        yield
+        if hasattr(request, "param"):
+            patch.setenv(ENGINE_VARIABLE, request.param)
+        yield getattr(request, "param", "default")
 
 
 def _settings(**kwargs):

@@ -10,17 +10,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from _internals import kernels_are_built
 
 import sklearn_histeq
 
 PACKAGE = Path(sklearn_histeq.__file__).parent
 ROOT = Path(__file__).parents[1]  # with README and docs; the package may be installed elsewhere
 
-ESTIMATORS = {"_histogram_equalizer", "_adaptive_equalizer", "_histogram_matcher",
-              "_local_equalizer"}  # fmt: skip
-PUBLIC = {"sklearn_histeq"}
-MOST_ROOT_FILES, MOST_LINES, MOST_PARAMETERS, MOST_KERNEL_PARAMETERS = 16, 40, 8, 10
+METHODS = ("_equalize", "_clahe", "_local", "_match")
+# The base of the other methods: one tile is the whole plane.
+OF_THE_BASE = ("conventions", "definition", "compiled", "devices")
+SHARED = ("_arithmetic", "_kernels", "_input", "_blocks", "_engine", "_base")
+ESTIMATORS = {f"{method}.estimator" for method in METHODS}
+MOST_ROOT_FILES, MOST_LINES, MOST_PARAMETERS, MOST_KERNEL_PARAMETERS = 16, 60, 8, 10
+MOST_FRAMES, MOST_CALLS = 9, 76
 
 
 def modules():
@@ -62,7 +67,7 @@ def inside(module):
     """The package's own modules that a module imports, without the folders on the way to them."""
     prefix = "sklearn_histeq."
     names = {n.removeprefix(prefix) for n in imports_of(module) if n.startswith(prefix)}
-    return {n for n in names if n in MODULES or n.endswith("_kernels")} - {module}
+    return {n for n in names if n in MODULES or n.endswith(("kernels", "shared"))} - {module}
 
 
 def importers_of(name):
@@ -92,11 +97,11 @@ def run_python(code):
 
 
 def test_relative_imports_are_resolved_from_their_folder():
-    assert "sklearn_histeq._arithmetic.transfer" in imports_of("_arithmetic.counts")
-    assert "sklearn_histeq._arithmetic.status" in imports_of("_engines.reference.equalize")
-    assert "sklearn_histeq._engines.reference" in imports_of("_engines")
-    assert "_arithmetic.transfer" in inside("_engines.reference.equalize")
-    assert "_histogram_equalizer" in inside("")
+    assert "sklearn_histeq._arithmetic.transfer" in imports_of("_arithmetic.counting")
+    assert "sklearn_histeq._arithmetic.status" in imports_of("_equalize.definition")
+    assert "_equalize.definition" in inside("_engine")
+    assert "_arithmetic.transfer" in inside("_equalize.definition")
+    assert "_equalize.estimator" in inside("")
 
 
 # --- who imports whom -----------------------------------------------------------------------------
@@ -113,49 +118,66 @@ def test_arithmetic_imports_numpy_scipy_and_itself(module):
     assert all(is_in(name, "_arithmetic") for name in inside(module))
 
 
-@pytest.mark.parametrize("engine", ["_engines.reference", "_engines.array_api"])
-def test_the_other_engines_import_arithmetic_and_themselves(engine):
-    for module in in_folder(engine):
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_imports_what_is_shared_itself_and_the_base_of_methods(method):
+    of_the_base = {f"_equalize.{name}" for name in OF_THE_BASE}
+    for module in in_folder(method):
         for name in inside(module):
-            assert is_in(name, "_arithmetic") or is_in(name, engine), name
+            is_shared = any(is_in(name, folder) for folder in (*SHARED, method))
+            assert is_shared or name in of_the_base, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", in_folder("_engines.compiled"))
-def test_the_compiled_engine_imports_arithmetic_the_reference_and_itself(module):
-    for name in inside(module) - {"_engines"}:
-        assert any(is_in(name, f"{f}") for f in ("_arithmetic", "_engines")), name
+@pytest.mark.parametrize("name", ["conventions", "definition", "compiled", "devices"])
+def test_every_method_has_the_same_modules(name):
+    for method in METHODS:
+        assert f"{method}.{name}" in MODULES
 
 
-def test_only_the_reference_engine_imports_skimage_exposure():
+@pytest.mark.parametrize("method", METHODS)
+def test_engines_know_no_estimator_and_select_no_engine(method):
+    for name in OF_THE_BASE:
+        names = inside(f"{method}.{name}")
+        assert not names & ({"_base", "_engine"} | ESTIMATORS), name
+
+
+def test_only_definitions_import_skimage_exposure():
     importers = importers_of("skimage.exposure")
-    assert importers == {f"_engines.reference.{name}" for name in ("equalize", "adapt", "match")}
+    assert importers == {f"{method}.definition" for method in ("_equalize", "_clahe", "_match")}
     for module in MODULES:
         if module not in importers:
             assert not any(name.endswith(".exposure") for name in imports_of(module)), module
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["_validation", "_layout", "_threads", "_base", "_dataset_scope",
-     *in_folder("_containers")],
-)  # fmt: skip
-def test_what_all_estimators_share_knows_no_engine(module):
-    assert not any(is_in(name, "_engines") for name in inside(module))
+def test_compiled_calls_the_definition_of_its_own_method():
+    for method in METHODS:
+        definitions = {n for n in inside(f"{method}.compiled") if n.endswith(".definition")}
+        assert definitions == {f"{method}.definition"}
 
 
-def test_only_estimators_and_show_versions_import_the_engines():
-    outside = {m for m in importers_of("sklearn_histeq._engines") if not is_in(m, "_engines")}
-    assert outside == ESTIMATORS | {"_show_versions"}
+@pytest.mark.parametrize("module", [*in_folder("_input"), "_blocks"])
+def test_input_and_blocks_know_no_estimator_and_no_engine(module):
+    for name in inside(module):
+        assert any(is_in(name, folder) for folder in ("_input", "_arithmetic", "_blocks")), name
+    text = MODULES[module].read_text(encoding="utf-8")
+    assert not re.search(r"\bself\.(transform|fit|get_params)\b", text)
+
+
+def test_data_objects_hold_no_estimator():
+    """No circle from images to the estimator that works on them."""
+    for module in (*in_folder("_input"), "_blocks", *in_folder("_arithmetic")):
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+            named = getattr(node, "attr", None) or getattr(node, "id", None)
+            assert named != "estimator", module
+
+
+def test_only_estimators_the_base_and_show_versions_select_an_engine():
+    users = importers_of("sklearn_histeq._engine")
+    assert users == ESTIMATORS | {"_equalize.data_set", "_base", "_show_versions"}
 
 
 @pytest.mark.parametrize("module", sorted(ESTIMATORS))
 def test_estimators_never_import_each_other(module):
     assert not inside(module) & ESTIMATORS
-    assert not inside(module) & {
-        "_layout",
-        "_threads",
-        *in_folder("_containers"),
-    }  # the base class's business
 
 
 @pytest.mark.parametrize("module", [*in_folder("_cli"), "__main__"])
@@ -169,7 +191,7 @@ def test_the_command_line_imports_public_names_and_itself(module):
 def test_one_module_reads_the_environment():
     core = {module for module in MODULES if not is_in(module, "_cli")}
     readers = {m for m in core if re.search(r"environ|getenv", MODULES[m].read_text("utf-8"))}
-    assert {m for m in readers if "os.environ" in MODULES[m].read_text("utf-8")} == {"_engines"}
+    assert {m for m in readers if "os.environ" in MODULES[m].read_text("utf-8")} == {"_engine"}
 
 
 def test_no_import_by_string_in_the_core():
@@ -184,15 +206,14 @@ def test_only_one_module_has_threads():
     for name in ("threading", "concurrent", "multiprocessing", "joblib", "sklearn.utils.parallel",
                  "_thread", "asyncio"):  # fmt: skip
         importers = {module for module in importers_of(name) if not is_in(module, "_cli")}
-        assert importers <= {"_threads"}, name
-    assert "_threads" in importers_of("joblib")  # else this test would look for nothing
+        assert importers <= {"_blocks"}, name
+    assert "_blocks" in importers_of("joblib")  # else this test would look for nothing
 
 
 def test_only_one_module_knows_dask():
-    assert importers_of("dask") == {"_containers.dask"}
+    assert importers_of("dask") == {"_input.dask"}
     assert importers_of("distributed") == set()
-    assert importers_of("sklearn_histeq._containers.dask") == {"_containers"}
-    assert importers_of("sklearn_histeq._containers") - {"_containers"} == {"_base"}
+    assert importers_of("sklearn_histeq._input.dask") == {"_input.images"}
 
 
 def test_only_one_module_knows_namespaces():
@@ -212,8 +233,7 @@ def test_nothing_private_of_scikit_learn_is_used():
 def test_conventions_are_compared_by_their_records():
     """Outside docstrings, no name of a convention stands in the code of the core."""
     names = {"skimage", "numpy", "opencv", "pillow", "histeq"}
-    allowed = {"_arithmetic.conventions", "_engines.reference.adapt", "_engines.compiled.adapt"}
-    for module in set(MODULES) - allowed:
+    for module in MODULES:
         if is_in(module, "_cli"):
             continue
         tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
@@ -244,9 +264,10 @@ print(*set(sys.modules) - before)
 def test_importing_an_estimator_is_light():
     code = "import sys; from sklearn_histeq import relight; print(*sys.modules)"
     loaded = run_python(code).split()
-    assert "sklearn_histeq._histogram_equalizer" in loaded
-    heavy = {"matplotlib", "dask", "skimage", "skimage.exposure", "polars", "cv2", "PIL",
-             "torch", "cupy", "array_api_strict"}  # fmt: skip
+    assert "sklearn_histeq._equalize.estimator" in loaded
+    # the definitions import skimage.exposure, which loads its functions when they are called
+    heavy = {"matplotlib", "dask", "skimage.exposure.exposure", "polars", "cv2", "PIL", "torch",
+             "cupy", "array_api_strict"}  # fmt: skip
     assert heavy & set(loaded) == set()
 
 
@@ -303,8 +324,7 @@ def test_functions_take_few_parameters(module):
 
 
 def test_kernels_take_few_parameters():
-    kernels = ROOT / "sklearn_histeq" / "_engines" / "compiled"
-    sources = [*kernels.glob("*.pyx"), *kernels.glob("*.pxi")]
+    sources = [*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxi")]
     if not sources:
         pytest.skip("the sources of the kernels are not here")
     for path in sources:
@@ -312,6 +332,31 @@ def test_kernels_take_few_parameters():
         for name, arguments in re.findall(r"^c?p?def .*?(\w+)\(([^)]*)\)", text, re.MULTILINE):
             n_parameters = len([a for a in arguments.split(",") if a.strip()])
             assert n_parameters <= MOST_KERNEL_PARAMETERS, f"{path.name}: {name}"
+
+
+def test_from_transform_to_a_kernel_are_few_frames_and_calls():
+    """Of this package's own functions, for a plain fit_transform of 50 images."""
+    if not kernels_are_built():
+        pytest.skip("the kernels are not built here")
+    x = np.random.default_rng(0).integers(0, 256, (50, 1, 96, 96), dtype=np.uint8)
+    estimator = sklearn_histeq.HistogramEqualizer()
+    estimator.fit_transform(x)
+    n_calls, depth, deepest = 0, 0, 0
+
+    def watch(frame, event, _):
+        nonlocal n_calls, depth, deepest
+        if frame.f_code.co_filename.startswith(str(PACKAGE)) and event in ("call", "return"):
+            n_calls += event == "call"
+            depth += 1 if event == "call" else -1
+            deepest = max(deepest, depth)
+
+    sys.setprofile(watch)
+    try:
+        estimator.fit_transform(x)
+    finally:
+        sys.setprofile(None)
+    assert 1 < deepest <= MOST_FRAMES
+    assert 1 < n_calls <= MOST_CALLS
 
 
 def test_every_module_says_what_it_is_for():
@@ -323,6 +368,8 @@ def test_the_documented_layout_is_this_one():
     """Each module of the root and each folder stands in docs/architecture.md."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for path in PACKAGE.iterdir():
+        if path.name == "__pycache__":
+            continue
         if path.suffix == ".py":
             assert path.name in text, path.name
         elif any(path.glob("*.py")):

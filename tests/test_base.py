@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _helpers import assert_same, faces
+from _helpers import assert_same, faces, on_all_engines
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
 
@@ -55,13 +55,11 @@ def test_parameters_that_do_not_touch_the_state_may_change():
 def test_fit_clears_what_an_earlier_fit_has_learned(estimator, change):
     """And partial_fit then starts anew."""
     x, others = faces(6), faces(6, seed=1)
-    learned = {"cdf_", "bin_centers_", "n_samples_seen_", "quantiles_"}
     estimator.fit(x)
-    assert learned & set(vars(estimator))
+    assert {"cdf_", "quantiles_"} & set(vars(estimator))
     before = estimator.get_params()
     estimator.set_params(**change).fit(x)
-    assert not learned & set(vars(estimator))
-    assert not [n for n in vars(estimator) if n in ("_state", "_sums", "_transfers")]
+    assert set(vars(estimator)) == set(vars(type(estimator)(**before | change).fit(x)))
     estimator.set_params(**before).partial_fit(others)
     assert estimator.n_samples_seen_ == 6
     fresh = type(estimator)(**before).partial_fit(others)
@@ -106,6 +104,7 @@ def test_no_dead_link_in_the_diagram():
 # --- finite input gives finite output -------------------------------------------------------------
 
 
+@on_all_engines
 def test_huge_colours_stay_finite():
     rng = np.random.default_rng(0)
     x = rng.uniform(1e306, 8e307, (2, 3, 8, 8))
@@ -115,6 +114,7 @@ def test_huge_colours_stay_finite():
     np.testing.assert_allclose(out, small, rtol=1e-12)
 
 
+@on_all_engines
 @pytest.mark.parametrize("is_learned", [True, False])
 @pytest.mark.parametrize("dtype", [None, "float32", "float64", "uint8"])
 def test_a_reference_beyond_the_output_dtype_stays_finite(is_learned, dtype):
@@ -131,10 +131,9 @@ def test_a_reference_beyond_the_output_dtype_stays_finite(is_learned, dtype):
 # --- no memory is returned that was not written ---------------------------------------------------
 
 
-def estimator_grid():
+def estimator_grid(outputs):
     """Estimators whose parameters lead through all paths of the engines."""
-    common = [{}, {"dtype": "uint8"}, {"dtype": "float32", "flatten": True}, {"dtype": "uint16"}]
-    for params in common:
+    for params in outputs:
         for scope in ("image", "dataset"):
             yield HistogramEqualizer(scope=scope, **params)
             yield HistogramEqualizer(scope=scope, n_bins=16, **params)
@@ -176,12 +175,17 @@ def filling(original, byte):
     return empty
 
 
+OUTPUTS = [{}, {"dtype": "uint8"}, {"dtype": "float32", "flatten": True}, {"dtype": "uint16"}]
+
+
+@on_all_engines
 @pytest.mark.parametrize("dtype", ["bool", "u1", "i2", "u2", "i8", "f2", "f4", "f8", ">f4"])
 @pytest.mark.parametrize("has_mask", [False, True])
-def test_all_memory_of_the_output_is_written(monkeypatch, dtype, has_mask):
+def test_all_memory_of_the_output_is_written(monkeypatch, engine, dtype, has_mask):
     x, mask = images_to_fill(dtype)
+    outputs = OUTPUTS if engine == "auto" else OUTPUTS[:1]  # kernels of all loops write alike
     original, n_compared = np.empty, 0
-    for estimator in estimator_grid():
+    for estimator in estimator_grid(outputs):
         outs = []
         for byte in (0x5A, 0xC3):
             monkeypatch.setattr(np, "empty", filling(original, byte))
@@ -194,4 +198,4 @@ def test_all_memory_of_the_output_is_written(monkeypatch, dtype, has_mask):
         if outs[0] is not None:
             assert_same(*outs)
             n_compared += 1
-    assert n_compared > 20
+    assert n_compared > 5 * len(outputs)

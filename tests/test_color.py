@@ -4,7 +4,14 @@ import colorsys
 
 import numpy as np
 import pytest
-from _helpers import CONVENTIONS, FLOAT_CONVENTIONS, assert_same, faces
+from _helpers import (
+    CONVENTIONS,
+    FLOAT_CONVENTIONS,
+    assert_same,
+    faces,
+    on_all_engines,
+    on_the_default_engine,
+)
 from _oracles import TOP, equalize, equalize_colour, quantised
 from _strategies import PLAIN, images, masks
 from hypothesis import given
@@ -12,7 +19,7 @@ from hypothesis import strategies as st
 
 from sklearn_histeq import HistogramEqualizer
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
 
 IN = ["bool", "u1", "u2", "i2", "i8", "f2", "f4", "f8", ">u2", ">f4"]
 
@@ -26,30 +33,40 @@ def expected(x, mask=None, **kwargs):
     return np.array([equalize_colour(i, mask=m, **kwargs) for i, m in zip(x, masks, strict=True)])
 
 
-@pytest.mark.parametrize("n_channels", [3, 4])
 @pytest.mark.parametrize("dtype", IN)
 @pytest.mark.parametrize("convention", FLOAT_CONVENTIONS)
-def test_colours_scale_with_their_value(convention, dtype, n_channels):
-    x = faces(4, n_channels, dtype=dtype)
-    out = by_value(convention=convention).fit_transform(x)
-    assert_same(out, expected(x, convention=convention))
+def test_colours_scale_with_their_value(convention, dtype):
+    for n_channels in (3, 4):
+        x = faces(4, n_channels, dtype=dtype)
+        out = by_value(convention=convention).fit_transform(x)
+        assert_same(out, expected(x, convention=convention))
 
 
-@pytest.mark.parametrize("n_channels", [3, 4])
 @pytest.mark.parametrize("convention", ["opencv", "pillow"])
-def test_colours_scale_with_their_value_in_8_bits(convention, n_channels):
-    x = faces(4, n_channels, side=20)
-    out = by_value(convention=convention).fit_transform(x)
-    assert_same(out, expected(x, convention=convention))
+def test_colours_scale_with_their_value_in_8_bits(convention):
+    for n_channels in (3, 4):
+        x = faces(4, n_channels, side=20)
+        out = by_value(convention=convention).fit_transform(x)
+        assert_same(out, expected(x, convention=convention))
 
 
-@given(data=st.data(), x=images(PLAIN, max_c=1, max_side=6), n_bins=st.sampled_from(["auto", 5]))
-def test_any_colours(data, x, n_bins):
+def tinted(x):
     """Images of ordinary numbers: gray, tinted by three factors."""
     tints = np.array([1, 0.5, 0.25])[:, None, None]
-    x = (np.abs(np.nan_to_num(x.astype(np.float64))).clip(0, 1e30) % 200 * tints).astype(x.dtype)
-    mask = data.draw(masks(x[0, 0]))
-    mask = None if mask is None else np.array([mask] * len(x))
+    return (np.abs(np.nan_to_num(x.astype(np.float64))).clip(0, 1e30) % 200 * tints).astype(x.dtype)
+
+
+@st.composite
+def colours(draw):
+    """Such images, and perhaps a mask."""
+    x = tinted(draw(images(PLAIN, max_c=1, max_side=6)))
+    mask = draw(masks(x[0, 0]))
+    return x, None if mask is None else np.array([mask] * len(x))
+
+
+@given(case=colours(), n_bins=st.sampled_from(["auto", 5]))
+def test_any_colours(case, n_bins):
+    x, mask = case
     assert_same(by_value(n_bins=n_bins).transform(x, mask=mask), expected(x, mask, n_bins=n_bins))
 
 
@@ -87,25 +104,25 @@ def test_black_takes_the_new_value_in_all_three(dtype):
     np.testing.assert_array_equal(out[0, :, 0, :4], black)
 
 
-@pytest.mark.parametrize("dtype", IN)
 @pytest.mark.parametrize("convention", FLOAT_CONVENTIONS)
-def test_alpha_is_only_brought_to_the_outputs_range(convention, dtype):
-    x = faces(2, 4, dtype=dtype)
-    out = by_value(convention=convention).fit_transform(x)
-    largest = np.iinfo(x.dtype).max if x.dtype.kind in "ui" else 1
-    alpha = x[:, 3].astype(np.float64) * TOP[convention] / largest
-    assert_same(out[:, 3], alpha.astype(out.dtype))
-    # and the colours do not see it
-    assert_same(out[:, :3], by_value(convention=convention).fit_transform(x[:, :3]))
+def test_alpha_is_only_brought_to_the_outputs_range(convention):
+    for dtype in IN:
+        x = faces(2, 4, dtype=dtype)
+        out = by_value(convention=convention).fit_transform(x)
+        largest = np.iinfo(x.dtype).max if x.dtype.kind in "ui" else 1
+        alpha = x[:, 3].astype(np.float64) * TOP[convention] / largest
+        assert_same(out[:, 3], alpha.astype(out.dtype))
+        # and the colours do not see it
+        assert_same(out[:, :3], by_value(convention=convention).fit_transform(x[:, :3]))
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "input"])
-def test_colours_and_alpha_in_the_output_types(dtype, convention):
+def test_colours_and_alpha_in_the_output_types(convention):
     x = faces(3, 4)
-    out = by_value(convention=convention, dtype=dtype).fit_transform(x)
     values = expected(x, convention=convention)
-    assert_same(out, quantised(values, "u1" if dtype == "input" else dtype, TOP[convention]))
+    for dtype in ("uint8", "uint16", "float32", "input"):
+        out = by_value(convention=convention, dtype=dtype).fit_transform(x)
+        assert_same(out, quantised(values, "u1" if dtype == "input" else dtype, TOP[convention]))
 
 
 def test_opaque_stays_opaque():
@@ -152,6 +169,7 @@ def test_infinity_is_refused_in_every_channel():
         assert "2" in str(caught.value)
 
 
+@on_the_default_engine
 def test_channels_last_and_rows():
     x = faces(3, 3)
     out = by_value().fit_transform(x)
@@ -192,6 +210,7 @@ def test_dataset_scope_learns_one_cdf_of_the_value():
     assert fitted.n_channels_in_ == 3
 
 
+@on_the_default_engine
 def test_partial_fit_of_colours_goes_on():
     x = faces(6, 3)
     whole = by_value(scope="dataset").fit(x)
@@ -199,6 +218,7 @@ def test_partial_fit_of_colours_goes_on():
     assert_same(parts.transform(x), whole.transform(x))
 
 
+@on_the_default_engine
 def test_colours_have_no_inverse():
     fitted = by_value(scope="dataset").fit(faces(4, 3))
     assert not hasattr(fitted, "inverse_transform")
@@ -207,6 +227,7 @@ def test_colours_have_no_inverse():
 # --- what is no colour ----------------------------------------------------------------------------
 
 
+@on_the_default_engine
 @pytest.mark.parametrize("call", ["fit", "transform", "fit_transform"])
 @pytest.mark.parametrize(
     "shape", [(4, 8, 8), (4, 1, 8, 8), (4, 2, 8, 8), (4, 5, 8, 8), (4, 8, 8, 3), (4, 64)]
@@ -217,6 +238,7 @@ def test_colours_are_three_or_four(shape, call):
     assert "value" in str(caught.value)
 
 
+@on_the_default_engine
 @pytest.mark.parametrize("image_shape", [None, (8, 8), (2, 4, 8)])
 def test_rows_of_colours_need_their_geometry(image_shape):
     with pytest.raises(ValueError, match="color"):

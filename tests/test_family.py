@@ -1,11 +1,8 @@
-"""The estimators side by side: scikit-learn's checks, pipelines, the choice among them."""
-
-import os
-import re
+"""The estimators side by side: pipelines, the choice among them, what all have in common."""
 
 import numpy as np
 import pytest
-from _helpers import assert_same, faces
+from _helpers import assert_same, faces, to_rows
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -22,74 +19,18 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 
-ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
-WHY = "some checks want SCIPY_ARRAY_API=1 in the environment before SciPy is imported (make test)"
+pytestmark = pytest.mark.usefixtures("engine")
 
-try:
-    from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
-except RuntimeError as error:  # scikit-learn 1.6 beside array-api-compat
-    if ARRAY_API:
-        raise
-    pytest.skip(f"{WHY}: {error}", allow_module_level=True)
-
-pytestmark = [
-    pytest.mark.usefixtures("engine"),
-    # scikit-learn's checks give rows without geometry, and small images have room for few tiles
-    pytest.mark.filterwarnings("ignore:.*(image_shape=None|n_tiles=):UserWarning"),
-]
-
-ESTIMATORS = [
-    AdaptiveHistogramEqualizer(),
-    AdaptiveHistogramEqualizer(clip_limit=None, n_tiles=(1, 2)),
-    AdaptiveHistogramEqualizer(tile_shape=2, n_bins=16, flatten=True),
-    AdaptiveHistogramEqualizer(dtype="float32"),
-    AdaptiveHistogramEqualizer(dtype="uint8"),
-    AdaptiveHistogramEqualizer(dtype="input", n_jobs=2),
-    HistogramMatcher(),
-    HistogramMatcher(flatten=True),
-    HistogramMatcher(dtype="float64"),
-    HistogramMatcher(dtype="uint16", n_jobs=2),
-    HistogramMatcher(dtype="input"),
-    # a list: the check of the array API wants arrays of NumPy nowhere in the estimator
-    HistogramMatcher(reference=np.linspace(0, 1, 12).tolist()),
-    HistogramMatcher(reference=[[0, 1], [2, 3]], dtype="float32"),
-    LocalHistogramEqualizer(),
-    LocalHistogramEqualizer(window=3, flatten=True),
-    LocalHistogramEqualizer(window=0.5, dtype="float32"),
-    LocalHistogramEqualizer(dtype="uint8"),
-    LocalHistogramEqualizer(dtype="input", n_jobs=2),
-]
 FAMILY = [
     HistogramEqualizer(),
     AdaptiveHistogramEqualizer(),
     HistogramMatcher(),
     LocalHistogramEqualizer(),
 ]
-
-
-@parametrize_with_checks(ESTIMATORS)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.skipif(not ARRAY_API, reason=WHY)
-@pytest.mark.parametrize("estimator", [*FAMILY, HistogramMatcher(reference=[[0.0, 1.0]])], ids=str)
-def test_no_check_is_left_out(estimator):
-    """A check that skips itself, for a tag that is wrong, would not be seen otherwise."""
-    pytest.importorskip("array_api_strict")
-    pytest.importorskip("pandas")
-    pytest.importorskip("polars")
-    results = check_estimator(estimator, on_skip=None, on_fail=None)
-    others = {r["check_name"]: str(r["exception"]) for r in results if r["status"] != "passed"}
-    missing = re.compile(r"(torch|cupy|dpnp) is not installed: not checking array_api input")
-    assert not {name: why for name, why in others.items() if not missing.fullmatch(why)}
-    assert len(results) >= 40
-
-
 by_estimator = pytest.mark.parametrize("estimator", FAMILY, ids=str)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lit():
     """Faces of five persons under eight lights each, and who they are."""
     rng = np.random.default_rng(0)
@@ -99,15 +40,16 @@ def lit():
     return x.clip(0, 255).astype(np.uint8).reshape(40, 1, 16, 16), np.repeat(np.arange(5), 8)
 
 
+def test_all_estimators_are_tried():
+    public = (getattr(sklearn_histeq, name) for name in sklearn_histeq.__all__)
+    assert {type(e) for e in FAMILY} == {thing for thing in public if hasattr(thing, "transform")}
+
+
 @by_estimator
 def test_in_a_pipeline(estimator, lit):
     x, y = lit
     steps = clone(estimator).set_params(flatten=True), PCA(8), KNeighborsClassifier(1)
     assert cross_val_score(make_pipeline(*steps), x, y, cv=4).mean() > 0.9
-
-
-def to_rows(x):
-    return x.reshape(len(x), -1)
 
 
 def test_a_search_over_the_choice_itself(lit):
@@ -138,7 +80,7 @@ def test_a_search_over_the_choice_itself(lit):
 def test_masks_travel_by_metadata_routing(estimator, lit):
     x, y = lit
     mask = np.random.default_rng(1).random((40, 16, 16)) < 0.7
-    expected = clone(estimator).fit_transform(x, mask=mask).reshape(40, -1)
+    expected = to_rows(clone(estimator).fit_transform(x, mask=mask))
     with config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(clone(estimator).set_params(flatten=True), PCA(3))
         rows = pipeline.fit(x, y, mask=mask)[0].transform(x, mask=mask)
@@ -175,7 +117,6 @@ def test_the_common_parameters_are_last_and_keyword_only(estimator):
 @by_estimator
 def test_the_first_pitfall_is_in_the_docstring(estimator):
     assert "transform(image[None])" in type(estimator).__doc__
-    assert type(estimator).__name__ in sklearn_histeq.__all__
 
 
 @by_estimator

@@ -1,15 +1,15 @@
-"""Only True pixels are counted and all are mapped; NaN is missing."""
+"""Only True pixels are counted and all are mapped; NaN is missing, and infinity refused."""
 
 import numpy as np
 import pytest
-from _helpers import CONVENTIONS, assert_same, faces
+from _helpers import CONVENTIONS, assert_same, faces, on_all_engines, on_the_default_engine
 from _oracles import equalize_planes
 from _strategies import FLOATS, images, seeds
 from hypothesis import given
 
 from sklearn_histeq import HistogramEqualizer
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_one_mask_an_image_serves_all_its_channels(convention, x, mask):
     assert_same(out, equalize_planes(x, mask, convention=convention))
 
 
+@on_the_default_engine
 def test_masks_follow_every_layout(x, mask):
     expected = HistogramEqualizer().transform(x, mask=mask)
     last = HistogramEqualizer(channel_axis=-1).transform(np.moveaxis(x, 1, -1), mask=mask)
@@ -36,6 +37,7 @@ def test_masks_follow_every_layout(x, mask):
     assert_same(gray, expected[:, 0])
 
 
+@on_the_default_engine
 def test_beside_rows_a_mask_is_rows(x, mask):
     expected = HistogramEqualizer().transform(x, mask=mask)
     rows = HistogramEqualizer().transform(x[:, 0].reshape(5, 64), mask=mask.reshape(5, 64))
@@ -67,6 +69,7 @@ def test_a_mask_of_true_is_no_mask(dtype):
     assert_same(HistogramEqualizer().transform(x, mask=mask), HistogramEqualizer().transform(x))
 
 
+@on_the_default_engine
 def test_fit_transform_takes_a_mask(x, mask):
     expected = HistogramEqualizer().transform(x, mask=mask)
     assert_same(HistogramEqualizer().fit_transform(x, mask=mask), expected)
@@ -74,6 +77,7 @@ def test_fit_transform_takes_a_mask(x, mask):
     assert_same(HistogramEqualizer().fit_transform(x, None, mask=mask), expected)
 
 
+@on_the_default_engine
 def test_image_scope_fit_only_looks_at_the_shape_of_a_mask(x):
     HistogramEqualizer().fit(x, mask=np.zeros((5, 8, 8), dtype=bool))
     with pytest.raises(ValueError, match="mask"):
@@ -115,15 +119,6 @@ def test_missing_pixels_inside_a_mask_are_not_counted():
     assert_same(out[0, 0], np.array([0.5, 1.0, np.nan, 1.0]))
 
 
-def test_infinity_is_refused_outside_a_mask_too():
-    x = faces(5, dtype="f8")
-    x[2, 0, 1, 1] = -np.inf
-    mask = np.isfinite(x[:, 0])
-    with pytest.raises(ValueError, match="inf") as caught:
-        HistogramEqualizer().transform(x, mask=mask)
-    assert "2" in str(caught.value)
-
-
 @pytest.mark.parametrize("call", ["transform", "fit_transform"])
 @pytest.mark.parametrize("scope", ["image", "dataset"])
 def test_masks_that_count_nothing_name_their_images(scope, call, x):
@@ -155,29 +150,80 @@ def test_masks_that_count_only_missing_pixels_name_their_images():
 SHAPES = [(8, 8), (1, 8, 8), (5, 2, 8, 8), (5, 1, 8, 8), (5, 8, 8, 1), (5, 64), (4, 8, 8), (5,), ()]
 
 
+@on_the_default_engine
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("call", ["fit", "transform", "fit_transform", "partial_fit"])
-def test_a_mask_of_another_shape_is_refused_even_where_it_would_broadcast(call, shape, x):
-    estimator = HistogramEqualizer(scope="dataset" if call == "partial_fit" else "image")
-    with pytest.raises(ValueError, match="mask") as caught:
-        getattr(estimator, call)(x, mask=np.ones(shape, dtype=bool))
-    assert "(5, 8, 8)" in str(caught.value)  # what was expected
-    assert str(shape) in str(caught.value)  # what came
+def test_a_mask_of_another_shape_is_refused_even_where_it_would_broadcast(shape, x):
+    for call in ("fit", "transform", "fit_transform", "partial_fit"):
+        estimator = HistogramEqualizer(scope="dataset" if call == "partial_fit" else "image")
+        with pytest.raises(ValueError, match="mask") as caught:
+            getattr(estimator, call)(x, mask=np.ones(shape, dtype=bool))
+        assert "(5, 8, 8)" in str(caught.value)  # what was expected
+        assert str(shape) in str(caught.value)  # what came
 
 
+@on_the_default_engine
 def test_one_mask_for_all_is_refused_where_its_height_is_the_number_of_images():
     x = faces(8, 1)
     with pytest.raises(ValueError, match="mask"):
         HistogramEqualizer().transform(x, mask=np.ones((8, 8), dtype=bool))
 
 
+@on_the_default_engine
 def test_beside_rows_a_mask_of_images_is_refused(x):
     with pytest.raises(ValueError, match=r"\(5, 64\)"):
         HistogramEqualizer().transform(x[:, 0].reshape(5, 64), mask=np.ones((5, 8, 8), dtype=bool))
 
 
+@on_the_default_engine
 @pytest.mark.parametrize("dtype", ["u1", "i8", "f8", "O", "U1"])
 def test_a_mask_is_bool(dtype, x):
     with pytest.raises(ValueError, match="mask") as caught:
         HistogramEqualizer().transform(x, mask=np.ones((5, 8, 8)).astype(dtype))
     assert "bool" in str(caught.value)
+
+
+# --- infinity -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_infinity_names_its_images(dtype, value):
+    x = faces(8, 2, dtype=dtype)
+    x[3, 1, 0, 0] = x[7, 0, 2, 2] = value
+    for n_jobs in (1, 2):
+        with pytest.raises(ValueError, match=r"inf.*image\(s\) 3, 7"):
+            HistogramEqualizer(n_jobs=n_jobs).transform(x)
+    with pytest.raises(ValueError, match=r"inf.*image\(s\) 3, 7"):
+        HistogramEqualizer().fit_transform(x)
+
+
+def test_infinity_beside_missing_pixels_is_seen():
+    x = faces(3, dtype="f8")
+    x[1] = np.nan
+    x[1, 0, 4, 4] = np.inf
+    with pytest.raises(ValueError, match=r"inf.*image\(s\) 1"):
+        HistogramEqualizer().transform(x)
+
+
+def test_infinity_in_a_later_block_names_the_image_by_its_place_in_the_batch():
+    x = np.random.default_rng(0).random((40, 1, 150, 150))
+    x[37, 0, 3, 3] = np.inf
+    for n_jobs in (1, 2):
+        with pytest.raises(ValueError, match=r"inf.*image\(s\) 37"):
+            HistogramEqualizer(n_jobs=n_jobs).transform(x)
+
+
+def test_very_many_bad_images_do_not_make_a_very_long_message():
+    x = np.full((1000, 1, 2, 2), np.inf)
+    with pytest.raises(ValueError, match="0, 1, 2") as caught:
+        HistogramEqualizer().transform(x)
+    assert len(str(caught.value)) < 500
+
+
+def test_infinity_is_refused_outside_a_mask_too():
+    x = faces(5, dtype="f8")
+    x[2, 0, 1, 1] = -np.inf
+    mask = np.isfinite(x[:, 0])
+    with pytest.raises(ValueError, match="inf") as caught:
+        HistogramEqualizer().transform(x, mask=mask)
+    assert "2" in str(caught.value)

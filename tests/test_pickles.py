@@ -19,7 +19,10 @@ from sklearn_histeq import (
     HistogramMatcher,
     LocalHistogramEqualizer,
 )
-from sklearn_histeq._arithmetic.conventions import RECORDS
+from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
+from sklearn_histeq._equalize.conventions import CONVENTIONS as EQUALIZE
+from sklearn_histeq._local.conventions import CONVENTIONS as LOCAL
+from sklearn_histeq._match.conventions import CONVENTIONS as MATCH
 
 REFERENCE = faces(1, 3, 10, seed=9)[0]
 ESTIMATORS = {
@@ -65,7 +68,7 @@ def case(name, dtype, color):
 
 @pytest.mark.parametrize(
     "record",
-    [record for kind in RECORDS.values() for record in kind.values()],
+    [*EQUALIZE.values(), *CLAHE.values(), *LOCAL.values(), *MATCH.values()],
     ids=lambda record: f"{type(record).__name__}-{record.name}",
 )
 def test_a_record_is_the_same_after_a_pickle(record):

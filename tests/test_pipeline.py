@@ -18,7 +18,7 @@ from sklearn.svm import SVC
 
 from sklearn_histeq import HistogramEqualizer
 
-pytestmark = pytest.mark.usefixtures("default_engine")
+pytestmark = pytest.mark.usefixtures("engine")
 
 N, SIDE, PEOPLE = 48, 10, 4
 

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, to_rows
+from _internals import set_block_size
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, make_scorer
@@ -14,9 +15,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklearn_histeq import HistogramEqualizer, _threads, relight, relit_scorer
+from sklearn_histeq import HistogramEqualizer, relight, relit_scorer
 
-pytestmark = pytest.mark.usefixtures("default_engine")
+pytestmark = pytest.mark.usefixtures("engine")
 
 STRENGTHS = ["even", "mild", "harsh"]
 DTYPES = ["bool", "u1", "u2", ">u2", "u4", "u8", "f2", "f4", "f8", ">f8"]
@@ -93,7 +94,7 @@ def test_block_size_changes_nothing(monkeypatch, strength):
     x = faces(9, 2, 7)
     out = relight(x, strength, random_state=0)
     for n_pixels in (1, 300):
-        monkeypatch.setattr(_threads, "PIXELS_PER_BLOCK", n_pixels)
+        set_block_size(monkeypatch, n_pixels)
         assert_same(relight(x, strength, random_state=0), out)
 
 

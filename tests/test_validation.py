@@ -62,6 +62,13 @@ def test_lists_of_pictures_are_arrays():
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.parametrize("dtype", ["u2", "f2", "f4", "f8"])
+def test_lists_of_arrays_keep_their_dtype(dtype):
+    x = faces(3, dtype=dtype)[:, 0]
+    equalizer = HistogramEqualizer(dtype="input")
+    assert_same(equalizer.transform(list(x)), equalizer.transform(x))
+
+
 @pytest.mark.parametrize(
     ("estimator", "name"),
     [

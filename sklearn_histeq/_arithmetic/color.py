@@ -5,7 +5,27 @@ from functools import reduce
 import numpy as np
 
 from . import namespaces, output
-from . import status as finding
+from . import status as bits
+
+
+def map_value(function, recolor, stored, planes, mask, out, map_parts):
+    """Do the work of function on the value of colours alone; return the status (n, 1).
+
+    function(value, mask, equalized, map_parts) and recolor(planes, value, equalized, out, stored)
+    are called; `stored` is the `output.Stored` of equalized values.
+    """
+    v, status = value(planes)
+    equalized = namespaces.empty(v.shape, stored.dtype, v)
+    status |= function(v, mask, equalized, map_parts)
+    recolor(planes, v, equalized, out, stored)
+    return status
+
+
+def count_value(function, planes, mask):
+    """Return function(value, mask), a result and the status, of the value of colours."""
+    v, status = value(planes)
+    result, found = function(v, mask)
+    return result, status | found
 
 
 def value(planes):
@@ -22,17 +42,17 @@ def value(planes):
 
 def _status(plane):
     """Return the status (n, 1) of one channel."""
-    status = finding.of_values(plane)
+    status = bits.of_values(plane)
     if namespaces.dtype_of(plane).kind in "if":
-        status[finding.has_any(plane < 0)] |= finding.NEGATIVE
+        status[bits.has_any(plane < 0)] |= bits.NEGATIVE
     return status
 
 
-def recolor(planes, v, equalized, out, output_max, store):
-    """Write c * v' / v for each colour c into out, v' where v = 0, and alpha as [0, output_max].
+def recolor(planes, v, equalized, out, stored):
+    """Write c * v' / v for each colour c into out, v' where v = 0, and alpha as [0, top].
 
     planes and out are (n, 3 or 4, h, w), v and v' = equalized (n, 1, h, w). Values are brought to
-    the dtype of equalized before store(values, out, output_max) brings them to that of out.
+    the dtype of equalized before `stored.store` brings them to that of out.
     """
     v, v_out = (namespaces.astype(part, np.float64) for part in (v, equalized))
     xp, black = namespaces.namespace(v), v == 0
@@ -41,15 +61,15 @@ def recolor(planes, v, equalized, out, output_max, store):
     for colors, colors_out in zip(channels[:3], channels_out[:3], strict=True):
         scaled = _scaled(namespaces.for_doubles(colors), v_out, divisor)
         scaled = xp.where(black, v_out, scaled)
-        store(_like(equalized, scaled), colors_out, output_max)
+        stored.store(_like(equalized, scaled), colors_out, stored.top)
     for alpha, alpha_out in zip(channels[3:], channels_out[3:], strict=True):
-        store(opacity(alpha, equalized, output_max), alpha_out, output_max)
+        stored.store(opacity(alpha, equalized, stored.top), alpha_out, stored.top)
 
 
-def opacity(alpha, equalized, output_max):
-    """Return alpha as values in [0, output_max], in the dtype of equalized values."""
+def opacity(alpha, equalized, top):
+    """Return alpha as values in [0, top], in the dtype of equalized values."""
     full = full_intensity(namespaces.dtype_of(alpha))
-    return _like(equalized, namespaces.astype(alpha, np.float64) * output_max / full)
+    return _like(equalized, namespaces.astype(alpha, np.float64) * top / full)
 
 
 def _channels(planes):

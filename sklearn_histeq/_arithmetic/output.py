@@ -1,8 +1,29 @@
 """Values written as an output dtype: scaled, cast, or rounded and kept in range."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from . import namespaces
+
+
+class Stored(NamedTuple):
+    """How values become output.
+
+    Attributes
+    ----------
+    dtype : dtype
+        That of the values, the default output dtype.
+    top : float
+        The brightest value of that dtype.
+    store : callable
+        store(values, out, top) writes values into out, in the dtype of out.
+    """
+
+    dtype: np.dtype
+    top: float
+    store: Callable[..., None]
 
 
 def largest_level(dtype):
@@ -36,10 +57,11 @@ def store(values, out, output_max):
         saturate(values / output_max * largest_level(dtype), out)
 
 
-def saturate(values, out):
+def saturate(values, out, top=None):
     """Write values into out without scaling: floats are cast, integers rounded and kept in range.
 
-    64-bit integers saturate at their own maximum, which is no double.
+    64-bit integers saturate at their own maximum, which is no double. The argument `top` is that of
+    `store`, and is not used.
     """
     dtype = namespaces.dtype_of(out)
     if dtype.kind == "f" or values.dtype == out.dtype:

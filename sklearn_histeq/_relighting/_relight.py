@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from .. import _layout, _threads, _validation
 from .._arithmetic import output
 from .._base import ChannelAxis
+from .._blocks import slices
+from .._input import Layout, input_error, parameters, read_in_memory, warn_the_caller
+from .._input.problem import Setting
+from .._input.problem import X as _X
 
 Strength = Literal["even", "mild", "harsh"]
 
@@ -115,49 +118,44 @@ def relight(
     >>> copies.shape, round(float(X.mean()), 2), round(float(copies.mean()), 2)
     ((100, 25, 25), 0.45, 0.15)
     """
-    _check(strength, channel_axis, image_shape, bits)
-    images = _validation.check_images(X, None)
-    _validation.check_geometry(images, image_shape, channel_axis)
-    if images.ndim == 2 and image_shape is None and strength != "even":
-        _validation.warn_the_caller(
-            f"image_shape=None with rows of {images.shape[1]} pixels: the light falls along each "
-            "row. Set image_shape=(h, w), or use strength='even'."
-        )
-    _check_intensities(images)
-    copies = np.empty(images.shape, images.dtype)
-    planes, out = (_layout.to_planes(x, channel_axis, image_shape) for x in (images, copies))
+    parameters.check_choice("strength", strength, LIGHTS)
+    parameters.check_channel_axis(channel_axis)
+    parameters.check_image_shape(image_shape)
+    if not parameters.is_integer(bits) or not 1 <= bits <= MOST_BITS:
+        raise input_error((Setting("bits", bits),), f"an integer from 1 to {MOST_BITS}")
+    images = read_in_memory(X, None, Layout("channels", channel_axis, image_shape))
+    planes = images.planes
+    if images.X.ndim == 2 and image_shape is None and strength != "even":
+        n_pixels = images.X.shape[1]
+        warn_the_caller(
+            (Setting("image_shape", None), f" with rows of {n_pixels} pixels: the light falls "
+             "along each row"),
+            remedy="Set image_shape=(h, w), or use strength='even'.",
+        )  # fmt: skip
+    _check_intensities(planes)
+    copies, out = images.empty(planes.dtype)
     rng = check_random_state(random_state)
-    draws = rng.uniform(size=(len(images), 6, 1, 1, 1))
-    for part in _threads.slices(len(images), planes[0].size):
+    draws = rng.uniform(size=(len(planes), 6, 1, 1, 1))
+    for part in slices(len(planes), planes[0].size):
         _store(_lit(planes[part], LIGHTS[strength], draws[part]), rng, bits, out[part])
-    return copies
-
-
-# Checks ------------------------------------------------------------------------------------------
-
-
-def _check(strength, channel_axis, image_shape, bits):
-    """Check the parameters."""
-    _validation.check_choice("strength", strength, LIGHTS)
-    _validation.check_channel_axis(channel_axis)
-    _validation.check_image_shape(image_shape)
-    if not _validation.is_integer(bits) or not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"bits={bits!r}, but expected an integer from 1 to {MOST_BITS}.")
+    return images.library.deliver(copies)
 
 
 def _check_intensities(X):
     """Refuse images of which it is not known what white is."""
     if X.dtype.kind == "i":
-        raise ValueError(
-            f"X has dtype {X.dtype}, but expected unsigned integers, whose largest level is white, "
-            "or floats in [0, 1]. Convert X: X.astype(numpy.uint8), if 255 is white."
+        raise input_error(
+            (_X, f" has dtype {X.dtype}"),
+            "unsigned integers, whose largest level is white, or floats in [0, 1]",
+            "Convert X: X.astype(numpy.uint8), if 255 is white.",
         )
     if X.dtype.kind == "f":
         present = X[~np.isnan(X)]
         if present.size and not (present.min() >= 0 and present.max() <= 1):
-            raise ValueError(
-                f"X has floats from {present.min():g} to {present.max():g}, but expected [0, 1], "
-                "where 1 is white. Scale X: X / 255, if 255 is white."
+            raise input_error(
+                (_X, f" has floats from {present.min():g} to {present.max():g}"),
+                "[0, 1], where 1 is white",
+                "Scale X: X / 255, if 255 is white.",
             )
 
 

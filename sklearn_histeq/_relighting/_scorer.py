@@ -1,13 +1,13 @@
 """relit_scorer: scores on relit copies of the images that a classifier is validated on."""
 
-import numbers
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .. import _validation
 from .._base import ChannelAxis
+from .._input import input_error, parameters
+from .._input.problem import Setting
 from ._relight import LIGHTS, Strength, relight
 
 
@@ -121,7 +121,7 @@ class _RelitScorer:
         self.share = share
         self.lights = lights
         largest = np.iinfo(np.int32).max
-        is_seed = _validation.is_integer(random_state)
+        is_seed = parameters.is_integer(random_state)
         seed = random_state if is_seed else check_random_state(random_state).randint(largest)
         self.seeds = [(seed + copy) % 2**32 for copy in range(n_copies)]
 
@@ -154,15 +154,14 @@ class _RelitScorer:
 def _check(scoring, share, n_copies, strength):
     """Check the parameters that relight does not have, and the strength, before the first score."""
     if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
-        raise ValueError(
-            f"scoring={scoring!r}, but expected None, the name of one score, or a callable."
+        raise input_error(
+            (Setting("scoring", scoring),), "None, the name of one score, or a callable"
         )
-    _validation.check_choice("strength", strength, LIGHTS)
-    if not _validation.is_integer(n_copies) or n_copies < 1:
-        raise ValueError(f"n_copies={n_copies!r}, but expected an integer >= 1.")
-    is_real = isinstance(share, numbers.Real) and not isinstance(share, (bool, np.bool_))
-    if not (is_real and 0 < share <= 1):
-        raise ValueError(
-            f"share={share!r}, but expected a number in (0, 1], the share of the score on copies. "
-            "To validate on the images as they are, use scikit-learn's scores."
+    parameters.check_choice("strength", strength, LIGHTS)
+    parameters.check_count("n_copies", n_copies)
+    if not (parameters.is_real(share) and 0 < share <= 1):
+        raise input_error(
+            (Setting("share", share),),
+            "a number in (0, 1], the share of the score on copies",
+            "To validate on the images as they are, use scikit-learn's scores.",
         )

@@ -119,7 +119,7 @@ class Changer:
         try:
             return method(colors[np.newaxis], **mask)
         except ValueError as error:
-            raise PictureError(in_options(error).replace(" in image(s) 0", "")) from error
+            raise PictureError(in_options(error, first_image=None)) from error
 
 
 def _is_missing(page: Page) -> NDArray[np.bool_] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from sklearn_histeq import (
 )
 from sklearn_histeq._cli.errors import UsageError
 
+# What the arguments of estimators are called where files are given.
+_NAMES = {"X": "the input", "mask": "the mask", "reference": "the reference"}
 ESTIMATORS = {
     "equalize": HistogramEqualizer,
     "clahe": AdaptiveHistogramEqualizer,
@@ -69,19 +70,24 @@ def check_parameters(estimator: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         raise UsageError(in_options(error)) from error
 
 
-def in_options(error: Exception | str) -> str:
-    """Return an estimator's message for somebody who knows files and options, not Python.
+def in_options(error: Exception, first_image: int | None = 0) -> str:
+    """Return what an estimator says of its input, for somebody who knows files and options.
 
-    The first sentence says what came and what was expected; the advice after it is for programs.
+    The advice for Python is left out. first_image: the number of the first image that it was given;
+    None where images have no numbers.
     """
-    text = re.split(r"(?<=\w[\w)'])[.:] (?=[A-Z])|\.$", " ".join(str(error).split()))[0]
-    names = {name for kind in ESTIMATORS.values() for name in kind().get_params()}
-    pattern = rf"\b({'|'.join(sorted(names))})=('[^']*'|\([^)]*\)|[^\s,;:]+)"
-    text = re.sub(pattern, lambda found: f"{option(found[1])} {_spelled(found[2])}", text)
-    text = re.sub(r"\b[Cc]heck .*$", "", text)
-    text = re.sub(r"\b[a-z]+_[a-z]+\b", lambda found: _if_option(found[0], names), text)
-    text = re.sub(r"\bX\b", "the input", text)
-    return text.replace("None", "none").rstrip(" ,;:")
+    problem = getattr(error, "problem", None)
+    if problem is None:  # scikit-learn's own
+        return " ".join(str(error).split()).rstrip(".")
+
+    def spell(piece: Any) -> str:
+        if hasattr(piece, "numbers"):
+            return "" if first_image is None else str(piece.counted_from(first_image))
+        words = [] if not hasattr(piece, "name") else [_NAMES.get(piece.name, option(piece.name))]
+        return " ".join([*words, *([_spelled(piece.value)] if hasattr(piece, "value") else [])])
+
+    text: str = problem.text(spell)
+    return text
 
 
 def warn_of_single(job: FileJob) -> None:
@@ -99,11 +105,8 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _if_option(word: str, names: set[str]) -> str:
-    """Return a word, as an option if it is the name of a parameter."""
-    return option(word) if word in names else word
-
-
-def _spelled(value: str) -> str:
+def _spelled(value: Any) -> str:
     """Return a value as it is written on the command line."""
-    return re.sub(r"['()\s]", "", value).replace("None", "none")
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(_spelled, value))
+    return "none" if value is None else str(value)

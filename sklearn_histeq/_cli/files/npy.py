@@ -7,7 +7,6 @@ that a limited address space (`ulimit -v`) suffices too.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,12 +185,7 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 @contextmanager
 def _errors_of(path: Path, start: int) -> Iterator[None]:
     """Report what an estimator does not take, with images numbered from the first of the file."""
-
-    def renumber(found: re.Match[str]) -> str:
-        return found[1] + ", ".join(str(start + int(number)) for number in found[2].split(", "))
-
     try:
         yield
     except ValueError as error:
-        message = re.sub(r"(image\(s\) )(\d+(?:, \d+)*)", renumber, in_options(error))
-        raise FileError(f"{path}: {message}") from error
+        raise FileError(f"{path}: {in_options(error, start)}") from error

@@ -1,0 +1,279 @@
+"""Work on planes: in blocks over threads, in chunks of dask, in parts of a large plane.
+
+This is the only module with threads. The same work serves images in memory, on other devices and
+in dask arrays; it is a function of planes, masks and output, which knows nothing of blocks.
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache, partial, reduce
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from ._arithmetic import namespaces
+from ._input.findings import Limits, check_status
+from ._input.images import declared, read_chunk
+
+# Half a millisecond of work; for less a thread costs more than it saves.
+NS_PER_THREAD = 2**19
+# The largest block whose work needs memory for each pixel: what it needs stays in the cache.
+PIXELS_PER_BLOCK = 2**18
+# Pixels on another device are worked on so many at a time; each takes a hundred bytes meanwhile.
+PIXELS_PER_REMOTE_BLOCK = 2**22
+
+
+class Work(NamedTuple):
+    """What is done with planes (n, c, h, w).
+
+    Attributes
+    ----------
+    function : callable
+        Of `map_planes`: function(planes, mask, out, map_parts) writes to out and returns the
+        planes' status (n, c). `map_parts` is like the builtin map, in threads where one plane may
+        use several. Of `sum_planes`: function(planes, mask) returns a result and the status. It is
+        called from several threads at once, and is pickled where dask sends it to other processes.
+    limits : `_input.Limits`
+        What a status means.
+    ns_per_pixel : float
+        How long the work on one pixel takes, roughly: it decides how many threads are worthwhile.
+    n_jobs : int or None
+        Threads, as joblib counts them.
+    copies_pixels : bool
+        Whether the function needs memory for each pixel, of which small blocks need little.
+    """
+
+    function: Callable[..., Any]
+    limits: Limits
+    ns_per_pixel: float
+    n_jobs: int | None
+    copies_pixels: bool = False
+
+
+class Output(NamedTuple):
+    """What kind of array `map_planes` returns: its dtype, and whether each image is one row."""
+
+    dtype: np.dtype
+    flatten: bool = False
+
+
+def map_planes(work, images, out):
+    """Return a new array laid out as the images, or as rows, written by the work on their planes.
+
+    What the status of planes says is raised after all blocks, so that an error names the same
+    images whatever the blocks. The array of a dask array is lazy.
+    """
+    if images.chunks is not None:
+        shape = images.X.shape[1:]
+        on_chunk = partial(_map_chunk, _settled(work), out, declared(images))
+        return images.chunks.map(on_chunk, (math.prod(shape),) if out.flatten else shape, out.dtype)
+    result, planes_out = images.empty(out.dtype)
+    function, planes, mask = work.function, images.planes, images.mask
+    blocks, map_blocks, map_parts = _divide(images, work, blocks_per_thread=2)
+
+    def write(block):
+        counted = None if mask is None else mask[block, ...]
+        return function(planes[block, ...], counted, planes_out[block, ...], map_parts)
+
+    status = list(map_blocks(write, blocks))
+    check_status(np.concatenate(status), images, work.limits)
+    if out.flatten:
+        result = namespaces.namespace(result).reshape(result, (len(images.X), -1))
+    return images.library.deliver(result)
+
+
+def sum_planes(work, images, add):
+    """Return the sum by add of the results of the work on planes; a dask array is computed."""
+    if images.chunks is not None:
+        on_chunk = partial(_sum_chunk, _settled(work), add, declared(images))
+        return images.chunks.sum(on_chunk, add)
+    pixels_per_image = images.X[0].size
+
+    def count(block):
+        total, status = None, []
+        planes = images.planes[block, ...]
+        pieces = [slice(None)]
+        if work.copies_pixels:
+            pieces = slices(planes.shape[0], pixels_per_image)
+        for piece in pieces:
+            counted = None if images.mask is None else images.mask[block, ...][piece, ...]
+            result, of_piece = work.function(planes[piece, ...], counted)
+            status.append(of_piece)
+            # added at once: a state of floats is larger than the pixels it counts
+            total = result if total is None else add(total, result)
+        return total, np.concatenate(status)
+
+    # one block per thread: to add two states takes long compared with counting few pixels
+    blocks, map_blocks, _ = _divide(images, work._replace(copies_pixels=False), blocks_per_thread=1)
+    totals, status = zip(*map_blocks(count, blocks), strict=True)
+    check_status(np.concatenate(status), images, work.limits)
+    return reduce(add, totals)
+
+
+def _settled(work):
+    """Return work for another thread, which does not have this one's joblib.parallel_config."""
+    return work._replace(n_jobs=effective_n_jobs(None)) if work.n_jobs is None else work
+
+
+def _map_chunk(work, out, expected, block, mask, numbering):
+    """Do what `map_planes` says for one chunk of a dask array."""
+    return map_planes(work, read_chunk(expected, block, mask, numbering), out)
+
+
+def _sum_chunk(work, add, expected, block, mask, numbering):
+    """Do what `sum_planes` says for one chunk of a dask array."""
+    return sum_planes(work, read_chunk(expected, block, mask, numbering), add)
+
+
+# Blocks of images ---------------------------------------------------------------------------------
+
+
+def _divide(images, work, blocks_per_thread):
+    """Return slices of images, and two functions like the builtin map.
+
+    The first maps over these blocks, the second within a block, for planes that threads share.
+    `blocks_per_thread` is the least number for each thread; with two, a slow one delays less.
+    """
+    n_images, pixels_per_image = len(images.X), images.X[0].size
+    if images.library.is_remote:  # all processors of the device share each block
+        return slices(n_images, pixels_per_image, PIXELS_PER_REMOTE_BLOCK), map, map
+    n_threads, ns = 1, n_images * pixels_per_image * work.ns_per_pixel
+    if ns >= 2 * NS_PER_THREAD:  # joblib takes 5 us to answer
+        n_threads = min(effective_n_jobs(work.n_jobs), int(ns // NS_PER_THREAD))
+    if n_threads == 1 and not work.copies_pixels:
+        return [slice(0, n_images)], map, map
+    n_blocks = min(n_images, blocks_per_thread * n_threads)
+    if work.copies_pixels:
+        n_blocks = max(n_blocks, len(slices(n_images, pixels_per_image)))
+    blocks = _slices(n_images, n_blocks)
+    if n_threads == 1:
+        return blocks, map, map
+    in_threads = partial(_map_in_threads, n_threads)
+    return (blocks, map, in_threads) if n_images < n_threads else (blocks, in_threads, map)
+
+
+def slices(n_images, pixels_per_image, pixels_per_block=None):
+    """Return slices that cover range(n_images), of so many pixels, or of one image."""
+    images_per_block = max(1, (pixels_per_block or PIXELS_PER_BLOCK) // pixels_per_image)
+    return _slices(n_images, -(-n_images // images_per_block))
+
+
+def _slices(n, n_slices):
+    """Return n_slices slices of nearly equal length that cover range(n)."""
+    bounds = [n * i // n_slices for i in range(n_slices + 1)]
+    return [slice(*pair) for pair in pairwise(bounds)]
+
+
+# Parts of a large plane ---------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """A part of planes (n, c, h, w), all of which are cut alike."""
+
+    planes: Any
+    mask: Any  # or None
+    out: Any
+    index: Any  # where the part lies in the planes
+
+
+class Passes(NamedTuple):
+    """A large plane, in passes over its parts, which threads share.
+
+    Attributes
+    ----------
+    reads : sequence of pairs of callables
+        For each pass that reads: read(found, part), and join(found, results), which returns what is
+        found from the results of all parts. `found` is what the pass before has found, at first
+        None.
+    write : callable
+        write(found, part) writes to the part's output, and returns the planes' status.
+    """
+
+    reads: Any
+    write: Callable[..., Any]
+
+
+WHOLE = [np.s_[:, :, :]]  # the index of planes that are not cut
+
+
+def part_indices(shape, n_pixels, by_rows=False):
+    """Return indices that cut planes of a shape (n, c, h, w) into parts of about so many pixels.
+
+    Planes are cut between rows; those of one row between columns, unless by_rows is True.
+    """
+    *_, height, width = shape
+    axis = 2 if height > 1 or by_rows else 3
+    size = shape[axis]
+    step = max(1, n_pixels * size // max(1, height * width))
+    parts = [slice(start, min(start + step, size)) for start in range(0, size, step)]
+    return [np.s_[:, :, part] if axis == 2 else np.s_[:, :, :, part] for part in parts]
+
+
+def row_indices(planes, n_pixels, map_parts):
+    """Return indices between rows for threads that share one plane; else one of all rows."""
+    is_shared = map_parts is not map and planes.shape[0] * planes.shape[1] == 1
+    n_pixels = n_pixels if is_shared else math.prod(planes.shape[2:])
+    return part_indices(planes.shape, n_pixels, by_rows=True)
+
+
+def cut(planes, mask, out, indices):
+    """Return the parts of planes by indices (images, channels, ...) of them."""
+    return [
+        Part(planes[i], None if mask is None else mask[(i[0], *i[2:])], out[i], i) for i in indices
+    ]
+
+
+def in_passes(passes, parts, map_parts):
+    """Do passes over the parts of planes; return the planes' status."""
+    found = None
+    for read, join in passes.reads:
+        found = join(found, list(map_parts(partial(read, found), parts)))
+    return reduce(np.bitwise_or, map_parts(partial(passes.write, found), parts))
+
+
+# Threads ------------------------------------------------------------------------------------------
+
+
+def _map_in_threads(n_threads, function, parts):
+    """Return list(map(function, parts)), done by this thread and n_threads - 1 others.
+
+    This one begins at once, while the others wake up. Each takes the next part when it is free.
+    """
+    todo = deque(enumerate(parts))  # two threads never get the same part, with or without a GIL
+    results = [None] * len(todo)
+
+    def work():
+        while todo:
+            try:
+                i, part = todo.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            results[i] = function(part)
+
+    pool = _pool(n_threads - 1)
+    helpers = [pool.submit(work) for _ in range(n_threads - 1)]
+    try:
+        work()
+    finally:
+        todo.clear()  # after an error the other threads take no more parts
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()  # raises what went wrong there
+    return results
+
+
+@lru_cache(maxsize=8)
+def _pool(n_threads):
+    """Return threads that wait for work: to start them anew costs as much as a small batch."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="sklearn-histeq")
+
+
+# a forked process has none of its parent's threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,0 +1,321 @@
+"""The compiled engine's CLAHE: says where tiles lie, and brings planes to types that kernels know.
+
+What the kernels do not cover goes to the reference engine, with the same bits: planes whose bins
+have no meaning, very many bins.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._arithmetic import output
+from .._arithmetic.dtypes import single_or_double
+from .._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
+from .._blocks import Passes, cut, in_passes, row_indices
+from .._equalize.compiled import equalize
+from .._kernels import arrays, shared
+from .._kernels.arrays import FLOAT64, UINT16, rows
+from . import definition, kernels, tiles
+from .conventions import HISTEQ, OPENCV, SKIMAGE
+
+NO_LIMIT = 2**31 - 1
+N_GRAYS = 16384  # NR_OF_GRAY of skimage.exposure.equalize_adapthist
+MOST_COUNTS = 2**23  # of the bins of a row of tiles: for more the scratch would be large
+
+
+def clahe(planes, mask, out, rule, map_parts=map):
+    """Equalize each plane by the CDFs of its tiles into out; see `definition.clahe`."""
+    if rule.of_whole_planes:
+        return equalize(planes, mask, out, rule.of_whole_planes, map_parts)
+    pixel = _pixel_dtype(planes.dtype, rule.convention)
+    if (
+        pixel is None
+        or planes[0, 0].size > arrays.MOST_PIXELS
+        or _n_counts(planes, rule) > MOST_COUNTS
+    ):
+        return definition.clahe(planes, mask, out, rule)
+    status = np.empty(planes.shape[:2], np.uint8)
+    are_copied = arrays.is_copied(planes, pixel, out) or not _is_written(out.dtype, pixel, rule)
+    are_copied |= rule.convention is SKIMAGE and pixel.kind == "f"
+    for block in arrays.image_slices(planes, are_copied):
+        counted = None if mask is None else mask[block]
+        status[block] = _clahe_block(planes[block], counted, out[block], pixel, rule, map_parts)
+    for index, plane in arrays.single_planes(planes, mask, out, status & arrays.REFER):
+        status[index] = definition.clahe(*plane, rule)
+    if rule.convention is HISTEQ:
+        arrays.fill_unmapped(out, status)
+    return status
+
+
+def _pixel_dtype(dtype, convention):
+    """Return the type in which the kernels read images of a dtype, or None where they do not."""
+    if dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2):
+        return arrays.pixel_dtype(dtype)
+    return {HISTEQ: FLOAT64, SKIMAGE: UINT16}.get(convention)
+
+
+def _n_counts(planes, rule):
+    """Return how many counts the tiles of one row have, which are filled up to TILE_LANES."""
+    n_tiles = rule.tiles[1]
+    if rule.convention is SKIMAGE:
+        n_tiles = tiles.n_skimage_tiles(planes.shape[3], rule.tiles[1])
+    return -(-n_tiles // shared.TILE_LANES) * shared.TILE_LANES * rule.n_bins
+
+
+def _is_written(dtype, pixel, rule):
+    """Return whether the kernels write an output type themselves."""
+    return dtype == pixel if rule.convention is OPENCV else dtype in arrays.N_LEVELS
+
+
+def _clahe_block(planes, mask, out, pixel, rule, map_parts):
+    """Equalize some planes; return their status."""
+    is_opencv = rule.convention is OPENCV
+    own_dtype = pixel if is_opencv else single_or_double(planes.dtype)
+    if _is_written(out.dtype, pixel, rule):
+        written = arrays.writable(out, own_dtype)
+    else:
+        written = np.empty(out.shape, own_dtype)
+    status = _CLAHE[rule.convention](planes, mask, written, pixel, rule, map_parts)
+    arrays.write_back(written, out, output.largest_level(pixel) if is_opencv else 1)
+    return status
+
+
+def _in_row_parts(write, planes, map_parts):
+    """Do write(rows) on slices of the rows of planes, which threads may share; return the status.
+
+    Every part builds the tables of the tiles around its rows, so parts are large.
+    """
+    parts = cut(planes, None, planes, row_indices(planes, arrays.N_PART, map_parts))
+    passes = Passes((), lambda _, part: write(part.index[2]))
+    return in_passes(passes, parts, map_parts)
+
+
+# Convention "histeq" ------------------------------------------------------------------------------
+
+
+def _histeq(planes, mask, out, pixel, rule, map_parts):
+    """Call the kernel of the package's own CLAHE."""
+    pixels = arrays.as_pixels(planes, pixel)
+    limit = np.inf if rule.clip_limit is None else float(rule.clip_limit)
+    limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
+    of_tiles = _own_tiles(pixels.shape[2:], rule.tiles)
+    counted = arrays.mask_rows(mask)
+
+    def write(part):
+        status = np.empty(planes.shape[:2], np.uint8)
+        kernels.clahe(rows(pixels), counted, rows(out), status.reshape(-1), of_tiles, part, *limits)
+        return status
+
+    return _in_row_parts(write, planes, map_parts)
+
+
+@lru_cache(maxsize=16)
+def _own_tiles(shape, n_tiles):
+    """Return the edges of tiles, and where pixels lie between their centers."""
+    y, x = (tiles.axis(side, n) for side, n in zip(shape, n_tiles, strict=True))
+    edges = [tiles.edges(side, n).astype(np.int32) for side, n in zip(shape, n_tiles, strict=True)]
+    pairs = (np.stack([side[:-1], side[1:]], axis=1) for side in edges)
+    places = x.lower.astype(np.int32)
+    return *pairs, _between(y), places, y.fraction, _shares(x.fraction)
+
+
+def _between(axis):
+    """Return the rows of tiles above and below each row of pixels (2, height)."""
+    return np.array([axis.lower, axis.upper], np.int32)
+
+
+def _shares(fraction):
+    """Return the shares of the tiles on both sides (length, 2), exact as doubles."""
+    shares = np.stack([fraction.dtype.type(1) - fraction, fraction], axis=1)
+    return shares.astype(np.float64)
+
+
+# Convention "opencv" ------------------------------------------------------------------------------
+
+
+def _opencv(planes, mask, out, pixel, rule, map_parts):
+    """Call the kernel of OpenCV's CLAHE."""
+    pixels, shape = arrays.as_pixels(planes, pixel), planes.shape[2:]
+    limit = NO_LIMIT
+    if rule.clip_limit is not None:
+        n_pixels = int(np.prod(tiles.opencv_tile_shape(shape, rule.tiles)))
+        limit = int(min(max(rule.clip_limit * n_pixels / arrays.N_LEVELS[pixel], 1), NO_LIMIT))
+    of_tiles = _opencv_tiles(shape, rule.tiles)
+
+    def write(part):
+        kernels.clahe_opencv(rows(pixels), rows(out), of_tiles, part, limit)
+        return np.zeros(planes.shape[:2], np.uint8)
+
+    return _in_row_parts(write, planes, map_parts)
+
+
+@lru_cache(maxsize=16)
+def _opencv_tiles(shape, n_tiles):
+    """Return the pixels of cv2's tiles, and where pixels lie between their centers."""
+    sides = list(zip(shape, n_tiles, tiles.opencv_tile_shape(shape, n_tiles), strict=True))
+    pixels = (
+        tiles.opencv_padding(side, n * t).reshape(n, t).astype(np.int32) for side, n, t in sides
+    )
+    y, x = (tiles.opencv_axis(*side) for side in sides)
+    return _peers_tiles(pixels, y, x, n_tiles[1])
+
+
+def _peers_tiles(pixels, y, x, n_tiles):
+    """Return tiles of equal size, whose tables have a row of entries before the first tile.
+
+    The outer tiles have themselves as neighbours, one place further out.
+    """
+    beyond = np.where(x.lower == 0, 0, n_tiles)
+    places = np.where(x.upper > x.lower, x.upper, beyond).astype(np.int32)
+    fy = y.fraction.astype(np.float64)
+    return *pixels, _between(y), places, fy, _shares(x.fraction)
+
+
+# Convention "skimage" -----------------------------------------------------------------------------
+
+
+def _skimage(planes, mask, out, pixel, rule, map_parts):
+    """Call the kernel of scikit-image's CLAHE, unless it refuses a plane."""
+    is_float, tile_shape = pixel.kind == "f", rule.tiles
+    pixels = arrays.as_pixels(planes, pixel) if is_float else arrays.as_native(planes)
+    status = _refused(pixels)
+    if status.any():
+        return status
+    indices = row_indices(planes, arrays.N_PART, map_parts)
+    if is_float:
+        levels = np.empty(pixels.shape, UINT16)
+        in_passes(Passes((), _quantize), cut(pixels, None, levels, indices), map_parts)
+    else:
+        levels = _unsigned(pixels)
+    n_pixels = tile_shape[0] * tile_shape[1]
+    limit = n_pixels
+    if rule.clip_limit is not None:
+        limit = int(min(max(rule.clip_limit * n_pixels, 1), n_pixels))
+    limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
+    of_tiles = _skimage_tiles(levels.shape[2:], tile_shape)
+    if len(indices) > 1:
+        passes = _skimage_passes(levels, out.dtype, of_tiles, limits)
+        return in_passes(passes, cut(levels, None, out, indices), map_parts)
+    kernels.clahe_skimage(rows(levels), rows(out), of_tiles, *limits)
+    return status
+
+
+def _quantize(_, part):
+    """Write floats in [0, 1] as levels of 16 bits; return a status that tells nothing."""
+    part.out[...] = np.rint(part.planes * part.planes.dtype.type(65535))
+    return np.zeros(part.planes.shape[:2], np.uint8)
+
+
+def _unsigned(pixels):
+    """Return integers >= 0 as uint8 or uint16, as skimage.util.img_as_uint does where it must.
+
+    That divides by a power of two where a plane of wide integers does not fit into two bytes.
+    """
+    kind, itemsize = pixels.dtype.kind, pixels.dtype.itemsize
+    if kind == "b":
+        return pixels.view(np.uint8) * np.uint8(255)
+    if kind == "u" and itemsize <= 2:
+        return pixels
+    n_bits = 8 * itemsize - (kind == "i")
+    if itemsize > 2:
+        is_shifted = pixels.max(axis=(2, 3), keepdims=True) >= arrays.N_LEVELS[UINT16]
+        return (pixels >> (is_shifted * (n_bits - 16)).astype(pixels.dtype)).astype(UINT16)
+    # repeat the bits until there are at least 16, then keep the upper 16
+    n_repeated = n_bits * (16 // n_bits + 1)
+    factor = (2**n_repeated - 1) // (2**n_bits - 1)
+    return (pixels.astype(np.uint32) * np.uint32(factor) >> (n_repeated - 16)).astype(UINT16)
+
+
+def _skimage_passes(levels, out_dtype, of_tiles, limits):
+    """Return the passes over one large plane of levels: range, bins, blend between tiles, values.
+
+    The blend needs the bins of all of the plane, and the values the range of all that was blended.
+    """
+    limit, n_bins, is_float32 = limits
+    bins, blended = np.empty((2, *levels.shape), UINT16)
+    dtype = np.dtype(np.float32 if is_float32 else np.float64)
+
+    def find_range(_, part):
+        return part.planes.min(), part.planes.max()
+
+    def bins_of_levels(_, ranges):
+        grays = _grays(arrays.N_LEVELS[levels.dtype], *_joined(ranges))
+        return (grays // (1 + N_GRAYS // n_bins)).astype(UINT16)
+
+    def set_bins(table, part):
+        _look_up(part.planes, table, bins[part.index])
+
+    def blend(_, part):
+        rows_of_part = part.index[2]
+        kernels.blend_skimage_rows(rows(bins), rows(blended), of_tiles, rows_of_part, limit, n_bins)
+        return blended[part.index].min(), blended[part.index].max()
+
+    def values_of_blended(_, ranges):
+        low, high = _joined(ranges)
+        return _stretched(low, high, dtype, out_dtype)
+
+    def write(table, part):
+        _look_up(blended[part.index], table, part.out)
+        return np.zeros((1, 1), np.uint8)
+
+    reads = (find_range, bins_of_levels), (set_bins, lambda *_: None), (blend, values_of_blended)
+    return Passes(reads, write)
+
+
+def _joined(ranges):
+    """Return the range of a plane from those of its parts."""
+    lows, highs = zip(*ranges, strict=True)
+    return int(min(lows)), int(max(highs))
+
+
+def _look_up(plane, table, out):
+    """Write table[x] of each level x of a plane."""
+    shared.look_up(rows(plane), table[np.newaxis], rows(out))
+
+
+def _stretched(low, high, dtype, out_dtype):
+    """Return the values of all grays where those from low to high are stretched to [0, 1]."""
+    values = np.arange(-low, N_GRAYS - low).astype(dtype) / dtype.type(max(high - low, 1))
+    if low == high:
+        values = (np.arange(N_GRAYS) > 0).astype(dtype)
+    table = np.empty(N_GRAYS, out_dtype)
+    output.store(values, table, 1)
+    return table
+
+
+def _grays(n_levels, low, high):
+    """Return equalize_adapthist's grays of all levels of images in the range [low, high]."""
+    scale = 65535.0 / (n_levels - 1)
+    if low == high:
+        return np.full(n_levels, min(low * scale, N_GRAYS - 1))
+    shares = (np.arange(n_levels) * scale - low * scale) / (high * scale - low * scale)
+    return np.rint(shares * (N_GRAYS - 1)).clip(0, N_GRAYS - 1)
+
+
+def _refused(pixels):
+    """Return the status of planes that equalize_adapthist would destroy or reject."""
+    if pixels.dtype.kind != "f":
+        status = np.zeros(pixels.shape[:2], np.uint8)
+        if pixels.dtype.kind == "i":
+            status[pixels.min(axis=(2, 3)) < 0] = NEGATIVE
+        return status
+    status = np.empty(pixels.shape[0] * pixels.shape[1], np.uint8)
+    lows, highs = np.empty((2, status.size))
+    shared.find_ranges(rows(pixels), None, status, lows, highs)
+    is_number = status & (INF | EMPTY) == 0
+    status &= NAN | INF | EMPTY
+    status[is_number & (lows < 0)] |= NEGATIVE
+    status[is_number & (highs > 1)] |= ABOVE_ONE
+    return status.reshape(pixels.shape[:2])
+
+
+@lru_cache(maxsize=16)
+def _skimage_tiles(shape, tile_shape):
+    """Return the pixels of scikit-image's tiles, and where pixels lie between their centers."""
+    sides = list(zip(shape, tile_shape, strict=True))
+    pixels = (tiles.skimage_pixels(*side).astype(np.int32) for side in sides)
+    y, x = (tiles.skimage_axis(*side) for side in sides)
+    return _peers_tiles(pixels, y, x, tiles.n_skimage_tiles(*sides[1]))
+
+
+_CLAHE = {HISTEQ: _histeq, OPENCV: _opencv, SKIMAGE: _skimage}

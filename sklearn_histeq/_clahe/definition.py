@@ -1,0 +1,319 @@
+"""CLAHE, one transfer function per tile, in three conventions: the definition.
+
+"histeq" is this package's own definition. "skimage" is skimage.exposure.equalize_adapthist itself.
+"opencv" is cv2.createCLAHE's arithmetic, written down in NumPy.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from skimage import exposure
+
+from .._arithmetic import output, transfer
+from .._arithmetic.dtypes import single_or_double
+from .._arithmetic.status import ABOVE_ONE, NAN, NEGATIVE
+from .._equalize.conventions import cdf_rule
+from .._equalize.definition import counts_of, equalize, map_planes, of_bins
+from . import tiles
+from .conventions import HISTEQ, OPENCV, SKIMAGE
+
+
+def clahe(planes, mask, out, rule, map_parts=map):
+    """Equalize each plane by the CDFs of its tiles into out.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (n, c, h, w)
+        Any real dtype that the convention accepts, strides and byte order; not modified.
+    mask : ndarray of shape (n, h, w), bool, or None
+        Pixels that count; all are mapped. None where the convention takes no mask.
+    out : ndarray of shape (n, c, h, w)
+        Written to; its dtype says how values are stored. Owned by the caller.
+    rule : `conventions.ClaheRule`
+    map_parts : callable
+        Like the builtin map, perhaps in threads; not used here.
+
+    Returns
+    -------
+    status : ndarray of shape (n, c), uint8
+        Bits NAN, INF, EMPTY of each plane; with "skimage" NEGATIVE and ABOVE_ONE too. Where
+        "skimage" refuses a plane, out is not written.
+    """
+    return _CLAHE[rule.convention](planes, mask, out, rule)
+
+
+# Convention "histeq" -----------------------------------------------------------------------------
+
+
+def _histeq(planes, mask, out, rule):
+    """Write the package's own CLAHE of each plane into out; return their status."""
+    if rule.of_whole_planes:
+        return equalize(planes, mask, out, rule.of_whole_planes)
+    own_dtype = single_or_double(planes.dtype)
+
+    def map_plane(plane, counted, channel, out_plane):
+        values = clahe_plane(plane, counted, rule.tiles, rule.clip_limit, rule.n_bins)
+        output.store(values.astype(own_dtype, copy=False), out_plane, 1)
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def clahe_plane(plane, counted, n_tiles, clip_limit, n_bins):
+    """Return a plane's values in [0, 1], blended from the CDFs of the four tiles around each pixel.
+
+    ::
+
+        (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) * c + fx * d)
+
+    in double precision, in this order, without fused multiply-adds: it never exceeds 1.
+    """
+    if plane.dtype.kind != "f":
+        plane = plane.astype(np.float64)
+    bins, points = _bins(plane, counted, n_bins)
+    below, weight = _between_points(plane, points)
+    above = np.minimum(below + 1, len(points) - 1)
+    y, x = (tiles.axis(length, n) for length, n in zip(plane.shape, n_tiles, strict=True))
+    blended = np.empty((2, *plane.shape))  # over the upper row of tiles, and over the lower
+    for row, cdfs in enumerate(_tile_cdfs(bins, counted, n_tiles, clip_limit, len(points))):
+        for side, tile_rows in enumerate((y.lower, y.upper)):
+            part = tile_rows == row  # the pixels that have this row of tiles on that side
+            i, j, w = below[part], above[part], weight[part]
+            left, right = (
+                cdfs[columns, i] + w * (cdfs[columns, j] - cdfs[columns, i])
+                for columns in (x.lower, x.upper)
+            )
+            blended[side, part] = (1 - x.fraction) * left + x.fraction * right
+    fy = y.fraction[:, np.newaxis]
+    values = (1 - fy) * blended[0] + fy * blended[1]
+    values[np.isnan(plane)] = np.nan
+    return values
+
+
+def _bins(plane, counted, n_bins):
+    """Return the bin of each pixel and the points where the CDFs are known.
+
+    These are the bins of HistogramEqualizer(n_bins=n_bins): of equal width, with their centers, or,
+    where these are not finite in the plane's dtype, the distinct values. The bins of pixels that
+    do not count have no meaning.
+    """
+    pixels = plane[counted]
+    found = of_bins(pixels, n_bins, cdf_rule(n_bins))
+    if found is None:
+        points = np.unique(pixels)
+        return np.searchsorted(points, plane), points
+    edges = transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
+    # without the outer edges: the last bin holds its right edge too
+    return np.searchsorted(edges[1:-1], plane, side="right"), found.points
+
+
+def _between_points(plane, points):
+    """Return the point at or below each pixel, and the pixel's position between it and the next.
+
+    The position is a quotient of differences, where np.interp has a slope: it is the same for all
+    tiles, for an image in 8 bits and in 16 (times 257), and lets no value exceed 1. A pixel beyond
+    the outer points stays at the outer one.
+    """
+    points, plane = points.astype(np.float64), plane.astype(np.float64)
+    below = np.maximum(np.searchsorted(points, plane, side="right") - 1, 0)
+    above = np.minimum(below + 1, len(points) - 1)
+    with np.errstate(over="ignore"):  # an infinite gap: the pixel stays at the point below
+        gap = np.where(above > below, points[above] - points[below], 1)
+        offset = np.maximum(plane - points[below], 0)
+    return below, np.where(np.isfinite(gap) & (above > below), offset / gap, 0)
+
+
+def _tile_cdfs(bins, counted, n_tiles, clip_limit, n_bins):
+    """Yield the CDFs of each row of tiles: (n_tiles_x, n_bins)."""
+    rows, columns = (tiles.edges(side, n) for side, n in zip(bins.shape, n_tiles, strict=True))
+    of_plane = _counts(bins[counted], n_bins)
+    for top, bottom in pairwise(rows):
+        cdfs = np.empty((n_tiles[1], n_bins))
+        for k, (left, right) in enumerate(pairwise(columns)):
+            tile = np.s_[top:bottom, left:right]
+            counts = _counts(bins[tile][counted[tile]], n_bins)
+            cdfs[k] = clipped_cdf(counts if counts.any() else of_plane, clip_limit)
+        yield cdfs
+
+
+def _counts(bins, n_bins):
+    """Return the counts of the numbers of bins, from scikit-image's CDF of these numbers."""
+    counts = np.zeros(n_bins, np.int64)
+    if bins.size > 0:
+        cdf, occupied = exposure.cumulative_distribution(bins)
+        counts[occupied] = counts_of(cdf, bins.size)
+    return counts
+
+
+def clipped_cdf(counts, clip_limit):
+    """Return the CDF of counts, none of which may exceed `clip_limit` times a uniform one's.
+
+    The limit is `clip_limit * max(m / n_bins, 1)` for m counted pixels. The clipped counts are
+    accumulated in double precision from the lowest bin and divided by m; rounding may take no value
+    beyond 1, and the last is 1.
+    """
+    n_pixels = int(counts.sum())
+    if clip_limit is not None:
+        counts = clip_counts(counts, clip_limit * max(n_pixels / counts.size, 1))
+    cdf = np.minimum(counts.cumsum() / n_pixels, 1)
+    cdf[-1] = 1
+    return cdf
+
+
+def clip_counts(counts, limit):
+    """Return min(count + d, limit) with the one d >= 0 that keeps the sum of the counts.
+
+    This is where CLAHE's redistribution of what was clipped comes to rest. While k bins are at the
+    limit, the others share what was cut off those: d = (sum of these k - k * limit) / (n - k). More
+    bins reach the limit through d; a few rounds find them all. Where the limit is below the
+    uniform histogram's bin, all reach it, and all bins are equal.
+    """
+    n_over, d = 0, 0.0
+    while n_over < counts.size:
+        over = counts + d > limit
+        if over.sum() <= n_over:
+            return np.minimum(counts + d, limit)
+        n_over = int(over.sum())
+        if n_over < counts.size:
+            d = (int(counts[over].sum()) - n_over * limit) / (counts.size - n_over)
+    return np.full(counts.size, counts.sum() / counts.size)
+
+
+# Convention "skimage" ----------------------------------------------------------------------------
+
+
+def _skimage(planes, mask, out, rule):
+    """Write skimage.exposure.equalize_adapthist of each plane into out; return their status.
+
+    What it computes, for a kernel that is to give the same bits; t is a tile's side and N its
+    number of pixels, clip_limit here as scikit-image means it:
+
+    1. skimage.util.img_as_uint: uint8 times 257, floats rint(x * 65535) in their own precision.
+       This is stretched in double precision, rint((x - min) / (max - min) * 16383), and cut into
+       bins, x // (1 + 16384 // n_bins). A plane of one level is min(x, 16383) instead.
+    2. Each axis is padded by reflection without repeating the border (numpy.pad's "reflect"): t //
+       2 pixels before and (-length % t) + ceil(t / 2) after. Tiles begin at padded pixel t // 2;
+       there are ceil(length / t).
+    3. Counts are clipped at int(clip(clip_limit * N, 1, None)), at N without a limit. Of the excess
+       e, each bin is offered e // n_bins: those that stay below the limit take it, the others are
+       filled up to the limit, and e falls by what was taken. Then, for index = 0, 1, ..., n_bins -
+       1 and again until e <= 0 or a whole round changes nothing: u = number of bins below the
+       limit, s = max(1, u // e); of the bins index, index + s, index + 2s, ... those that were
+       below the limit take 1 each, and e falls by their number, also below 0.
+    4. A tile's table is int(min(cum * (16383 / N), 16383)), truncated, in double precision.
+    5. Pixel y (padded: y + t // 2 = block * t + i) lies between tiles block - 1, with coefficient 1
+       - i / t, and block, with i / t, both kept within the grid. For (up, left), (up, right),
+       (down, left), (down, right) in this order, float32(value * (x coefficient * y coefficient)),
+       a product of doubles, is added up in float32; the sum is truncated.
+    6. That is cast to float64 (float32 for images in single precision) and stretched to [0, 1],
+       (x - min) / (max - min); a constant is min(x, 1).
+    """
+
+    def map_plane(plane, counted, channel, out_plane):
+        refused = _refused_by_skimage(plane)
+        if not refused:
+            if plane.dtype.kind in "iu" and plane.max() < 2**16 and plane.dtype.itemsize > 2:
+                plane = plane.astype(np.uint16)  # as img_as_uint, which warns at every plane
+            values = exposure.equalize_adapthist(plane, rule.tiles, clip_limit, rule.n_bins)
+            output.store(values, out_plane, 1)
+        return refused
+
+    clip_limit = rule.clip_limit or 0
+    # here bool does not have two levels: scikit-image takes True for white
+    planes = planes.astype(np.uint8) * 255 if planes.dtype == np.bool_ else planes
+    return map_planes(planes, None, out, map_plane)
+
+
+def _refused_by_skimage(plane):
+    """Return the status of a plane that equalize_adapthist would destroy or reject; 0 if none."""
+    if plane.dtype.kind == "u":
+        return 0
+    status = NEGATIVE * bool((plane < 0).any())
+    if plane.dtype.kind == "f":
+        status |= ABOVE_ONE * bool((plane > 1).any()) | NAN * bool(np.isnan(plane).any())
+    return status
+
+
+# Convention "opencv" -----------------------------------------------------------------------------
+
+
+def _opencv(planes, mask, out, rule):
+    """Write cv2's CLAHE of each plane into out; return their status."""
+
+    def map_plane(plane, counted, channel, out_plane):
+        values = opencv_clahe(plane, rule.tiles, rule.clip_limit)
+        output.store(values, out_plane, output.largest_level(plane.dtype))
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def opencv_clahe(plane, n_tiles, clip_limit):
+    """Return cv2.createCLAHE(clip_limit, n_tiles[::-1]).apply(plane), bit for bit.
+
+    A pixel's value is rint(float32), half to even, of
+
+        (a * (1 - fx) + b * fx) * (1 - fy) + (c * (1 - fx) + d * fx) * fy
+
+    in single precision, in this order, without fused multiply-adds, with a, b, c, d the values of
+    its level in the tables of the four tiles around it; `tiles.opencv_axis` says which and where.
+    """
+    y, x = (
+        tiles.opencv_axis(side, n, t)
+        for side, n, t in zip(
+            plane.shape, n_tiles, tiles.opencv_tile_shape(plane.shape, n_tiles), strict=True
+        )
+    )
+    tables = _opencv_tables(plane, n_tiles, clip_limit)
+    fy, fx = y.fraction[:, np.newaxis], x.fraction
+    upper, lower = (
+        tables[rows[:, np.newaxis], x.lower, plane] * (np.float32(1) - fx)
+        + tables[rows[:, np.newaxis], x.upper, plane] * fx
+        for rows in (y.lower, y.upper)
+    )
+    values = np.rint(upper * (np.float32(1) - fy) + lower * fy)
+    return np.clip(values, 0, output.largest_level(plane.dtype)).astype(plane.dtype)
+
+
+def _opencv_tables(plane, n_tiles, clip_limit):
+    """Return the lookup tables of all tiles, as float32: (n_tiles_y, n_tiles_x, n_levels)."""
+    tile_shape = tiles.opencv_tile_shape(plane.shape, n_tiles)
+    rows, columns = (
+        tiles.opencv_padding(side, n * t)
+        for side, n, t in zip(plane.shape, n_tiles, tile_shape, strict=True)
+    )
+    blocks = plane[rows[:, np.newaxis], columns]
+    blocks = blocks.reshape(n_tiles[0], tile_shape[0], n_tiles[1], tile_shape[1]).swapaxes(1, 2)
+    tables = np.empty((*n_tiles, output.largest_level(plane.dtype) + 1), np.float32)
+    for tile in np.ndindex(*n_tiles):
+        counts = np.bincount(blocks[tile].ravel(), minlength=tables.shape[-1])
+        tables[tile] = opencv_table(counts, clip_limit)
+    return tables
+
+
+def opencv_table(counts, clip_limit):
+    """Return cv2's lookup table of a tile: the cumulated counts times float32(max) / float32(m).
+
+    The product is in single precision, rounded half to even.
+    """
+    n_pixels, n_levels = int(counts.sum()), counts.size
+    if clip_limit is not None:
+        limit = min(max(clip_limit * n_pixels / n_levels, 1), n_pixels)  # no count is larger
+        counts = opencv_clip(counts, int(limit))
+    scale = np.float32(n_levels - 1) / np.float32(n_pixels)
+    return np.clip(np.rint(counts.cumsum().astype(np.float32) * scale), 0, n_levels - 1)
+
+
+def opencv_clip(counts, limit):
+    """Return counts clipped at a whole limit, and what was clipped spread as cv2 spreads it.
+
+    Every level gets an equal share, rounded down; of the rest r, levels 0, s, 2s, ... get one more,
+    r of them, with s = n_levels // r. (So the limit may be exceeded again.)
+    """
+    excess = int(np.maximum(counts - limit, 0).sum())
+    share, rest = divmod(excess, counts.size)
+    counts = np.minimum(counts, limit) + share
+    if rest > 0:
+        counts[np.arange(rest) * (counts.size // rest)] += 1
+    return counts
+
+
+_CLAHE = {HISTEQ: _histeq, SKIMAGE: _skimage, OPENCV: _opencv}

@@ -1,0 +1,257 @@
+"""AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .. import _engine
+from .._base import ChannelAxis, Color, ImageTransformer
+from .._input import parameters, warn_the_caller
+from .._input.problem import Setting
+from . import tiles
+from .conventions import CONVENTIONS, ClaheRule
+from .parameters import N_BINS, check_clip_limit, check_tile_shape_of_convention, check_tiles
+
+
+class AdaptiveHistogramEqualizer(ImageTransformer):
+    """Equalize every image tile by tile, with limited contrast (CLAHE).
+
+    Contrast limited adaptive histogram equalization [1]_: every tile of an image has a transfer
+    function of its own, the CDF of its intensities, and the value of a pixel is
+    interpolated between the transfer functions of the four tiles around it. So light that falls
+    from one side is corrected, which no single transfer function can do.
+    A limit on the slope keeps noise in flat tiles down.
+
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+    Parameters
+    ----------
+    n_tiles : int or tuple of two ints, default=8
+        Tiles along each axis, or (rows, columns). The convention "histeq" uses at most half as many
+        tiles as there are pixels along an axis, and warns where this is less than `n_tiles`.
+    tile_shape : int, tuple of two ints or None, default=None
+        Pixels per tile along each axis, or (rows, columns), instead of `n_tiles`. Not with the
+        convention "opencv".
+    clip_limit : "auto", float or None, default="auto"
+        The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
+        bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
+        "histeq", above 0 with the others. None clips nothing. "auto" is the default of the
+        convention: 3 with "histeq", chosen by the measurements on the page "Choosing an estimator",
+        0.01 * `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values
+        of MATLAB.
+    n_bins : int, default=256
+        Number of histogram bins. The convention "opencv" has one bin per level and takes no other
+        number than the default.
+    convention : {"histeq", "skimage", "opencv"}, default="histeq"
+        The definition, or the library whose arithmetic is used:
+
+        - "histeq": this package's own, below; floats in [0, 1], from images of any dtype and range.
+        - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
+          tile's shape, else `max(side // n_tiles, 1)`; floats in [0, 1].
+        - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit as on
+          x86-64 (on ARM, up to one pixel in a thousand of OpenCV's own result is one level off);
+          takes and gives uint8 or uint16.
+
+        The last two refuse negative values, floats above 1, NaN and masks.
+    color : {"channels", "value"}, default="channels"
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay.
+        Alpha is only brought to the range of the output.
+    channel_axis : {1, -1}, default=1
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
+        this is rarely meant. Ignored for images.
+    flatten : bool, default=False
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
+    dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
+        Type of the output. None: the convention's own, float64 (float32 for images in float32 and
+        float16), or that of the images with "opencv". Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is 1, or the largest level of the type of the
+        images with "opencv", and max is the largest level of the type of the output. "input": the
+        type of X, by the same rules.
+    n_jobs : int or None, default=None
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of values per image: the product of X.shape[1:].
+    n_channels_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X is 2-D and has names that are all strings.
+
+    See Also
+    --------
+    HistogramEqualizer : One transfer function per image.
+    skimage.exposure.equalize_adapthist : Convention "skimage", one image at a time.
+
+    Notes
+    -----
+    The convention "histeq" is defined as follows, for a plane with T tiles along an axis of L
+    pixels:
+
+    1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`: of equal width over the plane's
+       own range. A constant plane is 1.0.
+    2. Tile k holds the pixels from floor(k * L / T) to floor((k + 1) * L / T) - 1; there is no
+       padding. Its center is the mean of its first and last pixel. `tile_shape` t means T = max(1,
+       round(L / t)).
+    3. The counts of a tile of m counted pixels are clipped at
+       `limit = clip_limit * max(m / n_bins, 1)`, and what is cut off is spread evenly: a count
+       becomes `min(count + d, limit)`, where d >= 0 is the number for which the
+       new counts still sum to m. A tile without a
+       counted pixel takes the counts of the whole plane.
+    4. The cumulated counts, divided by m, are the tile's CDF at the bin centers, linear between
+       them and constant beyond.
+    5. A pixel at the distances fx and fy (as shares of the distance between two centers) from the
+       center of the tile to its upper left has the value ::
+
+           (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) * c + fx * d)
+
+       where a, b, c and d are its values in the CDFs of the tiles to the upper left, upper right,
+       lower left and lower right. Beyond the outer centers, the outer tiles alone count.
+
+    So `n_tiles=1, clip_limit=None` equals `HistogramEqualizer(n_bins=256)`. An image in 8 bits and
+    the same image in 16 bits (times 257) give equal results up to rounding. They are equal bit for
+    bit with 256 bins, if there is a limit or more than one tile. A limit that is not a whole
+    number of pixels has an effect, too, while OpenCV's result is the same for all clip limits below
+    8 on tiles of 8×8 pixels.
+
+    Without a limit, the noise in a flat tile is stretched over the whole range. One very bright
+    pixel in an image of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles cost
+    accuracy where the light is even: the page "Choosing an estimator" has measurements.
+
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `transform` and `fit_transform` says which pixels count; all pixels are mapped. An infinity
+    is an error. `fit` reads no pixel.
+
+    References
+    ----------
+    .. [1] K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", in Graphics Gems IV,
+       Academic Press, 1994, pp. 474-485.
+
+    Examples
+    --------
+    A scene under light that falls from the left. A single transfer function cannot correct such
+    light. Tiles can: both halves become nearly equally bright, and more so with a higher limit.
+
+    >>> import numpy as np
+    >>> from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
+    >>> rng = np.random.default_rng(0)
+    >>> light = np.linspace(200, 20, 96)
+    >>> X = rng.uniform(0, light, size=(1, 1, 96, 96)).astype(np.uint8)
+    >>> def left_and_right(X):
+    ...     return [round(float(half.mean()), 2) for half in np.split(X, 2, axis=-1)]
+    >>> left_and_right(X), left_and_right(HistogramEqualizer().fit_transform(X))
+    ([76.86, 31.99], [0.65, 0.36])
+    >>> left_and_right(AdaptiveHistogramEqualizer().fit_transform(X))
+    [0.5, 0.42]
+    >>> left_and_right(AdaptiveHistogramEqualizer(clip_limit=8).fit_transform(X))
+    [0.51, 0.5]
+
+    The result of OpenCV, for all images in one call:
+
+    >>> clahe = AdaptiveHistogramEqualizer(convention="opencv", clip_limit=2.0, n_tiles=(4, 6))
+    >>> clahe.fit_transform(X).dtype
+    dtype('uint8')
+    """
+
+    def __init__(
+        self,
+        *,
+        n_tiles: int | Sequence[int] = 8,
+        tile_shape: int | Sequence[int] | None = None,
+        clip_limit: float | Literal["auto"] | None = "auto",
+        n_bins: int = N_BINS,
+        convention: Literal["histeq", "skimage", "opencv"] = "histeq",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_tiles = n_tiles
+        self.tile_shape = tile_shape
+        self.clip_limit = clip_limit
+        self.n_bins = n_bins
+        self.convention = convention
+        self.color = color
+        self.channel_axis = channel_axis
+        self.image_shape = image_shape
+        self.flatten = flatten
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    _conventions = CONVENTIONS
+    _ns_per_pixel = 3, 5, 5
+
+    def _check_params(self):
+        parameters.check_choice("convention", self.convention, CONVENTIONS)
+        check_tiles("n_tiles", self.n_tiles)
+        if self.tile_shape is not None:
+            check_tiles("tile_shape", self.tile_shape)
+        convention = self._convention
+        check_tile_shape_of_convention(self.tile_shape, convention)
+        check_clip_limit(self.clip_limit, convention)
+        parameters.check_n_bins(self.n_bins, auto=False)
+        parameters.check_bins_of_convention(self.n_bins, N_BINS, convention)
+
+    def _function(self, images):
+        used = self._tiles(images.planes.shape[2:])
+        self._warn(images, used)
+        limit = self._convention.engine_clip_limit(self.clip_limit, self.n_bins)
+        return partial(_clahe, ClaheRule(used, limit, self.n_bins, self._convention))
+
+    # Tiles ---------------------------------------------------------------------------------------
+
+    def _tiles(self, shape):
+        """Return the tiles of planes of a shape: how many, or of what shape with "skimage"."""
+        tile_shape = None if self.tile_shape is None else tiles.pair(self.tile_shape)
+        return self._convention.tiling.tiles(shape, tiles.pair(self.n_tiles), tile_shape)
+
+    def _tile_edges(self, shape):
+        """Return where tiles begin along rows and columns of planes of a shape; last, their end."""
+        return self._convention.tiling.edges(shape, self._tiles(shape))
+
+    def _warn(self, images, used):
+        """Warn of tiles that are not what the parameters seem to ask for."""
+        height, width = shape = images.planes.shape[2:]
+        on_images = f" on images of {height}×{width} pixels: "
+        if images.X.ndim == 2 and self.image_shape is None:
+            images.layout.warn_of_rows(width, "tiles")
+        if self._uses_fewer(shape, used):
+            warn_the_caller(
+                (Setting("n_tiles", self.n_tiles), f"{on_images}using {used[0]}×{used[1]} tiles, "
+                 "of at least two pixels along an axis"),
+                remedy="Set n_tiles to no more than half the pixels.",
+            )  # fmt: skip
+        elif np.prod(self._convention.tiling.tile_shape(shape, used)) == 1 < height * width:
+            warn_the_caller(
+                (Setting("n_tiles", self.n_tiles), ", ", Setting("tile_shape", self.tile_shape),
+                 f"{on_images}a tile is one pixel, whose CDF says nothing"),
+                remedy="Set fewer tiles, or larger ones.",
+            )  # fmt: skip
+
+    def _uses_fewer(self, shape, used):
+        """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""
+        if self._convention.tiling is not tiles.EVEN or self.tile_shape is not None:
+            return False
+        asked = tiles.pair(self.n_tiles)
+        return any(
+            n < wanted and side > 1 for side, n, wanted in zip(shape, used, asked, strict=True)
+        )
+
+
+def _clahe(rule, planes, mask, out, map_parts):
+    """Equalize planes by the CDFs of their tiles; return their status."""
+    return _engine.select(planes).clahe.clahe(planes, mask, out, rule, map_parts)

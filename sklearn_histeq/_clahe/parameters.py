@@ -1,0 +1,55 @@
+"""Checks of the parameters that only AdaptiveHistogramEqualizer has."""
+
+import numpy as np
+
+from .._input.parameters import LARGEST_NUMBER, is_integer, is_real, shape_of
+from .._input.problem import Setting, Value, input_error
+
+N_BINS = 256
+
+
+def check_tiles(name, value):
+    """Refuse tiles that are neither one integer >= 1 nor two."""
+    is_two = isinstance(value, (tuple, list, np.ndarray)) and shape_of(value) == (2,)
+    if not all(is_integer(n) and 1 <= n <= LARGEST_NUMBER for n in (value if is_two else [value])):
+        raise input_error(
+            (Setting(name, value),),
+            f"an integer >= 1 (and <= {LARGEST_NUMBER}), or two of them, (rows, columns)",
+        )
+
+
+def check_clip_limit(clip_limit, convention):
+    """Refuse a limit that is neither None, "auto", nor a number of a range that has a meaning."""
+    if clip_limit is None or (isinstance(clip_limit, str) and clip_limit == "auto"):
+        return
+    limit = _as_float(clip_limit) if is_real(clip_limit) else np.nan
+    least = convention.least_clip_limit
+    if not ((limit >= least if least else limit > 0) and limit < np.inf):
+        expected = f">= {least:g} (1 is the uniform histogram)" if least else "> 0"
+        raise input_error(
+            (Setting("clip_limit", clip_limit), " with ", Setting("convention", convention.name)),
+            (
+                Value("auto"),
+                f", a finite number {expected}, or ",
+                Value(None),
+                ", which clips nothing (0 in the other libraries)",
+            ),
+        )
+
+
+def _as_float(number):
+    """Return a real number as a float; infinity if it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf
+
+
+def check_tile_shape_of_convention(tile_shape, convention):
+    """Refuse a shape of tiles where the convention cuts images by the number of tiles."""
+    if tile_shape is not None and not convention.takes_tile_shape:
+        raise input_error(
+            (Setting("tile_shape", tile_shape), " with ", Setting("convention", convention.name)),
+            (Value(None), ": this convention cuts by number"),
+            "Use n_tiles, or convention='histeq' or 'skimage'.",
+        )

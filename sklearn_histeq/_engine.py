@@ -1,0 +1,115 @@
+"""Select the engine that loops over the pixels: compiled, the definition, or that for devices.
+
+Each method has a module per engine, with the same functions of planes; `definition` documents them.
+The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine for arrays of NumPy. It is no
+parameter of an estimator, since it must not change a result.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from ._arithmetic import color
+from ._clahe import definition as clahe_definition
+from ._clahe import devices as clahe_devices
+from ._equalize import definition as equalize_definition
+from ._equalize import devices as equalize_devices
+from ._local import definition as local_definition
+from ._local import devices as local_devices
+from ._match import definition as match_definition
+from ._match import devices as match_devices
+
+CHOICES = ("auto", "portable", "reference")
+SLOW = (
+    "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
+    "same results, but 10 to 300 times slower. Install a C++ compiler, and install the "
+    "package again from its source: pip install --force-reinstall --no-deps --no-cache-dir PATH, "
+    "where PATH is the folder with its pyproject.toml. To accept the slower engine in silence, set "
+    "the environment variable SKLEARN_HISTEQ_ENGINE=reference."
+)
+
+
+class Engine(NamedTuple):
+    """The functions of planes of all methods.
+
+    Attributes
+    ----------
+    equalize, clahe, local, match : modules
+        What is done with planes, and what is learned from them.
+    recolor : callable
+        Brings the value of colours to colours; see `_arithmetic.color.recolor`.
+    copies_counted : bool
+        Whether counting needs memory for each pixel.
+    """
+
+    equalize: ModuleType
+    clahe: ModuleType
+    local: ModuleType
+    match: ModuleType
+    recolor: Callable[..., None] = color.recolor
+    copies_counted: bool = False
+
+
+DEFINITION = Engine(
+    equalize_definition, clahe_definition, local_definition, match_definition, copies_counted=True
+)
+DEVICES = Engine(equalize_devices, clahe_devices, local_devices, match_devices)
+
+
+def select(planes):
+    """Return the engine for planes, as the environment says; on another device there is but one."""
+    if not isinstance(planes, np.ndarray):
+        return DEVICES
+    choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")
+    if choice not in CHOICES:
+        raise ValueError(
+            f"SKLEARN_HISTEQ_ENGINE={choice!r}, but expected one of {', '.join(CHOICES)}; "
+            "set the environment variable to one of them, or unset it."
+        )
+    found = None if choice == "reference" else compiled()
+    if found is None:
+        return DEFINITION
+    found.use_simd(choice == "auto")
+    return found.engine
+
+
+def recolor(planes, v, equalized, out, stored):
+    """Write c * v' / v for each colour c into out, by the engine for planes."""
+    select(planes).recolor(planes, v, equalized, out, stored)
+
+
+def describe():
+    """Return the engine that runs and its instruction set, for show_versions()."""
+    if select(np.empty(0)) is DEFINITION:
+        return "reference"
+    return f"compiled ({compiled().instruction_set()})"
+
+
+class Compiled(NamedTuple):
+    """The compiled engine, and what sets and names the instructions that its kernels use."""
+
+    engine: Engine
+    use_simd: Callable[[bool], None]
+    instruction_set: Callable[[], str]
+
+
+@lru_cache(maxsize=1)
+def compiled():
+    """Return the compiled engine, or None, with a warning, where it was not built."""
+    try:
+        from ._clahe import compiled as clahe
+        from ._equalize import compiled as equalize
+        from ._kernels import shared
+        from ._kernels.color import recolor
+        from ._local import compiled as local
+        from ._match import compiled as match
+    except ImportError:  # of one of the modules of kernels
+        warnings.warn(SLOW, UserWarning, stacklevel=2)
+        return None
+    engine = Engine(equalize, clahe, local, match, recolor)
+    return Compiled(engine, shared.use_simd, shared.instruction_set)

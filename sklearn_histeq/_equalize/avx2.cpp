@@ -1,0 +1,2 @@
+#define HISTEQ_KERNELS "../_equalize/kernels.h"
+#include "../_kernels/avx2.h"

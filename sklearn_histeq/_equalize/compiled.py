@@ -1,0 +1,378 @@
+"""The compiled engine's equalization: fused kernels, or counts, formula and values in turn.
+
+The formulas of the usual conventions have a kernel that does all of a plane at once. For any other,
+kernels count a block of planes, NumPy turns all counts into transfer functions at once, and kernels
+apply these. Threads share a large plane in the same steps. Planes whose bins have no meaning go to
+the reference engine. The bits are the same on every way.
+"""
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arithmetic import transfer
+from .._arithmetic.status import EMPTY, INF
+from .._blocks import WHOLE, Passes, cut, in_passes, part_indices
+from .._kernels import arrays, shared
+from .._kernels.arrays import FLOAT32, FLOAT64, UINT16, rows
+from . import definition, kernels
+from .compiled_learning import apply, count_bins, count_lattice, count_levels, invert
+from .conventions import SKIMAGE, EqualizeConvention
+
+__all__ = [
+    "apply",
+    "count_bins",
+    "count_lattice",
+    "count_levels",
+    "equalize",
+    "invert",
+]
+
+# The scratch for more bins would be large.
+MOST_BINS = 2**18
+
+
+class Plan(NamedTuple):
+    """What is the same for every plane of a call.
+
+    Attributes
+    ----------
+    pixel : dtype
+        The type that kernels read.
+    n_bins : int
+        0: one bin per level.
+    formula : `transfer.Formula`
+    convention : `conventions.EqualizeConvention`
+    own_dtype : dtype
+        The convention's own output type for these images.
+    is_wide : bool
+        Levels of four or eight bytes, which are read less the least of their plane, or as ranks.
+    """
+
+    pixel: np.dtype
+    n_bins: int
+    formula: transfer.Formula
+    convention: EqualizeConvention
+    own_dtype: np.dtype
+    is_wide: bool
+
+    def as_reals(self):
+        """Return the plan to count integers in bins, as doubles, where no fused kernel does."""
+        return self._replace(pixel=FLOAT64) if self.n_bins and arrays.N_LEVELS[self.pixel] else self
+
+
+def equalize(planes, mask, out, rule, map_parts=map):
+    """Equalize each plane by its own CDF into out; see `definition.equalize`.
+
+    map_parts(function, parts), like the builtin map but perhaps in threads, shares the work on a
+    plane of many pixels.
+    """
+    plan = _plan(planes.dtype, rule)
+    if plan is None or planes.shape[2] * planes.shape[3] > arrays.MOST_PIXELS:
+        return definition.equalize(planes, mask, out, rule)
+    if planes.strides[2] < planes.strides[3]:
+        # column by column in memory: no histogram minds
+        planes, out = planes.swapaxes(2, 3), out.swapaxes(2, 3)
+        mask = None if mask is None else mask.swapaxes(1, 2)
+    if rule.n_bins == "auto" and plan.n_bins and planes.dtype.kind in "iu":
+        status = _equalize_exact(planes, mask, out, plan, map_parts)
+    else:
+        status = _equalize(planes, mask, out, plan, map_parts)
+    if status.any():
+        for index, plane in arrays.single_planes(planes, mask, out, status & arrays.REFER):
+            status[index] = definition.equalize(*plane, rule)
+        arrays.fill_unmapped(out, status)
+    return status
+
+
+@lru_cache(maxsize=128)
+def _plan(dtype, rule):
+    """Return how the kernels take planes of a dtype, or None where they do not."""
+    kind, itemsize = dtype.kind, dtype.itemsize
+    n_bins = rule.bins_of(dtype) or 0
+    own_dtype = rule.convention.default_output_dtype(dtype)
+    if kind not in "biuf" or itemsize > 8 or n_bins > MOST_BINS:
+        return None
+    if n_bins and own_dtype not in (FLOAT32, FLOAT64):
+        return None
+    is_wide = n_bins == 0 and itemsize > 2
+    if n_bins and (kind == "i" or (kind == "u" and itemsize > 2)):
+        pixel: np.dtype = FLOAT64
+    else:
+        pixel = UINT16 if is_wide else arrays.pixel_dtype(dtype)
+    return Plan(pixel, n_bins, rule.formula, rule.convention, own_dtype, is_wide)
+
+
+# Which way planes go ------------------------------------------------------------------------------
+
+
+def _equalize_exact(planes, mask, out, plan, map_parts):
+    """Equalize integers in bins; those that doubles do not hold take their ranks."""
+    if planes.dtype.itemsize < 8:
+        return _equalize(planes, mask, out, plan, map_parts)
+    beyond = planes > transfer.LARGEST_EXACT
+    if planes.dtype.kind == "i":
+        beyond |= planes < -transfer.LARGEST_EXACT
+    if mask is not None:
+        beyond &= mask[:, np.newaxis]
+    has_ranks = beyond.any(axis=(2, 3))
+    if not has_ranks.any():
+        return _equalize(planes, mask, out, plan, map_parts)
+    status = np.empty(planes.shape[:2], np.uint8)
+    for index, plane in arrays.single_planes(planes, mask, out, np.ones_like(has_ranks)):
+        if has_ranks[index].all():
+            status[index] = _equalize_ranks(*plane, plan)
+        else:
+            status[index] = _equalize(*plane, plan, map_parts)
+    return status
+
+
+def _equalize(planes, mask, out, plan, map_parts):
+    """Equalize planes by blocks of images, or each plane in passes; return their status."""
+    if plan.is_wide:
+        return _equalize_wide(planes, mask, out, plan, map_parts)
+    n_pixels = planes.shape[2] * planes.shape[3]
+    are_copied = arrays.is_copied(planes, plan.pixel, out)
+    status = np.empty(planes.shape[:2], np.uint8)
+    n_part = arrays.N_COPIED if are_copied else arrays.N_PART
+    if n_pixels > n_part and (are_copied or map_parts is not map):
+        # all channels at once, since pixels may be interleaved in memory
+        indices = part_indices(planes.shape, n_part * 4 // max(4, planes.shape[1]))
+        for i in range(len(planes)):
+            one = slice(i, i + 1)
+            counted = None if mask is None else mask[one]
+            parts = cut(planes[one], counted, out[one], indices)
+            status[one] = in_passes(_passes(plan), parts, map_parts)
+        return status
+    equalize_block = _fused if plan.formula.kernel is not None else _by_formula
+    has_memory_per_pixel = are_copied or equalize_block is _by_formula
+    for block in arrays.image_slices(planes, has_memory_per_pixel):
+        counted = None if mask is None else mask[block]
+        status[block] = equalize_block(planes[block], counted, out[block], plan)
+    return status
+
+
+def _equalize_wide(planes, mask, out, plan, map_parts):
+    """Equalize integers of four or eight bytes by their levels; return their status."""
+    status = np.empty(planes.shape[:2], np.uint8)
+    narrow = plan._replace(is_wide=False)
+    for block in arrays.image_slices(planes, True, arrays.N_RANKED):
+        counted = None if mask is None else mask[block]
+        pixels = arrays.as_native(planes[block])
+        levels = np.zeros(pixels.shape, np.uint16)
+        found = np.empty(status[block].size, np.uint8)
+        kernels.narrow_planes(rows(pixels), arrays.mask_rows(counted), found, rows(levels))
+        found = found.reshape(status[block].shape)
+        status[block] = found | _equalize(levels, counted, out[block], narrow, map_parts)
+        chosen = np.nonzero(found & arrays.REFER)
+        if len(chosen[0]):
+            status[block][chosen] = _equalize_chosen(pixels, counted, out[block], plan, chosen)
+    return status
+
+
+def _equalize_chosen(planes, mask, out, plan, chosen):
+    """Equalize the planes of some (images, channels) by ranks, all at once; return their status."""
+    counted = None if mask is None else mask[chosen[0]]
+    one_channel = planes[chosen][:, np.newaxis]
+    written = np.empty(one_channel.shape, out.dtype)
+    status = _equalize_ranks(one_channel, counted, written, plan)
+    out[chosen] = written[:, 0]
+    return status[:, 0]
+
+
+def _fused(planes, mask, out, plan):
+    """Equalize planes by the kernel of their formula; return their status."""
+    pixels, written = arrays.as_pixels(planes, plan.pixel), arrays.writable(out, plan.own_dtype)
+    status = np.empty(planes.shape[:2], np.uint8)
+    kernels.equalize(
+        rows(pixels),
+        arrays.mask_rows(mask),
+        rows(written),
+        status.reshape(-1),
+        plan.n_bins,
+        plan.formula.kernel,
+    )
+    arrays.write_back(written, out, plan.convention.output_max)
+    return status
+
+
+def _by_formula(planes, mask, out, plan):
+    """Equalize planes step by step; return their status."""
+    if plan.n_bins == 0 and plan.pixel == UINT16:
+        return _equalize_ranks(planes, mask, out, plan)
+    parts = cut(planes, mask, out, WHOLE)
+    return in_passes(_passes(plan), parts, map)
+
+
+# In passes over parts -----------------------------------------------------------------------------
+
+
+def _passes(plan):
+    """Return how planes are equalized in passes: their counts, transfer functions, values."""
+    plan = plan.as_reals()
+    if not plan.n_bins:
+        count = partial(_count_levels, plan), partial(_find_tables, plan)
+        return Passes([count], partial(_look_up, plan))
+    ranges = partial(_find_ranges, plan), _join_ranges
+    count = partial(_count_bins, plan), partial(_find_curves, plan)
+    return Passes([ranges, count], partial(_apply_curves, plan))
+
+
+def _pixels(part, plan):
+    """Return a part of planes, and of their mask, as kernels read them."""
+    counted = None if part.mask is None else arrays.mask_rows(part.mask)
+    return rows(arrays.as_pixels(part.planes, plan.pixel)), counted
+
+
+# Levels: a lookup table per plane
+
+
+def _count_levels(plan, _, part):
+    """Return the counts of the levels of a part, and whether a mask says which pixels count."""
+    pixels, counted = _pixels(part, plan)
+    counts = np.zeros((len(pixels), arrays.N_LEVELS[plan.pixel]), np.int64)
+    shared.add_level_counts(pixels, counted, counts)
+    return counts, counted is not None, part.out.dtype
+
+
+@np.errstate(all="ignore")  # planes without a counted pixel give no sense
+def _find_tables(plan, _, counted):
+    """Return the lookup tables of planes from the counts of their parts, and their status."""
+    counts: Any = sum(counts for counts, *_ in counted)
+    _, is_masked, out_dtype = counted[0]
+    tables = _tables(counts, is_masked, out_dtype, plan)
+    return tables, (EMPTY * (counts.sum(axis=1) == 0)).astype(np.uint8)
+
+
+def _look_up(plan, found, part):
+    """Write the values of a part from the lookup tables of its planes."""
+    tables, status = found
+    arrays.look_up(_pixels(part, plan)[0], tables, part.out, plan.convention.output_max)
+    return status.reshape(part.planes.shape[:2])
+
+
+# Reals: straight lines between the bins' points
+
+
+class Curves(NamedTuple):
+    """The transfer functions of planes, in equal bins between their least and largest pixels.
+
+    Attributes
+    ----------
+    status : ndarray of shape (n_planes,)
+    lows, highs : ndarrays of shape (n_planes,)
+        0 and 1 where there are no bins.
+    without_bins : ndarray of bool, shape (n_planes,)
+    values : ndarray of shape (n_planes, n_bins), or None while it is not known
+    kept : ndarray of shape (n_planes, n_bins), or None
+        Counts, where bins without a count are left out.
+    """
+
+    status: np.ndarray
+    lows: np.ndarray
+    highs: np.ndarray
+    without_bins: np.ndarray
+    values: Any = None
+    kept: Any = None
+
+
+def _find_ranges(plan, _, part):
+    """Return the status, lows and highs of a part of planes."""
+    pixels, counted = _pixels(part, plan)
+    status = np.empty(len(pixels), np.uint8)
+    lows, highs = np.empty((2, len(pixels)))
+    shared.find_ranges(pixels, counted, status, lows, highs)
+    return status, lows, highs
+
+
+def _join_ranges(_, ranges):
+    """Return the ranges of whole planes, whose transfer functions are still to be found."""
+    statuses, lows, highs = (np.array(each) for each in zip(*ranges, strict=True))
+    status = np.bitwise_or.reduce(statuses & ~np.uint8(EMPTY))
+    status |= np.bitwise_and.reduce(statuses) & EMPTY
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    without_bins = (status & (INF | EMPTY) > 0) | (low == high)
+    low[without_bins], high[without_bins] = 0, 1
+    return Curves(status, low, high, without_bins)
+
+
+def _count_bins(plan, found, part):
+    """Return the counts of a part in the bins of its planes, and the planes' status."""
+    pixels, counted = _pixels(part, plan)
+    counts, status = np.zeros((len(pixels), plan.n_bins), np.int64), found.status.copy()
+    kernels.add_bin_counts(pixels, counted, status, found.lows, found.highs, counts)
+    return counts, status
+
+
+@np.errstate(all="ignore")  # planes without a transfer function give no sense
+def _find_curves(plan, found, counted):
+    """Return the transfer functions of planes from the counts of their parts."""
+    counts: Any = sum(counts for counts, _ in counted)
+    status = np.bitwise_or.reduce([status for _, status in counted])
+    lows, highs = found.lows.copy(), found.highs.copy()
+    lows[status & arrays.REFER > 0], highs[status & arrays.REFER > 0] = 0, 1
+    dtype = FLOAT64 if plan.formula is not SKIMAGE.formulas["uniform"] else plan.pixel
+    limits = lows.astype(plan.pixel), highs.astype(plan.pixel)
+    edges = np.linspace(*limits, plan.n_bins + 1, axis=-1, dtype=plan.pixel)
+    values = plan.formula.values(counts, np.diff(edges).astype(FLOAT64), dtype)
+    values = np.ascontiguousarray(values, FLOAT64)
+    kept = counts if plan.formula.counted_only else None
+    return Curves(status, lows, highs, found.without_bins, values, kept)
+
+
+def _apply_curves(plan, found, part):
+    """Map a part of planes by their transfer functions; return the planes' status."""
+    output_max, status = plan.convention.output_max, found.status.copy()
+    written = arrays.writable(part.out, plan.own_dtype)
+    kernels.apply_curves(
+        _pixels(part, plan)[0],
+        status,
+        found.lows,
+        found.highs,
+        found.values,
+        found.kept,
+        not plan.formula.at_left_edges,
+        plan.own_dtype == FLOAT32,
+        output_max or 1.0,
+        rows(written),
+    )
+    arrays.write_back(written, part.out, output_max)
+    status[found.without_bins & (status & (INF | EMPTY) == 0)] |= arrays.REFER
+    return status.reshape(part.planes.shape[:2])
+
+
+def _tables(counts, is_masked, out_dtype, plan):
+    """Return the lookup tables of planes (n, n_levels) from the counts of their levels.
+
+    The formula sees levels without a pixel, too. With a mask such levels may occur; they take the
+    value of the counted level below, unless the convention's tables are of all levels.
+    """
+    values = plan.formula.values(counts, None, FLOAT64)
+    if is_masked and not plan.convention.has_all_levels:
+        is_counted = counts > 0
+        below = np.where(is_counted, np.arange(counts.shape[1]), 0)
+        first = is_counted.argmax(axis=1)[:, np.newaxis]
+        below = np.maximum(np.maximum.accumulate(below, axis=1), first)
+        values = np.take_along_axis(values, below, axis=1)
+    return _stored(values, out_dtype, plan)
+
+
+def _stored(values, out_dtype, plan):
+    """Return values of the convention as a kernel writes them."""
+    values = values.astype(plan.own_dtype, copy=False)
+    return arrays.as_written(values, out_dtype, plan.convention.output_max)
+
+
+def _equalize_ranks(planes, mask, out, plan):
+    """Equalize integers by the ranks of their distinct values; return their status."""
+    status = np.empty(planes.shape[:2], np.uint8)
+    for block in arrays.image_slices(planes, True, arrays.N_RANKED):
+        counted = None if mask is None else mask[block]
+        ranks, counts = arrays.rank_planes(planes[block], counted)
+        with np.errstate(all="ignore"):  # planes without a counted pixel give no sense
+            values = plan.formula.values(counts.astype(np.int64), None, FLOAT64)
+            tables = _stored(values, out.dtype, plan)
+        arrays.look_up(ranks, tables, out[block], plan.convention.output_max)
+        status[block] = EMPTY * (counts[:, 0] == 0).reshape(status[block].shape)
+    return status

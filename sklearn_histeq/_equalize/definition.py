@@ -1,0 +1,221 @@
+"""Equalization, plane by plane, with scikit-image and NumPy: the definition.
+
+Every CDF here comes from skimage.exposure.cumulative_distribution: of the plane itself, of the
+numbers of the bins that its pixels fall into, or of its ranks. Everything else that equalizes
+pixels in this package reproduces these bits.
+"""
+
+import numpy as np
+from skimage import exposure
+
+from .._arithmetic import counting, output, transfer
+from .._arithmetic.status import EMPTY, INF, of_values
+from .._arithmetic.transfer import Histogram, TransferFunction
+from .conventions import SKIMAGE
+
+# One bin per level is affordable for the levels of 16-bit images, or for as many as pixels.
+N_LEVELS_ALWAYS = 2**16
+
+
+def equalize(planes, mask, out, rule, map_parts=map):
+    """Equalize each plane by its own CDF into out.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (n, c, h, w)
+        Any real dtype, strides and byte order; not modified.
+    mask : ndarray of shape (n, h, w), bool, or None
+        Pixels that count; all are mapped.
+    out : ndarray of shape (n, c, h, w)
+        Written to; its dtype says how values are stored. Owned by the caller.
+    rule : `conventions.EqualizeRule`
+    map_parts : callable
+        Like the builtin map, perhaps in threads; not used here.
+
+    Returns
+    -------
+    status : ndarray of shape (n, c), uint8
+        Bits NAN, INF and EMPTY (no counted pixel) of each plane.
+    """
+
+    def find(pixels, channel):
+        return transfer_function(pixels, rule)
+
+    return _map_by_transfer(planes, mask, out, rule.convention, find)
+
+
+def apply(planes, mask, out, transfers, convention):
+    """Map each plane by the learned transfer function of its channel; status as of `equalize`."""
+
+    def find(pixels, channel):
+        return transfers[channel]
+
+    return _map_by_transfer(planes, mask, out, convention, find)
+
+
+def invert(planes, out, transfers, output_max):
+    """Map equalized planes (n, c, h, w) back by each channel's transfer function.
+
+    Floats are values of the convention, integers their share of output_max. `out` is of floats.
+    Return the planes' status, NAN and INF.
+    """
+    status = of_values(planes)
+    if planes.dtype.kind != "f":
+        planes = planes / output.largest_level(planes.dtype) * output_max
+    for channel, found in enumerate(transfers):
+        out[:, channel] = transfer.invert(found, planes[:, channel])
+    return status
+
+
+def count_levels(planes, mask):
+    """Return the `counting.Levels` of each channel's counted pixels, and the planes' status."""
+    return _count(planes, mask, lambda pixels, channel: counting.count_levels(pixels))
+
+
+def count_lattice(planes, mask):
+    """Return the `counting.Lattice` of each channel's counted floats, and the planes' status."""
+    return _count(planes, mask, lambda pixels, channel: counting.count_lattice(pixels))
+
+
+def count_bins(planes, mask, edges):
+    """Return each channel's counts over its edges, and the planes' status; 0 without edges."""
+
+    def count(pixels, channel):
+        return 0 if edges[channel] is None else bin_counts(pixels, edges[channel])
+
+    return _count(planes, mask, count)
+
+
+def transfer_function(pixels, rule):
+    """Return the transfer function of counted pixels; ranks take over where bins would fail."""
+    n_bins = rule.bins_of(pixels.dtype)
+    if n_bins is None:
+        return _of_levels(pixels, rule)
+    if pixels.dtype.kind != "f":
+        if rule.n_bins == "auto" and _magnitude(pixels) > transfer.LARGEST_EXACT:
+            return _of_ranks(pixels, rule)
+        pixels = pixels.astype(np.float64)
+    return of_bins(pixels, n_bins, rule) or _of_ranks(pixels, rule)
+
+
+def _of_levels(pixels, rule):
+    """Return the transfer function of integers with one bin per level."""
+    low, high = int(pixels.min()), int(pixels.max())
+    if high - min(low, 0) > max(N_LEVELS_ALWAYS, pixels.size):
+        return _of_ranks(pixels, rule)
+    # cumulative_distribution takes no uint64; levels this close together are all int64
+    cdf, levels = exposure.cumulative_distribution(pixels.astype(np.int64))
+    levels = levels.astype(pixels.dtype)
+    if _is_the_cdf(rule):
+        return TransferFunction(levels, cdf, True)
+    return rule.transfer_function(Histogram(counts_of(cdf, pixels.size), levels, None, True))
+
+
+def of_bins(pixels, n_bins, rule):
+    """Return the transfer function of floats in equal bins, or None where it is not finite."""
+    edges = transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
+    if not transfer.are_bins(edges):
+        return None
+    if _is_the_cdf(rule):
+        with np.errstate(over="ignore"):
+            cdf, centers = exposure.cumulative_distribution(pixels, n_bins)
+        found = TransferFunction(centers, cdf, False)
+    else:
+        counts = bin_counts(pixels, edges)
+        histogram = Histogram(counts, transfer.bin_centers(edges), edges, False)
+        found = rule.transfer_function(histogram)
+    return found if transfer.is_finite(found) else None
+
+
+def _of_ranks(pixels, rule):
+    """Return the transfer function of the ranks of pixels: one bin per distinct value."""
+    values, ranks = np.unique(pixels, return_inverse=True)
+    cdf, _ = exposure.cumulative_distribution(ranks)
+    is_step = pixels.dtype.kind != "f"
+    return rule.transfer_function(Histogram(counts_of(cdf, pixels.size), values, None, is_step))
+
+
+def _is_the_cdf(rule):
+    """Return whether scikit-image's CDF is the transfer function itself."""
+    return rule.formula is SKIMAGE.formulas["uniform"]
+
+
+def bin_counts(pixels, edges):
+    """Return np.histogram's counts over edges that bound all pixels, from the CDF of their bins."""
+    if pixels.size == 0:
+        return np.zeros(len(edges) - 1, np.int64)
+    cdf, occupied = exposure.cumulative_distribution(transfer.bin_numbers(pixels, edges))
+    counts = np.zeros(len(edges) - 1, np.int64)
+    counts[occupied] = counts_of(cdf, pixels.size)
+    return counts
+
+
+def counts_of(cdf, n_pixels):
+    """Return the counts behind a CDF in double precision; exact for fewer than 2**52 pixels."""
+    return np.diff(np.rint(cdf * n_pixels).astype(np.int64), prepend=0)
+
+
+def _magnitude(pixels):
+    """Return the largest absolute value of integers, as a Python integer, which cannot overflow."""
+    return max(-int(pixels.min()), int(pixels.max()))
+
+
+def _count(planes, mask, count):
+    """Call count(pixels, channel) on each channel's counted pixels, as one long plane.
+
+    Infinities, which the status tells, are left out.
+    """
+    status = np.zeros(planes.shape[:2], np.uint8)
+    pixels: list[list[np.ndarray]] = [[] for _ in range(planes.shape[1])]
+    for i, channel in np.ndindex(status.shape):
+        plane = _native(planes[i, channel])
+        counted, status[i, channel] = _counted(plane, None if mask is None else mask[i])
+        pixels[channel].append(plane[counted & np.isfinite(plane)])
+    return [count(np.concatenate(parts), channel) for channel, parts in enumerate(pixels)], status
+
+
+def map_planes(planes, mask, out, map_plane):
+    """Call map_plane on each plane that has finite counted pixels; return the planes' status.
+
+    map_plane(plane, counted, channel, out_plane) writes the values of a native plane, and returns
+    further bits of its status, or None.
+    """
+    status = np.zeros(planes.shape[:2], np.uint8)
+    for i, channel in np.ndindex(status.shape):
+        plane = _native(planes[i, channel])
+        counted, status[i, channel] = _counted(plane, None if mask is None else mask[i])
+        if status[i, channel] & INF:
+            continue
+        if status[i, channel] & EMPTY:
+            if out.dtype.kind == "f":
+                out[i, channel] = np.nan
+            continue
+        status[i, channel] |= map_plane(plane, counted, channel, out[i, channel]) or 0
+    return status
+
+
+def _map_by_transfer(planes, mask, out, convention, find):
+    """Map each plane by the transfer function find(counted pixels, channel)."""
+    own_dtype = convention.default_output_dtype(planes.dtype)
+
+    def map_plane(plane, counted, channel, out_plane):
+        values = transfer.apply(find(plane[counted], channel), plane)
+        output.store(values.astype(own_dtype, copy=False), out_plane, convention.output_max)
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def _native(plane):
+    """Return a plane in a native dtype for computing: bool as two levels, float16 as float32."""
+    if plane.dtype == np.bool_:
+        return plane.view(np.uint8)
+    native = plane.dtype.newbyteorder("=")
+    return plane.astype(np.float32 if native == np.float16 else native, copy=False)
+
+
+def _counted(plane, mask):
+    """Return which pixels of a plane count, as a boolean array, and the plane's status."""
+    counted = np.ones(plane.shape, bool) if mask is None else mask
+    if plane.dtype.kind == "f":
+        counted = counted & ~np.isnan(plane)
+    return counted, int(of_values(plane)) | EMPTY * (not counted.any())

@@ -1,0 +1,385 @@
+"""HistogramEqualizer: one transfer function per plane, or one per channel for a whole data set."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _engine
+from .._arithmetic import counting, dtypes, transfer
+from .._base import ChannelAxis, Color, ImageTransformer
+from .._blocks import Output, Work, map_planes
+from .._input import Limits, parameters, read
+from .._input.findings import check_channels_counted
+from . import data_set
+from .conventions import CONVENTIONS, EqualizeRule
+from .parameters import SCOPES, check_normal_dtype, check_output_distribution
+
+
+def _has_partial_fit(self):
+    """Return True if partial_fit is available; the AttributeError says why not."""
+    if self.scope != "dataset":
+        raise AttributeError(
+            f"partial_fit needs scope='dataset': with scope={self.scope!r} each plane is equalized "
+            "by its own CDF, and nothing is learned."
+        )
+    return True
+
+
+def _has_inverse(self):
+    """Return True if inverse_transform is available; the AttributeError says why not."""
+    if self.scope != "dataset":
+        raise AttributeError(
+            f"inverse_transform needs scope='dataset': with scope={self.scope!r} each plane has a "
+            "transfer function of its own, which is not kept."
+        )
+    is_invertible = getattr(self._convention, "is_invertible", False)
+    if not is_invertible or self.color != "channels":
+        raise AttributeError(
+            "inverse_transform needs convention='skimage' or 'numpy' and color='channels', not "
+            f"convention={self.convention!r} and color={self.color!r}."
+        )
+    return True
+
+
+class HistogramEqualizer(ImageTransformer):
+    """Equalize the histogram of every image, or of a whole data set.
+
+    Each plane (one channel of one image) is mapped by a monotone transfer function: the cumulative
+    distribution function (CDF) of its own intensities. The intensities then spread evenly over the
+    output range [1]_. Every CDF is that of
+    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result for one image never
+    depends on the other images, unless `scope="dataset"` is set.
+
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+    Parameters
+    ----------
+    n_bins : int or "auto", default="auto"
+        Number of histogram bins. "auto": one bin per level for integers (256 bins with the
+        convention "numpy") and 256 bins for floats, as in scikit-image. A number bins integers,
+        too: the result is that of `plane.astype(float64)` with so many bins. With the conventions
+        "opencv" and "pillow", which have one bin per level, a number is an error.
+    convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
+        The library whose arithmetic turns counts into output values, bit for bit:
+
+        - "skimage": `skimage.exposure.equalize_hist`; floats in (0, 1].
+        - "numpy": the NumPy recipe [2]_, 256 bins unless `n_bins` says otherwise; float64 in [0,
+          255].
+        - "opencv": `cv2.equalizeHist`; takes and gives uint8.
+        - "pillow": `PIL.ImageOps.equalize`; takes and gives uint8.
+    scope : {"image", "dataset"}, default="image"
+        "image": each plane is mapped by its own CDF, and nothing is learned. "dataset": one CDF per
+        channel is learned from all training images, so that a brighter image stays brighter than
+        another; `partial_fit` and `inverse_transform` are then available.
+    output_distribution : {"uniform", "normal"}, default="uniform"
+        "normal" (with the convention "skimage" only): the transfer function is the standard normal
+        quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the
+        centers of the bins that contain a pixel. No pixel becomes infinite.
+    color : {"channels", "value"}, default="channels"
+        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay
+        [4]_. Alpha is only brought to the range of the output.
+    channel_axis : {1, -1}, default=1
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane. Ignored for images.
+    flatten : bool, default=False
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
+    dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
+        Type of the output. None: the convention's own. Floats: a cast without scaling. Integers:
+        `rint(double(value) / top * max)`, where top is the largest value of the convention (1 or
+        255) and max that of the type. "input": the type of X, by the same rules.
+    n_jobs : int or None, default=None
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of values per image: the product of X.shape[1:].
+    n_channels_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X is 2-D and has names that are all strings.
+    cdf_ : list of ndarray
+        The CDF of each channel at its `bin_centers_` (one for `color="value"`). Only with
+        `scope="dataset"`.
+    bin_centers_ : list of ndarray
+        Bin centers of each channel; the counted levels for integers with one bin per level. Only
+        with `scope="dataset"`.
+    n_samples_seen_ : int
+        Number of images learned from. Only with `scope="dataset"`.
+
+    See Also
+    --------
+    skimage.exposure.equalize_hist : One image at a time.
+    sklearn.preprocessing.QuantileTransformer : Maps features, not images, to a distribution.
+
+    Notes
+    -----
+    NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
+    of `fit`, `transform` and the others says which pixels count; all pixels are mapped. An infinity
+    is an error.
+
+    The results differ from those of scikit-image and NumPy only where these fail or surprise:
+
+    - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
+      `output_distribution="normal"`). "opencv" and "pillow" leave it as it is, as their libraries
+      do.
+    - Where bins have no meaning, the ranks of the pixels take the place of the plane, which gives
+      the exact empirical CDF. So it is where two neighbouring edges coincide in the dtype of the
+      plane, where an edge, a center or a slope is not finite, and, with `n_bins="auto"`, for
+      integers beyond 2**53 or spread too widely for one bin per level. A number for `n_bins` bins
+      integers beyond 2**53 as the doubles nearest to them.
+    - float16 is computed in float32, bool has two levels, and NaN is missing.
+
+    `fit` reads no pixel unless `scope="dataset"`, or floats are to become integers (`dtype`): these
+    are searched for NaN. A plane of more than 2**31 - 1 pixels takes the slower reference engine,
+    which needs 8 more bytes of memory per pixel.
+
+    References
+    ----------
+    .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
+       section 3.3.
+    .. [2] J. E. Solem, "Programming Computer Vision with Python", O'Reilly, 2012, section 1.3.
+    .. [3] E. Parzen, "Quantile Probability and Statistical Data Modeling", Statistical Science
+       19(4), 2004.
+    .. [4] A. R. Smith, "Color Gamut Transform Pairs", SIGGRAPH 1978 (the hexcone model, whose value
+       is max(R, G, B)).
+
+    Examples
+    --------
+    Two images of the same scene in different light become equal here, since the light has changed
+    all intensities by one increasing function:
+
+    >>> import numpy as np
+    >>> from sklearn_histeq import HistogramEqualizer
+    >>> rng = np.random.default_rng(0)
+    >>> scene = rng.integers(0, 100, size=(1, 96, 96), dtype=np.uint8)
+    >>> X = np.stack([scene, 2 * scene + 50])
+    >>> X.shape
+    (2, 1, 96, 96)
+    >>> X_equalized = HistogramEqualizer().fit_transform(X)
+    >>> X_equalized.dtype, bool((X_equalized[0] == X_equalized[1]).all())
+    (dtype('float64'), True)
+
+    As the first step of a recogniser, which then recognises a scene in another light:
+
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> scenes = rng.integers(0, 100, size=(5, 1, 96, 96), dtype=np.uint8)
+    >>> recogniser = make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier(1))
+    >>> recogniser.fit(scenes, list("abcde")).predict(2 * scenes + 50)
+    array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
+    """
+
+    cdf_: list[NDArray[Any]]
+    bin_centers_: list[NDArray[Any]]
+    n_samples_seen_: int
+
+    _conventions = CONVENTIONS
+    _fitted_attribute = "cdf_"
+    _state_params = ("n_bins", "convention", "output_distribution", "color")
+
+    def __init__(
+        self,
+        *,
+        n_bins: int | Literal["auto"] = "auto",
+        convention: Literal["skimage", "numpy", "opencv", "pillow"] = "skimage",
+        scope: Literal["image", "dataset"] = "image",
+        output_distribution: Literal["uniform", "normal"] = "uniform",
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_bins = n_bins
+        self.convention = convention
+        self.scope = scope
+        self.output_distribution = output_distribution
+        self.color = color
+        self.channel_axis = channel_axis
+        self.image_shape = image_shape
+        self.flatten = flatten
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    # Public methods beyond the common ones -------------------------------------------------------
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
+        """Learn from one more batch of images (scope="dataset" only).
+
+        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats
+        are counted in a fine histogram of constant size, whose range grows with the batches without
+        losing a count; `cdf_` is computed from it in `n_bins` equal bins over the range seen so
+        far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images of the kind (integers or floats) and number of channels of the batches before.
+        y : None
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted to all batches so far.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the images or the mask are not as documented, or the images are of
+            another kind than those before.
+        """
+        return self._partial_fit(X, mask)
+
+    @available_if(_has_inverse)
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Map equalized values back to intensities (scope="dataset" only).
+
+        Each channel's transfer function is inverted by np.interp, with the uncounted bins left out.
+        From float64 output, a counted level of integers comes back exactly, unless several counted
+        levels share its output value: then the lowest of these comes back. Levels can share a value
+        where bins are wider than a level.
+
+        Parameters
+        ----------
+        X : array-like in the layout of the output
+            Equalized images. Integers are first brought to the range of the convention, from which
+            `dtype` has scaled them. With flatten=True, rows get back the shape of the
+            images in `fit`.
+
+        Returns
+        -------
+        X_original : ndarray
+            Images in the original intensities: float64, or float32 where X is float32 or float16.
+            A lazy dask array where X is one.
+
+        Raises
+        ------
+        ValueError
+            If X is not laid out as the output.
+        """
+        check_is_fitted(self, self._fitted_attribute)
+        self._check_all_params()
+        images = read(X, None, self._layout(), type(self).__name__, self._shape_in)
+        if np.ndim(X) == 2:
+            self._check_n_features(X, images.X, reset=False)
+        self._check_library(images, "inverse_transform")
+        self._check_state_params()
+        self._check_n_channels(images)
+        convention, dtype = self._convention, images.X.dtype
+        transfers = data_set.inverses(self._transfers, self._state)
+        function = partial(_invert, transfers, convention.top(dtype))
+        out = Output(dtypes.single_or_double(dtype))
+        limits = Limits(convention, out.dtype, self._learned_dtype)
+        return map_planes(Work(function, limits, self._ns_per_pixel[2], self.n_jobs), images, out)
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    @property
+    def _is_stateful(self):
+        return self.scope == "dataset"
+
+    def _check_params(self):
+        parameters.check_choice("convention", self.convention, CONVENTIONS)
+        parameters.check_choice("scope", self.scope, SCOPES)
+        convention = self._convention
+        check_output_distribution(self.output_distribution, convention)
+        parameters.check_n_bins(self.n_bins)
+        parameters.check_bins_of_convention(self.n_bins, "auto", convention)
+
+    def _check_images(self, images):
+        if self.output_distribution == "normal":
+            check_normal_dtype(self._output_dtype(images.X.dtype))
+
+    def _function(self, images):
+        if self._is_stateful:
+            return partial(_apply, self._transfers, self._convention, self._learned_dtype)
+        return partial(_equalize, self._rule())
+
+    def _rule(self):
+        """Return how counts become a transfer function."""
+        return EqualizeRule(self.n_bins, self._convention, self.output_distribution)
+
+    # Learning ------------------------------------------------------------------------------------
+
+    def _check_as_fitted(self, X, images):
+        super()._check_as_fitted(X, images)
+        if self._is_stateful and self._learned_dtype is not None:
+            parameters.check_same_kind(images.X.dtype, self._learned_dtype)
+
+    def _fit_state(self, images):
+        if not self._is_stateful:
+            return {}
+        dtype = dtypes.learned(images.X.dtype)
+        count = self._counter(images, dtype)
+        state = data_set.count_all(count, dtype)
+        check_channels_counted(map(counting.n_counted, state))
+        found = data_set.fit_transfers(count, state, self._rule(), dtype)
+        return self._learned(state, found, dtype, images.n_images, images.library)
+
+    def _update_state(self, images):
+        dtype, n_seen = dtypes.learned(images.X.dtype), 0
+        before = getattr(self, "_state", None)
+        if before is not None:
+            dtype = dtypes.joint(dtype, self._learned_dtype)
+            n_seen = self.n_samples_seen_
+        state = data_set.count_all(self._counter(images, dtype), dtype)
+        if before is not None:
+            state = data_set.add_channels(before, state)
+        check_channels_counted(map(counting.n_counted, state))
+        found = data_set.read_out(state, self._rule(), dtype)
+        return self._learned(state, found, dtype, n_seen + images.n_images, images.library)
+
+    def _counter(self, images, dtype):
+        """Return the `count` of `data_set` for images learned from in a dtype."""
+
+        def count(function, add):
+            count_as = partial(data_set.count_as, dtype, function)
+            return self._sum(count_as, images, add, learned_dtype=dtype)
+
+        return count
+
+    def _learned(self, state, found, dtype, n_samples_seen, library):
+        """Return the attributes that are learned; the public ones live where the images do."""
+        cdf_dtype = dtypes.single_or_double(dtype)
+        cdfs = [transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in found]
+        return {
+            "cdf_": [library.deliver(cdf) for cdf in cdfs],
+            "bin_centers_": [library.deliver(histogram.points) for histogram, _ in found],
+            "n_samples_seen_": n_samples_seen,
+            "_transfers": [transfer for _, transfer in found],
+            "_state": state,
+            "_learned_dtype_name": dtype.name,
+        }
+
+
+def _equalize(rule, planes, mask, out, map_parts):
+    """Equalize each plane by its own CDF; return the planes' status."""
+    return _engine.select(planes).equalize.equalize(planes, mask, out, rule, map_parts)
+
+
+def _apply(transfers, convention, learned_dtype, planes, mask, out, map_parts):
+    """Map planes by learned transfer functions; return their status."""
+    engine = _engine.select(planes).equalize
+    planes, beyond = data_set.cast(planes, learned_dtype)
+    return beyond | engine.apply(planes, mask, out, transfers, convention)
+
+
+def _invert(transfers, top, planes, mask, out, map_parts):
+    """Map equalized planes back to intensities; return their status."""
+    return _engine.select(planes).equalize.invert(planes, out, transfers, top)

@@ -1,0 +1,35 @@
+"""Checks of the parameters that only HistogramEqualizer has, and of what it has learned from."""
+
+from .._input.parameters import IN_A_GRID, check_choice
+from .._input.problem import Setting, input_error
+
+SCOPES = ("image", "dataset")
+OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
+
+
+def check_output_distribution(output_distribution, convention):
+    """Refuse a distribution that the convention has no formula for."""
+    check_choice("output_distribution", output_distribution, OUTPUT_DISTRIBUTIONS)
+    if output_distribution not in convention.formulas:
+        raise input_error(
+            (
+                Setting("output_distribution", output_distribution),
+                " with ",
+                Setting("convention", convention.name),
+            ),
+            (Setting("convention", "skimage"),),
+            IN_A_GRID,
+        )
+
+
+def check_normal_dtype(dtype):
+    """Refuse to store normal quantiles, which have no largest value, in integers."""
+    if dtype.kind != "f":
+        raise input_error(
+            (
+                Setting("output_distribution", "normal"),
+                f" with an output of dtype {dtype}",
+            ),
+            "a float: normal quantiles are negative and have no largest value",
+            "Use dtype=None, 'float32' or 'float64'.",
+        )

@@ -1,0 +1,19 @@
+"""What a user gives, checked: parameters, images, masks; and what engines found, as errors."""
+
+from .findings import ALL_IMAGES, Limits, Numbering
+from .images import Images, read, read_in_memory
+from .layout import Layout
+from .problem import input_error, input_type_error, warn_the_caller
+
+__all__ = [
+    "ALL_IMAGES",
+    "Images",
+    "Layout",
+    "Limits",
+    "Numbering",
+    "input_error",
+    "input_type_error",
+    "read",
+    "read_in_memory",
+    "warn_the_caller",
+]

@@ -1,0 +1,313 @@
+"""Images as a user gives them, checked and laid out as planes: `read` for everything that takes X.
+
+No pixel is read here. What is wrong with pixels, engines find while they work: see `findings`.
+"""
+
+import numbers
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array
+
+from .._arithmetic import namespaces
+from . import array_api, dask
+from .array_api import NUMPY, Library
+from .findings import ALL_IMAGES, Numbering
+from .layout import Layout, mask_shape
+from .parameters import shape_of
+from .problem import MASK, Setting, input_error, input_type_error
+from .problem import X as _X
+
+
+class Images(NamedTuple):
+    """Checked images: an array, its planes and its mask, all views of the user's arrays."""
+
+    X: np.ndarray  # as the user laid it out; zeros of its shape where it is no array of NumPy's
+    planes: Any  # (n, c, h, w), of NumPy or of the library where the pixels lie; zeros for dask
+    mask: Any  # (n, h, w) likewise, or None
+    layout: Layout
+    library: Library = NUMPY  # where results go
+    numbering: Numbering = ALL_IMAGES
+    chunks: Any = None  # `dask.Chunks` of a dask array, whose pixels are still to be computed
+
+    @property
+    def n_images(self):
+        """The number of images; None for a dask array that does not know it yet."""
+        return len(self.X) if self.chunks is None else self.chunks.n_images
+
+    def empty(self, dtype):
+        """Return a new array of images like these, in C order, and its planes."""
+        array = namespaces.empty(self.X.shape, dtype, self.planes)
+        return array, self.layout.planes_of(array)
+
+
+def read(X, mask, layout, name=None, row_shape=None):
+    """Return checked images.
+
+    Parameters
+    ----------
+    X, mask : array-likes
+        As the estimators' `transform` takes them.
+    layout : Layout
+    name : str or None
+        What asks for X, for errors.
+    row_shape : tuple of ints or None
+        The shape of the images that rows are; rows of another length stay as they are.
+    """
+    X, mask, source = _stand_in(X, mask)
+    X = check_images(X, name)
+    if row_shape is not None and X.ndim == 2 and X[0].size == np.prod(row_shape):
+        X = X.reshape(len(X), *row_shape)
+    images = lay_out(X, mask, layout)
+    return images if source is None else source.images_of(images)
+
+
+def read_in_memory(X, mask, layout):
+    """Return checked images whose pixels NumPy sees: others are computed, or copied to the CPU."""
+    images = read(np.asarray(X) if dask.is_dask(X) else X, mask, layout)
+    if not images.library.is_remote:
+        return images
+    mask = None if images.mask is None else namespaces.to_numpy(images.mask)
+    return images._replace(planes=namespaces.to_numpy(images.planes), mask=mask)
+
+
+def lay_out(X, mask, layout, numbering=ALL_IMAGES):
+    """Return a checked array with its planes and its mask."""
+    layout.check_geometry(X)
+    planes = layout.planes_of(X)
+    layout.check_color(X, planes)
+    if mask is not None:
+        mask = check_mask(mask, mask_shape(X, planes)).reshape(len(planes), *planes.shape[2:])
+    return Images(X, planes, mask, layout, numbering=numbering)
+
+
+def _stand_in(X, mask):
+    """Return X, mask and None; for other arrays than NumPy's stand-ins of both, and their source.
+
+    Stand-ins are arrays of NumPy: views of the pixels, or zeros of the same shape and dtype, which
+    take no memory. They are checked and laid out like any other array. Then
+    `source.images_of(images)` returns the images to work on.
+    """
+    if type(X) is not np.ndarray:
+        for container in (dask, array_api):
+            source = container.source_of(X, mask)
+            if source is not None:
+                return *source.stand_ins(), source
+    return X, mask, None
+
+
+def check_images(X, name=None):
+    """Return X as a numeric array of 2 to 4 dimensions with at least one pixel."""
+    is_array = type(X) is np.ndarray
+    if is_array and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8 and 2 <= X.ndim <= 4 and X.size:
+        return X  # check_array would take 30 us
+    _refuse_masked_arrays(X)
+    _refuse_files(X)
+    X = _as_one_array(X)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("c", "V"):
+        as_real(X)
+    if isinstance(X, numbers.Number) or getattr(X, "ndim", 2) == 0:
+        _check_n_dimensions(np.asarray(X))
+    X = check_array(
+        X,
+        allow_nd=True,
+        dtype="numeric",
+        ensure_all_finite=False,
+        ensure_2d=False,
+        estimator=name,
+        input_name="X",
+    )
+    _check_n_dimensions(X)
+    if X.size == 0:  # check_array has refused empty rows and an empty batch
+        raise input_error((_X, f" has shape {X.shape}: 0 pixels per image"), "at least 1")
+    return as_true_bool(as_real(X))
+
+
+def _refuse_masked_arrays(X):
+    """Refuse numpy.ma arrays, whose mask would be dropped in silence."""
+    parts = X if isinstance(X, (list, tuple)) else [X]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise input_type_error(
+            (_X, " is a numpy.ma.MaskedArray"),
+            "a plain array: its mask would be ignored",
+            "Pass X.data, and mask=~numpy.ma.getmaskarray(X) (True where a pixel counts).",
+        )
+
+
+def _refuse_files(X):
+    """Refuse the name of a file, and an archive that was opened and not read."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise input_error(
+            (_X, f" is {X!r}"),
+            "an array of images",
+            "Read the file first: numpy.load for .npy, skimage.io.imread for a picture (and add an "
+            "axis: image[None]).",
+        )
+    if isinstance(X, np.lib.npyio.NpzFile):
+        raise input_error(
+            (_X, f" is an open .npz file with the arrays {', '.join(X.files)}"),
+            "one array",
+            f"Take it out first: X[{next(iter(X.files), 'name')!r}].",
+        )
+
+
+def _as_one_array(X):
+    """Return a list of pictures, of arrays, or of nested lists as one array of one shape."""
+    if hasattr(X, "getbands"):
+        raise input_error(
+            (_X, " is one PIL image"),
+            "an array of images",
+            "Pass numpy.asarray(X)[None], and set channel_axis=-1 if it is in colour.",
+        )
+    is_object = isinstance(X, np.ndarray) and X.dtype == object
+    if not (is_object or isinstance(X, (list, tuple))) or len(X) == 0:
+        return X
+    if hasattr(X[0], "getbands"):
+        X = [np.asarray(image) for image in X]
+    shapes = [shape_of(image) for image in X]
+    if None in shapes:
+        raise input_error(
+            (_X, " is a list of images whose rows differ in length"),
+            "one shape for all rows and images",
+        )
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            came = f" is a list of images of different shapes: {shapes[0]} in image 0, {shape} in "
+            raise input_error(
+                (_X, f"{came}image {i}"),
+                "one shape",
+                "Resize or crop them first (skimage.transform.resize).",
+            )
+    return np.stack(list(X)) if shapes[0] else X
+
+
+def as_true_bool(X):
+    """Return bool images whose bytes are 0 and 1, as the engines read them as levels.
+
+    A view of other bytes as bool, as mask.view(bool), may hold others.
+    """
+    if X.dtype == np.bool_ and X.size and X.view(np.uint8).max() > 1:
+        return X.view(np.uint8) != 0
+    return X
+
+
+def _check_n_dimensions(X):
+    """Refuse arrays of less than two or more than four dimensions."""
+    if X.ndim < 2:
+        raise input_error(
+            (
+                _X,
+                f" has {X.ndim} dimension(s) (shape {X.shape}). Expected 2D array or more: rows "
+                "(n, n_pixels), images (n, h, w), or images with channels",
+            ),
+            remedy="Reshape your data: one image alone is image[None], one row of pixels is "
+            "X.reshape(1, -1).",
+        )
+    if X.ndim > 4:
+        raise input_error(
+            (_X, f" has {X.ndim} dimensions (shape {X.shape})"),
+            "rows (n, n_pixels), images (n, h, w), or images with channels (n, c, h, w) or "
+            "(n, h, w, c)",
+            "Reshape it first.",
+        )
+
+
+def as_real(X):
+    """Return X in a real dtype that the engines take; longer floats than double become doubles."""
+    if X.dtype.kind not in "biuf":
+        is_complex = X.dtype.kind == "c"
+        raise input_error(
+            (_X, f" has dtype {X.dtype}"),
+            "bool, integers or real floats",
+            "Complex data not supported: take X.real or abs(X)." if is_complex else "",
+        )
+    if X.dtype.kind == "f" and X.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # becomes an infinity, which is refused
+            return X.astype(np.float64)
+    return X
+
+
+def check_mask(mask, shape):
+    """Return a mask as a boolean array of the expected shape."""
+    if shape_of(mask) is None:
+        raise input_error((MASK, " is a list whose rows differ in length"), f"shape {shape}")
+    mask = np.asarray(mask)
+    if mask.dtype != np.bool_:
+        raise input_error(
+            (MASK, f" has dtype {mask.dtype}"),
+            "bool, True where a pixel counts",
+            "Use mask.astype(bool).",
+        )
+    if mask.shape != shape:
+        raise input_error(
+            (MASK, f" has shape {mask.shape}"),
+            f"{shape}: one value for each pixel of each image, the same for all channels",
+        )
+    return as_true_bool(mask)
+
+
+def check_convention(images, convention, default):
+    """Refuse a dtype, a mask or a device that the convention does not take.
+
+    default: the name of the convention that takes all.
+    """
+    dtype, accepted = images.X.dtype, convention.accepts
+    named = Setting("convention", convention.name)
+    if accepted is not None and dtype.newbyteorder("=") not in accepted:
+        raise input_error(
+            (_X, f" has dtype {dtype}"),
+            " or ".join(map(str, accepted)),
+            "Convert the images (skimage.util.img_as_ubyte), or use convention="
+            f"{default!r}, for any dtype.",
+            by=(named, " "),
+        )
+    if images.mask is not None and not convention.takes_mask:
+        raise input_error(
+            (MASK, " is given, but ", named, " takes no mask: it counts every pixel"),
+            remedy=f"Use convention={default!r}, which counts those of a mask.",
+        )
+    if images.library.is_remote and not convention.runs_on_devices:
+        raise input_error(
+            (
+                _X,
+                " is an array on another device than the CPU, but ",
+                named,
+                " has no exact arithmetic there",
+            ),
+            remedy=f"Use convention={default!r}, or move the images to the CPU first: X.cpu() in "
+            "PyTorch.",
+        )
+
+
+class Declared(NamedTuple):
+    """What a dask array says of its images, and how they are laid out."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]  # of an image in a chunk
+    image_shape: tuple[int, ...]  # into which it is brought
+    layout: Layout
+
+
+def declared(images):
+    """Return what the chunks of images hold."""
+    return Declared(images.X.dtype, images.chunks.X.shape[1:], images.X.shape[1:], images.layout)
+
+
+def read_chunk(expected, block, mask, numbering):
+    """Return the images of one chunk of a dask array, which has declared what they are."""
+    X = check_images(block)
+    dtype = expected.dtype
+    if X.dtype.newbyteorder("=") != dtype.newbyteorder("=") or X.shape[1:] != expected.shape:
+        raise input_error(
+            (
+                "a chunk of ",
+                _X,
+                f" has dtype {X.dtype} and images of shape {X.shape[1:]}, but its dask array "
+                f"declares {dtype} and {expected.shape}",
+            ),
+            remedy="Correct the code that makes it: pass the right dtype, meta and chunks to "
+            "map_blocks, from_delayed and the like.",
+        )
+    X = X.astype(dtype, copy=False).reshape(len(X), *expected.image_shape)
+    return lay_out(X, mask, expected.layout, numbering)

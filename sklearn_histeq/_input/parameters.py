@@ -1,0 +1,150 @@
+"""Checks of the parameters that several estimators have, one function per rule."""
+
+import numbers
+
+import numpy as np
+
+from .problem import Argument, Setting, Value, X, input_error
+
+COLORS = ("channels", "value")
+DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
+# more bins or tiles than this would not fit in memory
+LARGEST_NUMBER = 2**31 - 1
+IN_A_GRID = "In a grid search, give each convention a grid of its own (a list of grids)."
+
+
+def check_choice(name, value, choices):
+    """Refuse a value that is none of the choices."""
+    if not (isinstance(value, str) and value in choices):
+        *others, last = map(Value, choices)
+        expected = [piece for other in others for piece in (other, ", ")]
+        raise input_error((Setting(name, value),), (*expected[:-1], " or ", last))
+
+
+def check_flag(name, value):
+    """Refuse anything but True and False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise input_error((Setting(name, value),), "True or False")
+
+
+def check_count(name, value):
+    """Refuse anything but an integer >= 1."""
+    if not is_integer(value) or value < 1:
+        raise input_error((Setting(name, value),), "an integer >= 1")
+
+
+def check_n_bins(n_bins, *, auto=True):
+    """Refuse a number of bins that is no integer >= 1, or "auto" where that has a meaning."""
+    if auto and isinstance(n_bins, str) and n_bins == "auto":
+        return
+    if not is_integer(n_bins) or not 1 <= n_bins <= LARGEST_NUMBER:
+        expected = ("an integer >= 1", " or ", Value("auto")) if auto else "an integer >= 1"
+        if is_integer(n_bins) and n_bins > LARGEST_NUMBER:
+            expected = f"an integer <= {LARGEST_NUMBER}"
+        raise input_error((Setting("n_bins", n_bins),), expected)
+
+
+def check_n_jobs(n_jobs):
+    """Refuse a number of jobs that joblib would not take."""
+    if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
+        raise input_error(
+            (Setting("n_jobs", n_jobs),),
+            (Value(None), ", an integer >= 1, or a negative integer (-1 for all processors)"),
+        )
+
+
+def check_channel_axis(channel_axis):
+    """Refuse an axis that is neither channels first nor channels last."""
+    if not is_integer(channel_axis) or channel_axis not in (1, -1):
+        raise input_error(
+            (Setting("channel_axis", channel_axis),),
+            "1 (channels first, (n, c, h, w)) or -1 (channels last, (n, h, w, c))",
+        )
+
+
+def check_image_shape(image_shape):
+    """Refuse a shape that is neither None nor two or three positive integers."""
+    if image_shape is None:
+        return
+    is_shape = shape_of(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
+    if not is_shape or not all(is_integer(size) and size >= 1 for size in image_shape):
+        raise input_error(
+            (Setting("image_shape", image_shape),),
+            (
+                Value(None),
+                ", (height, width), or three numbers laid out as ",
+                Argument("channel_axis"),
+                " says, all integers >= 1",
+            ),
+        )
+
+
+def check_dtype(dtype):
+    """Refuse an output type that is neither None, "input", nor one of DTYPES."""
+    if dtype is None or (isinstance(dtype, str) and dtype == "input"):
+        return
+    try:
+        known = np.dtype(dtype) in DTYPES
+    except TypeError:
+        known = False
+    if not known:
+        raise input_error(
+            (Setting("dtype", dtype),),
+            (Value(None), ", ", Value("input"), ", float32, float64, uint8 or uint16"),
+        )
+
+
+def check_bins_of_convention(n_bins, default, convention):
+    """Refuse a number of bins where the convention has none to choose."""
+    if not convention.takes_n_bins and n_bins != default:
+        raise input_error(
+            (Setting("n_bins", n_bins), " with ", Setting("convention", convention.name)),
+            ("the default, ", Setting("n_bins", default), ": the convention has one bin per level"),
+            IN_A_GRID,
+        )
+
+
+def check_state_params(current, learned):
+    """Refuse parameters other than those with which a distribution was learned, by their names."""
+    for name, value in current.items():
+        if name in learned and value != learned[name]:
+            raise input_error(
+                (
+                    Setting(name, value),
+                    ", but the distribution was learned with ",
+                    Setting(name, learned[name]),
+                    ", and expected the same",
+                ),
+                remedy="Call fit again after set_params.",
+            )
+
+
+def check_same_kind(dtype, fitted):
+    """Refuse floats where integers (or bool) were learned, and the reverse."""
+    if (dtype.kind == "f") != (fitted.kind == "f"):
+        raise input_error(
+            (
+                X,
+                f" has dtype {dtype}, but the distribution was learned from {fitted}: intensities "
+                "of another kind have no meaning in it",
+            ),
+            remedy=f"Convert X to {fitted}, on the same scale, or fit again.",
+        )
+
+
+def shape_of(value):
+    """Return the shape of an array-like, or None for a list whose rows differ in length."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
+
+
+def is_integer(value):
+    """Return whether a value is an integer, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def is_real(value):
+    """Return whether a value is a real number, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))

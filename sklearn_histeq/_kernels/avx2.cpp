@@ -1,0 +1,2 @@
+#define HISTEQ_KERNELS "kernels.h"
+#include "avx2.h"

@@ -1,0 +1,50 @@
+/* What a kernel is, and the list of those of a module.
+ *
+ * A kernel is a function template `int kernel(Planes<Pixel> planes, ...)`. It checks nothing,
+ * writes only to arrays that its caller owns, and returns NO_MEMORY, DONE or what it has to tell.
+ * It uses no exceptions, no type information at run time, and nothing of the C++ library that has
+ * to be linked. The kernels.h of a folder lists its kernels, and for which types of pixels they are
+ * compiled; module.h makes functions of Python of them.
+ */
+#ifndef HISTEQ_KERNEL_H
+#define HISTEQ_KERNEL_H
+
+#include "types.h"
+
+namespace histeq {
+
+class Call; /* from Python; see module.h */
+using Function = void (*)();
+
+/* Run a kernel that takes these types with the arguments of a call; see module.h. */
+template <class... Arguments> int run(Function kernel, Call &call);
+
+/* A kernel for one type of its first argument. */
+struct Kernel {
+    const char *name;
+    int type, n_arguments;
+    int (*run)(Function, Call &);
+    Function variants[2]; /* PORTABLE, AVX2 */
+};
+
+/* Functions list the kernels of each instruction set: where the processor lacks the set, its
+ * function is not called. All lists have the same order. */
+struct KernelList {
+    static constexpr int MOST = 63;
+    Kernel kernels[MOST + 1]; /* one without a name ends the list */
+    int n, variant;
+
+    template <class First, class... Rest>
+    void add(const char *name, int (*kernel)(First, Rest...)) {
+        Kernel &added = kernels[n++];
+        added.name = name;
+        added.type = TYPE<std::remove_const_t<typename First::Type>>;
+        added.n_arguments = 1 + sizeof...(Rest);
+        added.run = run<First, Rest...>;
+        added.variants[variant] = reinterpret_cast<Function>(kernel);
+    }
+};
+
+} // namespace histeq
+
+#endif

@@ -1,0 +1,1 @@
+"""Local histogram equalization."""

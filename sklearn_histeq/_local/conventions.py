@@ -1,0 +1,62 @@
+"""Conventions of LocalHistogramEqualizer: whose arithmetic it is, one record each.
+
+To add a convention, add its record to `CONVENTIONS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .._arithmetic.conventions import Convention
+from .._arithmetic.dtypes import UINT8, UINT16, same
+from . import windows
+
+
+@dataclass(frozen=True, eq=False)
+class LocalConvention(Convention):
+    """A convention of LocalHistogramEqualizer.
+
+    Attributes
+    ----------
+    formula : callable
+        Maps the counts in windows to values; see `windows.mid_ranks`.
+    full_rank : callable
+        Maps a plane to the argument `top` of the formula.
+    fills_windows : bool
+        Whether a window without a counted pixel takes the counts of the whole plane.
+    """
+
+    formula: Callable[..., np.ndarray] = windows.mid_ranks
+    full_rank: Callable[[np.ndarray], int] = windows.no_top
+    fills_windows: bool = True
+
+
+HISTEQ = LocalConvention("histeq")
+SKIMAGE = LocalConvention(
+    "skimage",
+    default_output_dtype=same,
+    output_max=None,
+    accepts=(UINT8, UINT16),
+    formula=windows.skimage_levels,
+    full_rank=windows.skimage_top,
+    fills_windows=False,
+)
+
+CONVENTIONS = {record.name: record for record in (HISTEQ, SKIMAGE)}
+LocalConvention.records = CONVENTIONS
+
+
+class LocalRule(NamedTuple):
+    """How windows become values: parameters of LocalHistogramEqualizer.
+
+    Attributes
+    ----------
+    radius : int
+        How many pixels a window reaches to each side of its middle.
+    convention : LocalConvention
+    """
+
+    radius: int
+    convention: LocalConvention

@@ -1,0 +1,83 @@
+"""Local equalization, one window per pixel, in two conventions: the definition.
+
+"histeq" is this package's own definition. "skimage" is the arithmetic of
+skimage.filters.rank.equalize with a square footprint, written down in NumPy: the filter itself
+warns of planes with many levels, which cannot be silenced in threads.
+"""
+
+import numpy as np
+
+from .._arithmetic import output
+from .._equalize.definition import map_planes
+
+
+def local(planes, mask, out, rule, map_parts=map):
+    """Equalize each pixel by the counted pixels of the window around it into out.
+
+    The window of a pixel are the pixels that are at most `rule.radius` rows and columns away, as
+    far as the plane reaches.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (n, c, h, w)
+        Any real dtype that the convention accepts, strides and byte order; not modified.
+    mask : ndarray of shape (n, h, w), bool, or None
+        Pixels that count; all are mapped.
+    out : ndarray of shape (n, c, h, w)
+        Written to; its dtype says how values are stored. Owned by the caller.
+    rule : `conventions.LocalRule`
+    map_parts : callable
+        Like the builtin map, perhaps in threads; not used here.
+
+    Returns
+    -------
+    status : ndarray of shape (n, c), uint8
+        Bits NAN, INF and EMPTY (no counted pixel) of each plane.
+    """
+    convention = rule.convention
+    own_dtype = convention.default_output_dtype(planes.dtype)
+    top = convention.top(planes.dtype)
+
+    def map_plane(plane, counted, channel, out_plane):
+        below, equal, n_counted = window_counts(plane, counted, rule.radius)
+        if convention.fills_windows:
+            is_empty = n_counted == 0
+            below[is_empty], equal[is_empty] = counts_in(plane[counted], plane[is_empty])
+            n_counted[is_empty] = counted.sum()
+        values = convention.formula(below, equal, n_counted, convention.full_rank(plane))
+        if plane.dtype.kind == "f":
+            values[np.isnan(plane)] = np.nan
+        output.store(values.astype(own_dtype, copy=False), out_plane, top)
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def window_counts(plane, counted, radius):
+    """Return how many counted pixels in the window of each pixel are below it, equal, and in all.
+
+    The plane is compared with itself, shifted by each place in the window.
+    """
+    below, equal, n_counted = np.zeros((3, *plane.shape), np.int64)
+    height, width = plane.shape
+    for rows, their_rows in _overlaps(height, radius):
+        for columns, their_columns in _overlaps(width, radius):
+            here, there = (rows, columns), (their_rows, their_columns)
+            below[here] += counted[there] & (plane[there] < plane[here])
+            equal[here] += counted[there] & (plane[there] == plane[here])
+            n_counted[here] += counted[there]
+    return below, equal, n_counted
+
+
+def counts_in(pixels, levels):
+    """Return how many pixels are below each of some levels, and how many are equal."""
+    pixels = np.sort(pixels)
+    below = np.searchsorted(pixels, levels, side="left")
+    return below, np.searchsorted(pixels, levels, side="right") - below
+
+
+def _overlaps(length, radius):
+    """Yield the pixels along an axis that have a neighbour so far away, and these neighbours."""
+    radius = min(radius, length - 1)
+    for shift in range(-radius, radius + 1):
+        start, stop = max(0, -shift), min(length, length - shift)
+        yield slice(start, stop), slice(start + shift, stop + shift)

@@ -1,0 +1,2 @@
+#define HISTEQ_KERNELS "../_match/kernels.h"
+#include "../_kernels/avx2.h"

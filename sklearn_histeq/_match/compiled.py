@@ -1,0 +1,229 @@
+"""The compiled engine's histogram matching, and the quantiles that it learns.
+
+Targets whose slopes overflow go to the reference engine, with the same bits.
+"""
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .._arithmetic import output, transfer
+from .._arithmetic.dtypes import single_or_double
+from .._arithmetic.status import EMPTY, INF, of_values
+from .._blocks import Passes, cut, in_passes, part_indices
+from .._kernels import arrays, shared
+from .._kernels.arrays import FLOAT64, rows
+from . import definition, kernels
+
+__all__ = ["match", "quantiles"]
+
+
+def match(planes, mask, out, targets, map_parts=map):
+    """Map each plane to its channel's target distribution; see `definition.match`."""
+    is_wide = planes.dtype.kind in "iu" and planes.dtype.itemsize == 8
+    is_double = planes.dtype.kind in "iu" and planes.dtype.itemsize == 4
+    pixel = FLOAT64 if is_double else arrays.pixel_dtype(planes.dtype)
+    if (pixel is None and not is_wide) or planes[0, 0].size > arrays.MOST_PIXELS:
+        return definition.match(planes, mask, out, targets)
+    status = np.zeros(planes.shape[:2], np.uint8)
+    if map_parts is not map and planes[0, 0].size > arrays.N_PART:
+        for index, plane in arrays.single_planes(planes, mask, out, np.ones_like(status)):
+            target = targets[index[1].start]
+            status[index] = _match_large(*plane, target, pixel, map_parts)
+        return status
+    return _match(planes, mask, out, targets, pixel)
+
+
+def _match_large(planes, mask, out, target, pixel, map_parts):
+    """Match one large plane, in parts that threads share where they can; return its status."""
+    if pixel is not None and pixel.kind == "u":
+        return _match_levels_in_parts(planes, mask, out, target, map_parts)
+    if pixel is not None and mask is None and target.is_finite():
+        return _match_reals_in_parts(planes, out, target, map_parts)
+    return _match(planes, mask, out, [target], pixel)
+
+
+def _match(planes, mask, out, targets, pixel):
+    """Match planes in turn, by ranks where pixel is None; return their status."""
+    is_wide = pixel is None
+    status = np.zeros(planes.shape[:2], np.uint8)
+    are_copied = is_wide or arrays.is_copied(planes, pixel, out)
+    for block in arrays.image_slices(planes, are_copied, arrays.N_RANKED if is_wide else None):
+        counted = None if mask is None else mask[block]
+        if is_wide:
+            status[block] = _match_ranks(planes[block], counted, out[block], targets)
+        else:
+            status[block] = _match_block(planes[block], counted, out[block], targets, pixel)
+    for channel, target in enumerate(targets):
+        if not target.is_finite():
+            one = np.s_[:, channel : channel + 1]
+            status[one] = definition.match(planes[one], mask, out[one], [target])
+    arrays.fill_unmapped(out, status)
+    return status
+
+
+def _match_block(planes, mask, out, targets, pixel):
+    """Match some planes, those of the channels whose target has finite slopes."""
+    written = arrays.writable(out, single_or_double(planes.dtype))
+    pixels = rows(arrays.as_pixels(planes, pixel))
+    status = np.zeros(planes.shape[:2], np.uint8)
+    counted = arrays.mask_rows(mask)
+    for channel, target in enumerate(targets):
+        if target.is_finite():
+            rest = status.reshape(-1), channel, len(targets), _knots(target), 0, 0
+            kernels.match(pixels, counted, rows(written), *rest)
+    arrays.write_back(written, out, None)
+    return status
+
+
+def _match_levels_in_parts(planes, mask, out, target, map_parts):
+    """Match one large plane of levels, in passes over its parts; return its status."""
+    parts = cut(planes, mask, out, part_indices(planes.shape, arrays.N_PART))
+    passes = Passes([(_count_levels, partial(_find_table, target, out.dtype))], _look_up_levels)
+    status = in_passes(passes, parts, map_parts)
+    arrays.fill_unmapped(out, status)
+    return status
+
+
+def _level_pixels(part):
+    """Return a part of planes of levels as kernels read it."""
+    return rows(arrays.as_pixels(part.planes, arrays.pixel_dtype(part.planes.dtype)))
+
+
+def _count_levels(_, part):
+    """Return the counts of the levels of a part."""
+    pixels = _level_pixels(part)
+    counts = np.zeros((1, arrays.N_LEVELS[pixels.dtype]), np.int64)
+    counted = None if part.mask is None else arrays.mask_rows(part.mask)
+    shared.add_level_counts(pixels, counted, counts)
+    return counts[0]
+
+
+def _find_table(target, out_dtype, _, counted):
+    """Return the values of all levels from the counts of parts; None where none is counted."""
+    counts: Any = sum(counted)
+    levels = np.flatnonzero(counts)
+    if not levels.size:
+        return None
+    below = np.searchsorted(levels, np.arange(counts.size), side="right") - 1
+    values = target.values_at(transfer.cdf(counts[levels]))[np.maximum(below, 0)]
+    return arrays.as_written(values[np.newaxis], out_dtype, None)
+
+
+def _look_up_levels(table, part):
+    """Write the values of a part; return the planes' status."""
+    if table is not None:
+        arrays.look_up(_level_pixels(part), table, part.out, None)
+    return np.full((1, 1), EMPTY if table is None else 0, np.uint8)
+
+
+def _match_reals_in_parts(planes, out, target, map_parts):
+    """Match one large plane of reals, in ranges of values that threads share; return its status."""
+    own_dtype = single_or_double(planes.dtype)
+    pixels = arrays.as_pixels(planes, arrays.pixel_dtype(planes.dtype) or FLOAT64).reshape(-1)
+    status = np.zeros((1, 1), np.uint8)
+    shared.find_ranges(pixels[np.newaxis], None, status[0], *np.empty((2, 1)))
+    if status & (EMPTY | INF):
+        arrays.fill_unmapped(out, status)
+        return status
+    written = np.empty(pixels.shape, out.dtype if out.dtype in arrays.N_LEVELS else own_dtype)
+    written[np.isnan(pixels)] = np.nan if written.dtype.kind == "f" else 0
+    knots = _knots(target)
+
+    def match_range(pair):
+        places, end = pair
+        values = np.empty((1, places.size), written.dtype)
+        below = end - places.size, ends[-1]
+        if places.size:
+            of_range, status = pixels[np.newaxis, places], np.empty(1, np.uint8)
+            kernels.match(of_range, None, values, status, 0, 1, knots, *below)
+        written[places] = values[0]
+
+    # ranks need the values below: the parts are ranges of values, and not of places
+    ranges = list(map_parts(partial(_places_between, pixels), pairwise(_bounds(pixels))))
+    ends = np.cumsum([places.size for places in ranges]).tolist()
+    list(map_parts(match_range, zip(ranges, ends, strict=True)))
+    arrays.write_back(written.reshape(out.shape), out, None)
+    return status
+
+
+def _bounds(pixels):
+    """Return increasing numbers between which pixels lie in ranges of about equal size."""
+    sample = pixels[:: pixels.size // 4096 + 1]
+    sample = sample[~np.isnan(sample)]
+    shares = np.arange(1, 8) / 8
+    inner = np.quantile(sample, shares, method="lower").tolist() if sample.size else []
+    return [-np.inf, *inner, np.inf]
+
+
+def _places_between(pixels, bounds):
+    """Return where low <= pixel < high."""
+    return np.flatnonzero((pixels >= bounds[0]) & (pixels < bounds[1]))
+
+
+def _knots(target):
+    """Return a target's shares, values, and the slopes behind them."""
+    values = target.values.astype(np.float64)
+    slopes = np.diff(values) / np.diff(target.shares)
+    return np.stack([target.shares, values, np.append(slopes, 0)])
+
+
+def _match_ranks(planes, mask, out, targets):
+    """Match some planes of integers that doubles may not hold, by their ranks."""
+    ranks, counts = arrays.rank_planes(planes, mask)
+    with np.errstate(invalid="ignore"):  # planes without a counted pixel have no shares
+        shares = transfer.cdf(counts)
+    values = np.zeros(shares.shape)
+    for channel, target in enumerate(targets):
+        if target.is_finite():
+            values[channel :: len(targets)] = target.values_at(shares[channel :: len(targets)])
+    arrays.look_up(ranks, arrays.as_written(values, out.dtype, None), out, None)
+    return (EMPTY * (counts[:, 0] == 0)).astype(np.uint8).reshape(planes.shape[:2])
+
+
+# Quantiles ----------------------------------------------------------------------------------------
+
+
+def quantiles(planes, mask, n_quantiles):
+    """Return the order statistics of each plane; see `definition.quantiles`."""
+    pixel = arrays.pixel_dtype(planes.dtype)
+    found = np.zeros((*planes.shape[:2], n_quantiles))
+    status = np.empty(planes.shape[:2], np.uint8)
+    by_levels = pixel is not None and pixel.kind == "u"
+    ready = by_levels and arrays.is_kernel_ready(planes, pixel)
+    for block in arrays.image_slices(planes, not ready):
+        counted = None if mask is None else mask[block]
+        if by_levels:
+            pixels = rows(arrays.as_pixels(planes[block], pixel))
+            of_block = found[block].reshape(-1, n_quantiles)
+            rest = status[block].reshape(-1), of_block
+            kernels.find_level_quantiles(pixels, arrays.mask_rows(counted), *rest)
+            found[block] -= arrays.sign_bit(planes.dtype)
+        else:
+            found[block], status[block] = _sorted_quantiles(planes[block], counted, n_quantiles)
+    found[status & (EMPTY | INF) > 0] = np.nan
+    return found, status
+
+
+def _sorted_quantiles(planes, mask, n_quantiles):
+    """Return the order statistics of each plane, by sorting it, and the planes' status."""
+    n, c = planes.shape[:2]
+    pixels = planes.astype(arrays.computing_dtype(planes.dtype)).reshape(n, c, -1)
+    counted = np.ones(pixels.shape, bool)
+    if mask is not None:
+        counted &= mask.reshape(n, 1, -1)
+    status = of_values(planes)
+    if pixels.dtype.kind == "f":
+        counted &= ~np.isnan(pixels)
+    # what does not count sorts behind everything else, or not before it
+    largest = np.nan if pixels.dtype.kind == "f" else output.largest_level(pixels.dtype)
+    pixels[~counted] = largest
+    pixels.sort(axis=2)
+    n_counted = counted.sum(axis=2, keepdims=True)
+    status[n_counted[..., 0] == 0] |= EMPTY
+    # numpy.quantile's method "inverted_cdf"
+    shares = (np.arange(n_quantiles) + 0.5) / n_quantiles
+    places = np.maximum(np.ceil(n_counted * shares - 1), 0).astype(np.intp)
+    return np.take_along_axis(pixels, places, axis=2).astype(np.float64), status

@@ -1,0 +1,277 @@
+"""HistogramMatcher: every image gets the histogram of a reference."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.utils.metaestimators import available_if
+
+from .. import _engine
+from .._arithmetic import color, dtypes, namespaces, output
+from .._base import ChannelAxis, Color, ImageTransformer
+from .._input import parameters
+from .._input.findings import check_channels_counted
+from . import quantiles
+from .conventions import CONVENTIONS, REFERENCE
+from .reference import check_channels, check_geometry, check_reference, check_status
+
+
+def _has_partial_fit(self):
+    """Return True if partial_fit is available; the AttributeError says why not."""
+    if self.reference is not None:
+        raise AttributeError(
+            "partial_fit needs reference=None: with a given reference nothing is learned."
+        )
+    return True
+
+
+class HistogramMatcher(ImageTransformer):
+    """Give every image the histogram of a reference.
+
+    Every plane is mapped by a step function, its own exact CDF followed by the quantile function
+    of a reference, so that its intensities are distributed as those of the reference [1]_. The
+    reference is learned, or given.
+
+    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+
+    Parameters
+    ----------
+    reference : array-like or None, default=None
+        None: `fit` learns the mean quantiles of the training images. An array: one image, laid out
+        as one of X, (h, w), (c, h, w), (h, w, c) or a row; then nothing is learned, and the result
+        for each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference
+        may have another size and dtype than the images, but not another number of channels. NaN is
+        a missing pixel.
+    color : {"channels", "value"}, default="channels"
+        "channels": each channel is matched by itself. "value" (RGB or RGBA): v = max(R, G, B) is
+        matched to that of the reference and becomes v', and each colour c becomes c * v' / v, so
+        that hue and saturation stay. Alpha is only brought to the range of the reference's type.
+    channel_axis : {1, -1}, default=1
+        Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
+    image_shape : tuple of 2 or 3 ints or None, default=None
+        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
+        out as `channel_axis` says. None: a row is one plane. Ignored for images.
+    flatten : bool, default=False
+        Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
+    dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
+        Type of the output, which has the intensities of the reference in every type. None: float64
+        (float32 for images in float32 and float16). Floats: a cast; values
+        beyond the range of the type become its largest value. Integers: rounded and kept in range,
+        not scaled. "input": the type of X, by the same rules.
+    n_jobs : int or None, default=None
+        Number of threads that share the images, as in scikit-learn: None means 1 unless in a
+        :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
+        result.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of values per image: the product of X.shape[1:].
+    n_channels_in_ : int
+        Number of channels.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X is 2-D and has names that are all strings.
+    quantiles_ : ndarray of shape (n_channels, 1024)
+        The mean over the training planes of their quantiles: the k-th is a plane's smallest counted
+        intensity that has a share of at least (k + 1/2) / 1024 of the counted pixels at or below
+        it. One row for `color="value"`. Only with `reference=None`.
+    n_samples_seen_ : int
+        Number of images learned from. Only with `reference=None`.
+
+    See Also
+    --------
+    HistogramEqualizer : To a uniform distribution instead of that of a reference.
+    skimage.exposure.match_histograms : One image at a time.
+
+    Notes
+    -----
+    For an intensity z of a plane with m counted pixels, cum(z) of which are at most z, the result
+    is ::
+
+        np.interp(cum(z) / m, shares, values)
+
+    where `values` are the distinct intensities of the given reference and `shares` its CDF, or
+    `quantiles_` and (k + 1/2) / 1024 for a learned one. An intensity that is not counted (outside a
+    `mask`) takes the value of the largest counted one below it.
+
+    The results differ from those of `match_histograms` with a `channel_axis` in these points:
+    nothing is truncated to the integer type of the images; images of unsigned integers take a
+    reference of any dtype; integers may be spread widely. NaN is a missing pixel: it is not
+    counted, and it stays NaN in the output. An infinity is an error.
+
+    A mean of quantiles keeps the shape that the histograms of the images have in common. The
+    histogram of all pixels together would be as wide as the differences between the images.
+
+    References
+    ----------
+    .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
+       section 3.3.
+
+    Examples
+    --------
+    Images of one scene in different light become equal here. Their intensities are those that the
+    images have on average:
+
+    >>> import numpy as np
+    >>> from sklearn_histeq import HistogramMatcher
+    >>> rng = np.random.default_rng(0)
+    >>> scene = rng.integers(0, 100, size=(1, 96, 96), dtype=np.uint8)
+    >>> X = np.stack([scene, 2 * scene + 50])
+    >>> matcher = HistogramMatcher().fit(X)
+    >>> matcher.quantiles_.shape
+    (1, 1024)
+    >>> X_matched = matcher.transform(X)
+    >>> bool((X_matched[0] == X_matched[1]).all())
+    True
+    >>> round(float(X.mean())), round(float(X_matched.mean()))
+    (100, 100)
+
+    With a given image as the reference, the output has its intensities:
+
+    >>> X_matched = HistogramMatcher(reference=scene, dtype="uint8").fit_transform(X)
+    >>> bool((X_matched == scene).all())
+    True
+    """
+
+    quantiles_: NDArray[np.float64]
+    n_samples_seen_: int
+
+    _ns_per_pixel = 1, 8, 8
+    _ns_per_counted_pixel = 1.5, 5, 7
+    _fitted_attribute = "quantiles_"
+    _state_params = ("color",)
+
+    def __init__(
+        self,
+        *,
+        reference: ArrayLike | None = None,
+        color: Color = "channels",
+        channel_axis: ChannelAxis = 1,
+        image_shape: Sequence[int] | None = None,
+        flatten: bool = False,
+        dtype: DTypeLike | Literal["input"] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.reference = reference
+        self.color = color
+        self.channel_axis = channel_axis
+        self.image_shape = image_shape
+        self.flatten = flatten
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+
+    # Public methods beyond the common ones -------------------------------------------------------
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
+        """Learn from one more batch of images (reference=None only).
+
+        The state is of constant size, and batches give what `fit` gives on all images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
+            Images of the kind (integers or floats) and number of channels of the batches before.
+        y : None
+            Ignored; present for scikit-learn's conventions.
+        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            True where a pixel counts. None: all pixels count.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted to all batches so far.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the images or the mask are not as documented, or the images are of
+            another kind than those before.
+        """
+        return self._partial_fit(X, mask)
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    _conventions = CONVENTIONS
+
+    @property
+    def _convention(self):
+        return REFERENCE
+
+    @property
+    def _is_stateful(self):
+        return self.reference is None
+
+    def _check_params(self):
+        if self.reference is not None:
+            check_geometry(check_reference(self.reference), self.image_shape)
+
+    def _stored(self, dtype):
+        learned = self._learned_dtype if self._is_stateful else np.asarray(self.reference).dtype
+        top = color.full_intensity(learned)
+        return output.Stored(dtypes.single_or_double(dtype), top, output.saturate)
+
+    def _function(self, images):
+        own = dtypes.single_or_double(images.X.dtype)
+        limited = own, self._output_dtype(images.X.dtype)
+        return partial(_match, [target.within(*limited) for target in self._targets(images)])
+
+    # Learning ------------------------------------------------------------------------------------
+
+    def _fit_state(self, images):
+        if not self._is_stateful:
+            self._targets(images)  # so that fit refuses a reference that does not fit
+            return {}
+        dtype = dtypes.learned(images.X.dtype)
+        return self._learned(self._sums_of(images), dtype, images.n_images, images.library)
+
+    def _update_state(self, images):
+        if not hasattr(self, "_sums"):
+            return self._fit_state(images)
+        parameters.check_same_kind(images.X.dtype, self._learned_dtype)
+        digits, first, n_planes = self._sums  # scikit-learn may have moved them to a device
+        before = quantiles.Sums(namespaces.to_numpy(digits), first, namespaces.to_numpy(n_planes))
+        sums = quantiles.add(before, self._sums_of(images))
+        n_seen = self.n_samples_seen_ + images.n_images
+        return self._learned(sums, self._learned_dtype, n_seen, images.library)
+
+    def _sums_of(self, images):
+        """Return the sums of the quantiles of all counted planes."""
+        return self._sum(_sum_quantiles, images, quantiles.add)
+
+    def _learned(self, sums, dtype, n_samples_seen, library):
+        """Return the attributes that are learned; the public ones live where the images do."""
+        check_channels_counted(sums.n_planes)
+        return {
+            "quantiles_": library.deliver(quantiles.mean(sums)),
+            "n_samples_seen_": n_samples_seen,
+            "_sums": tuple(sums),  # plain arrays
+            "_learned_dtype_name": dtype.name,
+        }
+
+    def _targets(self, images):
+        """Return the quantile function that each channel is to get."""
+        if self._is_stateful:
+            return quantiles.targets_of_mean(namespaces.to_numpy(self.quantiles_))
+        planes = self._layout().planes_of(check_reference(self.reference)[np.newaxis])
+        check_channels(planes.shape[1], images.planes.shape[1])
+        counted, status = planes, 0
+        if self.color != "channels":
+            counted, status = color.value(planes)
+        levels, found = _engine.select(planes).equalize.count_levels(counted, None)
+        check_status(status | found, self.color)
+        return [quantiles.target_of_levels(channel) for channel in levels]
+
+
+def _match(targets, planes, mask, out, map_parts):
+    """Match planes to the targets of their channels; return their status."""
+    return _engine.select(planes).match.match(planes, mask, out, targets, map_parts)
+
+
+def _sum_quantiles(planes, mask):
+    """Return the sums of the quantiles of planes, and their status."""
+    engine = _engine.select(planes).match
+    found, status = engine.quantiles(planes, mask, quantiles.N_QUANTILES)
+    return quantiles.total(found), status

@@ -1,0 +1,182 @@
+/* Histogram matching: each plane gets a target's distribution.
+ *
+ * How the bits are kept: the CDF is a quotient of whole numbers; numpy.interp's arithmetic over the
+ * target's shares, slope * (q - x0) + y0 in double precision, is kept, with its exact values at the
+ * points. A value is computed once per distinct intensity.
+ */
+#ifndef HISTEQ_MATCH_H
+#define HISTEQ_MATCH_H
+
+#include "../_kernels/levels.h"
+#include "../_kernels/output.h"
+#include "../_kernels/ranks.h"
+#include "../_kernels/reals.h"
+#include "../_kernels/types.h"
+
+namespace histeq::HISTEQ_TARGET {
+
+/* A quantile function: values at increasing shares, and the slopes between them. */
+struct Target {
+    const double *shares, *values, *slopes;
+    ptrdiff_t n;
+    double n_below, n_counted; /* of a range of a plane's values: pixels below, and of the plane */
+};
+
+/* numpy.interp of a share at least as large as that of the call before, which has left j. */
+inline double value_at(const Target &target, double share, ptrdiff_t &j) {
+    while (j + 1 < target.n && target.shares[j + 1] <= share)
+        ++j;
+    const double distance = share - target.shares[j];
+    if (j + 1 == target.n || distance <= 0) /* beyond the ends, or at a point */
+        return target.values[j];
+    return target.slopes[j] * distance + target.values[j];
+}
+
+/* Values as the output type: cast, or rounded and kept in range; NaN becomes 0. */
+template <class Out>
+void saturate_as(const double *values, ptrdiff_t n, bool is_float32, Out *out) {
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        const double value = is_float32 ? static_cast<float>(values[i]) : values[i];
+        if constexpr (std::is_floating_point_v<Out>) {
+            out[i] = static_cast<Out>(value);
+        } else {
+            const double positive = value > 0 ? value : 0.0;
+            out[i] = static_cast<Out>(
+                round_half_even(positive < LARGEST<Out> ? positive : LARGEST<Out>));
+        }
+    }
+}
+
+inline void saturate(const double *values, ptrdiff_t n, bool is_float32, Output out) {
+    switch (out.type) {
+    case TYPE<uint8_t>:
+        return saturate_as(values, n, is_float32, as<uint8_t>(out.start));
+    case TYPE<uint16_t>:
+        return saturate_as(values, n, is_float32, as<uint16_t>(out.start));
+    case TYPE<float>:
+        return saturate_as(values, n, is_float32, as<float>(out.start));
+    default:
+        return saturate_as(values, n, is_float32, as<double>(out.start));
+    }
+}
+
+/* Arrays that every plane of a call uses anew; those of levels, or those of reals. */
+struct MatchArrays {
+    int32_t *counts, *ranks;
+    double *values; /* of the distinct intensities, and of NaN */
+    double *table;  /* the same in the output type */
+    Present *present;
+    Order order;
+
+    MatchArrays(Scratch &scratch, ptrdiff_t n, ptrdiff_t n_levels)
+        : counts(scratch.array<int32_t>(greatest(n_counts(n_levels), n))),
+          ranks(scratch.array<int32_t>(n_levels == 256 ? 0 : n)),
+          values(scratch.array<double>(greatest(n_levels, n) + 1)),
+          table(scratch.array<double>(greatest(n_levels, n) + 1)),
+          present(scratch.array<Present>(n_levels > 256)),
+          order(scratch, n_levels ? 0 : n) {}
+};
+
+/* Set the values of n distinct intensities with so many pixels each; without any (between levels
+ * that are counted) the value of the one below. False where no pixel is counted. */
+inline bool match_values(const int32_t *counts, ptrdiff_t n, const Target &target, double *values) {
+    double n_counted = 0, cumulative = target.n_below;
+    ptrdiff_t j = 0, first = 0;
+    for (ptrdiff_t k = 0; k < n; ++k)
+        n_counted += counts[k];
+    if (n_counted == 0)
+        return false;
+    n_counted = target.n_counted > 0 ? target.n_counted : n_counted;
+    while (!counts[first])
+        ++first;
+    for (ptrdiff_t k = first; k < n; ++k) {
+        cumulative += counts[k];
+        values[k] = counts[k] ? value_at(target, cumulative / n_counted, j) : values[k - 1];
+    }
+    for (ptrdiff_t k = 0; k < first; ++k)
+        values[k] = values[first];
+    return true;
+}
+
+/* Match one plane of levels; returns its status. */
+template <class Level>
+int match_plane(const Level *x, const uint8_t *mask, ptrdiff_t n, const Target &target,
+                const MatchArrays &arrays, Output out) {
+    const Output table = out.at(arrays.table);
+    const LevelRange range = find_range(x, mask, n);
+    if (range.low > range.high)
+        return IS_EMPTY;
+    if constexpr (sizeof(Level) > 1)
+        if (range.n_levels() > n) {
+            const int32_t n_present =
+                rank_levels(x, mask, n, *arrays.present, arrays.ranks, arrays.counts);
+            match_values(arrays.counts, n_present, target, arrays.values);
+            saturate(arrays.values, n_present, false, table);
+            map(arrays.ranks, n, table.start, out);
+            return 0;
+        }
+    count_levels(x, mask, n, range, arrays.counts);
+    match_values(arrays.counts, range.n_levels(), target, arrays.values);
+    saturate(arrays.values, range.n_levels(), false, table);
+    look_up(x, n, range, table.start, out);
+    return 0;
+}
+
+/* Match one plane of bytes, by a table of all levels; returns its status. */
+inline int match_plane(const uint8_t *x, const uint8_t *mask, ptrdiff_t n, const Target &target,
+                const MatchArrays &arrays, Output out) {
+    const Output table = out.at(arrays.table);
+    count_levels(x, mask, n, {0, 255}, arrays.counts);
+    if (!match_values(arrays.counts, 256, target, arrays.values))
+        return IS_EMPTY;
+    saturate(arrays.values, 256, false, table);
+    map(x, n, table.start, out);
+    return 0;
+}
+
+/* Match one plane of reals by sorting it; returns its status. */
+template <class Real>
+int match_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const Target &target,
+                const MatchArrays &arrays, Output out) {
+    Real low, high;
+    const Output table = out.at(arrays.table);
+    const int status = find_range(x, mask, n, low, high);
+    if (status & (HAS_INF | IS_EMPTY))
+        return status;
+    const int32_t n_distinct = rank_pixels(x, mask, n, arrays.order, arrays.ranks, arrays.counts);
+    match_values(arrays.counts, n_distinct, target, arrays.values);
+    arrays.values[n_distinct] = std::numeric_limits<double>::quiet_NaN();
+    saturate(arrays.values, n_distinct + 1, std::is_same_v<Real, float>, table);
+    map(arrays.ranks, n, table.start, out);
+    return status;
+}
+
+/* Map the planes of one channel to a target distribution, into the same rows of out. lines (3, n)
+ * are increasing shares of the pixels, the values there, and the slopes behind them. n_below,
+ * n_counted: where a row is a range of a plane's values, how many pixels of the plane are below,
+ * and all of them; else 0. */
+template <class Pixel>
+int match(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, ptrdiff_t channel,
+          ptrdiff_t n_channels, Array<const double> lines, double n_below, double n_counted) {
+    const ptrdiff_t n = planes.shape[1];
+    const Target target{lines.row(0),   lines.row(1), lines.row(2),
+                        lines.shape[1], n_below,      n_counted};
+    Scratch scratch;
+    const MatchArrays arrays(scratch, n, N_LEVELS<Pixel>);
+    if (!scratch.is_complete)
+        return NO_MEMORY;
+    for (ptrdiff_t p = channel; p < planes.shape[0]; p += n_channels) {
+        const uint8_t *counted = mask_of(p, planes, mask);
+        int found;
+        if constexpr (std::is_floating_point_v<Pixel>)
+            found = match_reals(planes.row(p), counted, n, target, arrays, out.from(p * n));
+        else
+            found = match_plane(planes.row(p), counted, n, target, arrays, out.from(p * n));
+        status[p] = static_cast<uint8_t>(found);
+    }
+    return DONE;
+}
+
+} // namespace histeq::HISTEQ_TARGET
+
+#endif

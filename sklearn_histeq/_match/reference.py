@@ -1,0 +1,76 @@
+"""Checks of a reference image that is given to HistogramMatcher."""
+
+import math
+
+import numpy as np
+
+from .._arithmetic import status as bits
+from .._input.images import as_real, as_true_bool
+from .._input.parameters import shape_of
+from .._input.problem import REFERENCE, Setting, input_error, input_type_error
+
+
+def check_reference(reference):
+    """Return a reference image as an array of one to three dimensions, of a type that engines take.
+
+    Its pixels are looked at later.
+    """
+    if isinstance(reference, np.ma.MaskedArray):
+        raise input_type_error(
+            (REFERENCE, " is a numpy.ma.MaskedArray"),
+            "a plain array: its mask would be ignored",
+            "Set the masked pixels to NaN: reference.astype(float).filled(np.nan).",
+        )
+    if shape_of(reference) is None:
+        raise input_error(
+            (REFERENCE, " is a list whose rows differ in length"),
+            "one image: an array (h, w), (c, h, w) or (h, w, c), or a row of pixels",
+        )
+    image = np.asarray(reference)
+    if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
+        raise input_error(
+            (REFERENCE, f" has dtype {image.dtype} and shape {image.shape}"),
+            "None or one image of real numbers, laid out as one of X: (h, w), (c, h, w) or "
+            "(h, w, c) as channel_axis says, or a row of pixels",
+        )
+    return as_true_bool(as_real(image))
+
+
+def check_geometry(reference, image_shape):
+    """Refuse a row of reference pixels that image_shape does not lay out."""
+    if reference.ndim == 1 and image_shape is not None:
+        n_pixels = math.prod(image_shape)
+        if n_pixels != reference.size:
+            raise input_error(
+                (
+                    REFERENCE,
+                    f" is a row of {reference.size} pixels, but image_shape="
+                    f"{tuple(image_shape)!r} has {n_pixels}",
+                ),
+                remedy="Give the reference as an image.",
+            )
+
+
+def check_channels(n_channels, expected):
+    """Refuse a reference of another number of channels than the images."""
+    if n_channels != expected:
+        raise input_error(
+            (
+                REFERENCE,
+                f" has {n_channels} channel(s), but X has {expected}: expected the same number",
+            ),
+            remedy="Give one image laid out as one of X; check channel_axis (and image_shape for "
+            "rows).",
+        )
+
+
+def check_status(status, color):
+    """Raise what was found in the planes of the reference: status of shape (1, c)."""
+    for bit, came, expected, by in (
+        (bits.INF, "contains infinity (inf)", "finite values, or NaN for missing", ()),
+        (bits.NEGATIVE, "contains negative values", "colours >= 0", (Setting("color", color), " ")),
+        (bits.EMPTY, "has a channel without a pixel that is not NaN", "at least one", ()),
+    ):
+        if (status & bit).any():
+            remedy = "Choose another image, or correct this one."
+            raise input_error((REFERENCE, f" {came}"), expected, remedy, by)

@@ -1,0 +1,150 @@
+"""What the tests use of the package's inside, in one place: all else in the tests is public.
+
+A test reaches inside for one of four reasons: to make blocks small or threads worthwhile, so that
+few pixels go the way of many; to add a convention by the steps of CONTRIBUTING; to bring arrays of
+other libraries back to NumPy; and to know whether the kernels were built.
+"""
+
+import math
+import warnings
+from functools import cache
+
+import numpy as np
+import pytest
+
+from sklearn_histeq import _blocks, _engine
+from sklearn_histeq._arithmetic import namespaces, transfer
+from sklearn_histeq._clahe import definition as clahe_definition
+from sklearn_histeq._clahe import devices as clahe_devices
+from sklearn_histeq._equalize.conventions import CONVENTIONS, EqualizeConvention
+
+ENGINE_VARIABLE = "SKLEARN_HISTEQ_ENGINE"
+
+# The beginning of what the package says, once, where it was installed without kernels.
+SLOW = "sklearn-histeq was installed without its compiled kernels"
+
+
+@cache
+def kernels_are_built():
+    """Whether the compiled engine can be imported; asking it says that it is slow without them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        is_built = _engine.compiled() is not None
+    _engine.compiled.cache_clear()
+    return is_built
+
+
+needs_kernels = pytest.mark.skipif(
+    not kernels_are_built(), reason="the kernels of sklearn_histeq are not built here"
+)
+
+
+# --- few pixels go the way of many ----------------------------------------------------------------
+
+
+def set_block_size(patch, n_pixels):
+    """Let blocks of images have at most so many pixels, or one image."""
+    patch.setattr("sklearn_histeq._blocks.PIXELS_PER_BLOCK", n_pixels)
+
+
+def set_work_per_thread(patch, nanoseconds):
+    """Let one more thread be worthwhile from so much work on."""
+    patch.setattr("sklearn_histeq._blocks.NS_PER_THREAD", nanoseconds)
+
+
+def set_parts_of_local(patch, n_pixels):
+    """Let threads share a plane of local equalization in parts of so many pixels."""
+    if kernels_are_built():
+        patch.setattr("sklearn_histeq._local.compiled.N_PART", n_pixels)
+
+
+def set_remote_block_size(patch, n_pixels):
+    """Let blocks on another device have so many pixels, and CLAHE there count tile by tile."""
+    patch.setattr(_blocks, "PIXELS_PER_REMOTE_BLOCK", n_pixels)
+    patch.setattr(clahe_devices, "MOST_COUNTS", 1)
+
+
+def watch_equalize(patch, watch):
+    """Call watch() in the thread that equalizes a block, before it does."""
+    engine = _engine.select(np.empty(0)).equalize
+    genuine = engine.equalize
+
+    def equalize(*args, **options):
+        watch()
+        return genuine(*args, **options)
+
+    patch.setattr(engine, "equalize", equalize)
+
+
+def watch_n_jobs(patch):
+    """Return a list that collects the n_jobs with which blocks are shared."""
+    seen, genuine = [], _blocks._divide
+
+    def divide(images, work, blocks_per_thread):
+        seen.append(work.n_jobs)
+        return genuine(images, work, blocks_per_thread)
+
+    patch.setattr(_blocks, "_divide", divide)
+    return seen
+
+
+# --- a convention of one's own --------------------------------------------------------------------
+
+
+def add_convention(patch, name, function, output_max):
+    """Add a convention by the steps of CONTRIBUTING: one function and one record."""
+    formulas = {"uniform": transfer.Formula(function)}
+    record = EqualizeConvention(name, output_max=output_max, formulas=formulas)
+    patch.setitem(CONVENTIONS, name, record)
+
+
+# --- arrays of other libraries --------------------------------------------------------------------
+
+
+def to_numpy(array):
+    """An array of any library, from any device."""
+    return namespaces.to_numpy(array)
+
+
+def astype(array, dtype):
+    """An array of any library in a dtype of NumPy, as the package casts it."""
+    return namespaces.astype(array, dtype)
+
+
+def move_away_from_the_cpu(patch):
+    """Tell the package that tensors are on another device."""
+    patch.setattr(namespaces, "is_on_cpu", lambda array: False)
+
+
+def take_doubles_away(patch, array):
+    """Let the library of an array refuse float64, as PyTorch does on some devices."""
+    library = namespaces.namespace(array)
+    empty = library.empty
+
+    def single_only(*shape, dtype=None, **kwargs):
+        if "float64" in str(dtype):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return empty(*shape, dtype=dtype, **kwargs)
+
+    patch.setattr(library, "empty", single_only)
+
+
+def watch_transfers(patch):
+    """Return a list that collects how many elements go from a device to NumPy, at each transfer."""
+    moved, genuine = [], namespaces.to_numpy
+
+    def watched(array):
+        is_there = isinstance(array, namespaces.NUMPYS)
+        moved.append(0 if is_there else math.prod(array.shape))
+        return genuine(array)
+
+    patch.setattr(namespaces, "to_numpy", watched)
+    return moved
+
+
+# --- an oracle ------------------------------------------------------------------------------------
+
+
+def opencv_clahe(plane, n_tiles, clip_limit):
+    """OpenCV's CLAHE without fused multiply-adds: the readable definition."""
+    return clahe_definition.opencv_clahe(plane, n_tiles, clip_limit)
