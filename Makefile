@@ -23,7 +23,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-no-compiler test-sanitized test-elsewhere fuzz fuzz-array-api bench bench-gpu clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-readme test-no-compiler test-sanitized test-elsewhere fuzz fuzz-array-api bench bench-gpu clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -91,6 +91,14 @@ dist: test-wheel  ## build a release into dist/, run all tests on it
 	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
 		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
 
+# As a newcomer would: the commit in an empty folder, an empty environment, the README's first command.
+README_CLONE = .venv-readme
+test-readme:  ## do what the README says in a fresh clone
+	rm -rf $(README_CLONE) && mkdir $(README_CLONE)
+	git archive --format=tar HEAD | tar -x -C $(README_CLONE)
+	$(PYTHON) -m venv $(README_CLONE)/.venv
+	$(PYTHON) .ci/check_readme.py $(README_CLONE)
+
 # CC=false is a machine without a compiler; stale builds would hide that. pip installs the package
 # all the same; a wheel for others is not built, or if someone insists, does not pass as a release.
 NO_COMPILER = .venv-no-compiler
@@ -146,7 +154,7 @@ clean:  ## remove builds and caches
 	find sklearn_histeq tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments, too
-	rm -rf .venv .venv-array-api .venv-elsewhere .venv-no-compiler .venv-oldest .venv-wheel
+	rm -rf .venv .venv-array-api .venv-elsewhere .venv-no-compiler .venv-oldest .venv-readme .venv-wheel
 
 $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'Installing into .venv; the first time this takes a minute or two.'

@@ -38,7 +38,7 @@ COMPILED = _engine.compiled()
 
 def functions_of(engine):
     """Return all functions of planes of an engine, by their names."""
-    learning = ("apply", "invert", "count_levels", "count_lattice", "count_bins")
+    learning = ("invert", "count_levels", "count_lattice", "count_bins")
     return types.SimpleNamespace(
         equalize=engine.equalize.equalize,
         clahe=engine.clahe.clahe,
@@ -46,6 +46,7 @@ def functions_of(engine):
         match=engine.match.match,
         quantiles=engine.match.quantiles,
         recolor=engine.recolor,
+        apply=lambda *arguments: engine.equalize.apply(*arguments)[0],
         **{name: getattr(engine.equalize, name) for name in learning},
     )
 

@@ -48,4 +48,4 @@ else:  # a type checker that sees __getattr__ accepts every name
         return imported[name]
 
     def __dir__():
-        return sorted({*globals(), *__all__})
+        return [*__all__, "__doc__", "__version__"]

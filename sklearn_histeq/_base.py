@@ -6,9 +6,12 @@ The base class knows no pixels. It declares no parameter, and reads the six that
 (color, channel_axis, image_shape, flatten, dtype and n_jobs) and the record of the convention.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from functools import partial
+from types import MethodType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -23,8 +26,10 @@ from ._arithmetic import color, output
 from ._arithmetic.conventions import Convention
 from ._arithmetic.status import of_values
 from ._blocks import Output, Work, map_planes, sum_planes
-from ._input import Layout, Limits, input_error, parameters, read
+from ._input import Layout, Limits, input_error, parameters, read, warn_the_caller
 from ._input.images import check_convention
+from ._input.layout import mask_shape
+from ._input.problem import Argument
 from ._input.problem import X as _X
 
 Color = Literal["channels", "value"]
@@ -32,6 +37,30 @@ ChannelAxis = Literal[1, -1]
 
 # The address of the published documentation; None while it is not published.
 SITE: str | None = None
+
+
+class only_if:
+    """A decorator of methods that exist only with some parameters.
+
+    check(estimator) raises an AttributeError that says why. With scikit-learn's `available_if` that
+    is only the cause of the error that users see, which does not say it.
+    """
+
+    def __init__(self, check):
+        self._check = check
+
+    def __call__(self, method):
+        self._method = method
+        return self
+
+    def __get__(self, estimator, owner=None):
+        if estimator is None:
+            return self._method
+        try:
+            self._check(estimator)
+        except AttributeError as reason:
+            raise AttributeError(f"{type(estimator).__name__}: {reason}") from reason
+        return MethodType(self._method, estimator)
 
 
 class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -55,7 +84,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     __metadata_request__partial_fit = {"mask": True}
     __metadata_request__transform = {"mask": True}
 
-    def fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Check the parameters, store the shape of the images, and learn from them where needed.
 
         Where each plane is equalized by itself there is nothing to learn, and no pixel is read. The
@@ -83,11 +112,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
         """
         images = self._read(X, mask)
+        self._warn_of_mask(y, images)
         self._fit(X, images)
         return self
 
     def fit_transform(
-        self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None
+        self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None
     ) -> NDArray[Any]:
         """Fit to X, then transform X.
 
@@ -106,10 +136,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The transformed images, as from `transform`.
         """
         images = self._read(X, mask)
+        self._warn_of_mask(y, images)
         self._fit(X, images)
         return self._transform(images)
 
-    def transform(self, X: ArrayLike, mask: ArrayLike | None = None) -> NDArray[Any]:
+    def transform(self, X: ArrayLike, *, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Transform images.
 
         For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96
@@ -193,7 +224,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _conventions: Mapping[str, Convention] = {}  # the records to choose from
     _fitted_attribute: str = "n_features_in_"  # which only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
-    _learned_dtype_name: str | None = None  # a name, since skops does not trust dtypes
+    _learned: Any = None  # what transform needs of it: a named tuple with a `dtype`
 
     @property
     def _convention(self):
@@ -213,10 +244,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _check_images(self, images):
         """Check what the subclass demands of images."""
 
-    def _function(self, images):
+    def _function(self, images, learned):
         """Return a function(planes, mask, out, map_parts) that maps planes into out.
 
-        It returns the planes' status (n, c), as `_blocks.Work` says. Called once per transform.
+        It returns the planes' status (n, c), as `_blocks.Work` says. `learned` is what fit has
+        learned, or None. Called once per transform.
         """
         raise NotImplementedError
 
@@ -228,7 +260,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the attributes that are learned from these images and all those before."""
         raise NotImplementedError
 
-    def _stored(self, dtype):
+    def _stored(self, dtype, learned):
         """Return how values become output for images of a dtype, before `dtype` says otherwise."""
         convention = self._convention
         own = convention.default_output_dtype(dtype)
@@ -291,6 +323,16 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Warn where colour channels are probably read as columns, or columns as channels."""
         images.layout.warn_of_likely_mistakes(images.X.shape, *images.planes.shape[1:])
 
+    def _warn_of_mask(self, y, images):
+        """Warn of a mask that was passed as y, which is ignored."""
+        dtype, shape = str(getattr(y, "dtype", "")), getattr(y, "shape", ())
+        if dtype.endswith("bool") and tuple(shape) == mask_shape(images.X, images.planes):
+            warn_the_caller(
+                (Argument("y"), f" is a boolean array of shape {tuple(shape)}, as a mask is, and "
+                 "is ignored"),
+                remedy="Pass it as mask=..., if it says which pixels count.",
+            )  # fmt: skip
+
     def _check_library(self, images, method):
         """Refuse images of another library or device than those of fit, as scikit-learn does."""
         if hasattr(self, "_fitted_like"):
@@ -318,9 +360,10 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._set_state(self._fit_state(images))
         self._set_input_attributes(X, images)
 
-    def _partial_fit(self, X, mask):
+    def _partial_fit(self, X, y, mask):
         """Learn from one more batch of images, and return self: a subclass's partial_fit."""
         images = self._read(X, mask)
+        self._warn_of_mask(y, images)
         is_first = not hasattr(self, self._fitted_attribute)
         if not is_first:
             self._check_as_fitted(X, images)
@@ -341,20 +384,19 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             work = Work(_find_values, Limits(self._convention, dtype), 1, self.n_jobs, True)
             sum_planes(work, images._replace(mask=None), _add_nothing)
 
-    @property
-    def _learned_dtype(self):
-        """The dtype that was learned from, or None."""
-        return None if self._learned_dtype_name is None else np.dtype(self._learned_dtype_name)
-
     def _set_state(self, learned):
-        """Replace all that was learned before, at once."""
-        for name in getattr(self, "_state_names", ()):
-            self.__dict__.pop(name, None)
+        """Replace all that was learned before, so that other threads see either the old or the new.
+
+        What a transform needs is one attribute, `_learned`, which it reads once.
+        """
+        stale = set(getattr(self, "_state_names", ())) - learned.keys()
         if learned:
             params = {name: getattr(self, name) for name in self._state_params}
             learned = {**learned, "_params_of_state": params}
             learned["_state_names"] = [*learned, "_state_names"]
         self.__dict__.update(learned)
+        for name in stale - learned.keys():
+            self.__dict__.pop(name, None)
 
     def _set_input_attributes(self, X, images):
         """Set the attributes that describe the images passed to fit."""
@@ -362,19 +404,20 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
         self._shape_in = images.X.shape[1:]
+        self._channel_axis_in = self.channel_axis
         self._fitted_like = images.library.empty()
 
-    def _sum(self, function, images, add, learned_dtype=None):
+    def _sum(self, function, images, add, learned=None):
         """Return the sum, by add, of function(planes, mask) over all counted planes.
 
-        Counted are the channels, or the value of colours.
+        Counted are the channels, or the value of colours. `learned` has the dtype to learn in.
         """
         is_value = self.color != "channels"
         if is_value:
             function = partial(color.count_value, function)
         copies_pixels = is_value or _engine.select(images.planes).copies_counted
         ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
-        limits = Limits(self._convention, None, learned_dtype)
+        limits = Limits(self._convention, None, learned)
         return sum_planes(Work(function, limits, ns, self.n_jobs, copies_pixels), images, add)
 
     # Output ------------------------------------------------------------------------------------
@@ -383,12 +426,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return transformed images."""
         self._check_container(images)
         dtype, is_value = images.X.dtype, self.color != "channels"
-        function, ns = self._function(images), _of_dtype(self._ns_per_pixel, dtype)
+        learned = self._learned if self._is_stateful else None
+        function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
         if is_value:  # colours are computed as doubles
-            stored = self._stored(dtype)
+            stored = self._stored(dtype, learned)
             function, ns = partial(color.map_value, function, _engine.recolor, stored), ns + 2
         out = Output(self._output_dtype(dtype), self.flatten)
-        limits = Limits(self._convention, out.dtype, self._learned_dtype)
+        limits = Limits(self._convention, out.dtype, learned)
         return map_planes(Work(function, limits, ns, self.n_jobs, is_value), images, out)
 
     def _check_container(self, images):

@@ -131,9 +131,11 @@ class EqualizationDisplay:
             The display, drawn.
         """
         parameters.check_count("n_images", n_images)
-        X, mask = X[:n_images], None if mask is None else mask[:n_images]
         layout = _layout_of(estimator)
         color = layout.pop("color")
+        _check_is_batch(Argument("X"), X, layout["image_shape"])
+        _check_gives_images(estimator)
+        X, mask = X[:n_images], None if mask is None else mask[:n_images]
         before = _planes("X", X, **layout)
         with config_context(enable_metadata_routing=True):  # through a Pipeline, too
             out = estimator.transform(X) if mask is None else estimator.transform(X, mask=mask)
@@ -189,6 +191,7 @@ class EqualizationDisplay:
         """
         parameters.check_count("n_images", n_images)
         parameters.check_choice("color", color, parameters.COLORS)
+        _check_is_batch(Argument("before"), before, image_shape)
         X = before[:n_images]
         planes = _planes("before", X, channel_axis, image_shape)
         planes_after = _planes_after(planes, X, after[:n_images], channel_axis, image_shape)
@@ -250,6 +253,34 @@ class EqualizationDisplay:
         return axes
 
 
+def _check_is_batch(name: Argument, X: Any, image_shape: Any) -> None:
+    """Refuse one image alone, of which the first rows would be taken for the first images."""
+    shape = np.shape(X)
+    if len(shape) == 2 and image_shape is None:
+        raise input_error(
+            (name, f" has shape {shape}, rows, with ", Setting("image_shape", None)),
+            "(height, width), to draw the rows as images",
+            f"Pass {name.name}[None], if it is one gray image.",
+        )
+    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) >= 2 * shape[-1]:
+        raise input_error(
+            (name, f" has shape {shape}, as one colour image has"),
+            "an array of images",
+            f"Pass {name.name}[None], and set channel_axis=-1.",
+        )
+
+
+def _check_gives_images(estimator: Any) -> None:
+    """Refuse a Pipeline that ends with a classifier."""
+    if hasattr(estimator, "steps") and not hasattr(estimator, "transform"):
+        last = type(estimator.steps[-1][1]).__name__
+        raise input_error(
+            (f"the Pipeline ends with {last}, which has no transform",),
+            "steps that turn images into images",
+            "Draw the steps before it: pipeline[:-1].",
+        )
+
+
 def _layout_of(estimator: Any) -> dict[str, Any]:
     """Return how an estimator, or a Pipeline's first step, takes its images to be laid out."""
     steps = getattr(estimator, "steps", None)
@@ -277,10 +308,7 @@ def _planes(
     name: str, X: Any, channel_axis: int, image_shape: Sequence[int] | None
 ) -> NDArray[Any]:
     """Return images as planes (n, c, h, w) that can be drawn."""
-    X, planes = _read(name, X, channel_axis, image_shape)
-    if X.ndim == 2 and image_shape is None:
-        came = Argument(name), f" has shape {X.shape}, rows, with ", Setting("image_shape", None)
-        raise input_error(came, "(height, width), to draw the rows as images")
+    _, planes = _read(name, X, channel_axis, image_shape)
     if planes.shape[1] not in (1, 3, 4):
         raise input_error(
             (Argument(name), f" has {planes.shape[1]} channels"),

@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -27,10 +28,17 @@ from ._match import devices as match_devices
 CHOICES = ("auto", "portable", "reference")
 SLOW = (
     "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
-    "same results, but 10 to 300 times slower. Install a C++ compiler, and install the "
-    "package again from its source: pip install --force-reinstall --no-deps --no-cache-dir PATH, "
-    "where PATH is the folder with its pyproject.toml. To accept the slower engine in silence, set "
-    "the environment variable SKLEARN_HISTEQ_ENGINE=reference."
+    "same results, but 10 to 300 times slower. {remedy} To accept the slower engine in silence, "
+    "set the environment variable SKLEARN_HISTEQ_ENGINE=reference."
+)
+INSTALL = (
+    "Install a C++ compiler, and install the package again from its source: pip install "
+    "--force-reinstall --no-deps --no-cache-dir PATH, where PATH is the folder with its "
+    "pyproject.toml."
+)
+IN_SOURCE = (
+    "Python imports the source folder {folder}, which has no kernels. Start Python in another "
+    "folder, if the package is installed, or run pip install --editable {folder} there."
 )
 
 
@@ -109,7 +117,10 @@ def compiled():
         from ._local import compiled as local
         from ._match import compiled as match
     except ImportError:  # of one of the modules of kernels
-        warnings.warn(SLOW, UserWarning, stacklevel=2)
+        folder = Path(__file__).parents[1]
+        is_source = (folder / "pyproject.toml").is_file()
+        remedy = IN_SOURCE.format(folder=folder) if is_source else INSTALL
+        warnings.warn(SLOW.format(remedy=remedy), UserWarning, stacklevel=2)
         return None
     engine = Engine(equalize, clahe, local, match, recolor)
     return Compiled(engine, shared.use_simd, shared.instruction_set)

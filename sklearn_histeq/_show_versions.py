@@ -29,8 +29,23 @@ def show_versions() -> None:
 
 
 def _version(name):
-    """Return the version of an installed package."""
+    """Return the version of a package that runs, or is installed."""
     try:
         return version(name)
-    except PackageNotFoundError:  # run from a checkout
-        return "not installed"
+    except PackageNotFoundError:  # a checkout, or a frozen program, which has no metadata
+        module = {"scikit-learn": "sklearn", "scikit-image": "skimage"}.get(name, name)
+        return _versions_that_run()[module.replace("-", "_")]
+
+
+def _versions_that_run():
+    """Return the versions that the modules themselves say."""
+    import joblib
+    import numpy
+    import scipy
+    import skimage
+    import sklearn
+
+    import sklearn_histeq
+
+    modules = (joblib, numpy, scipy, skimage, sklearn, sklearn_histeq)
+    return {module.__name__: module.__version__ for module in modules}

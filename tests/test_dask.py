@@ -405,7 +405,9 @@ def test_masks_that_cannot_be_matched_are_refused():
     with pytest.raises(ValueError, match=r"mask has shape \(4, 12, 10\).*\(5, 12, 10\)"):
         lazy.compute()
     with pytest.raises(ValueError, match="takes no mask"):
-        AdaptiveHistogramEqualizer(convention="opencv").transform(by_images(x), by_images(mask))
+        AdaptiveHistogramEqualizer(convention="opencv").transform(
+            by_images(x), mask=by_images(mask)
+        )
 
 
 # --- errors ---------------------------------------------------------------------------------------

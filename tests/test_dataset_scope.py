@@ -57,6 +57,7 @@ def test_fit_is_the_convention_on_one_long_8_bit_plane(convention, x):
     )
 
 
+@pytest.mark.filterwarnings("ignore:X has values from:UserWarning")
 @given(x=images(max_n=6), n_bins=n_bins, share=shares_of_batches)
 @pytest.mark.parametrize("convention", FLOAT_CONVENTIONS)
 def test_other_images_are_mapped_as_pixels_outside_a_mask(convention, x, n_bins, share):
@@ -680,6 +681,7 @@ def test_the_helper_sees_what_is_missing():
     assert learned(np.array([1, 2, 3, 4]), np.array([0, 1, 2, 9])).tolist() == [0.25, 0.25, 0.5, 1]
 
 
+@pytest.mark.filterwarnings("ignore:X has values from:UserWarning")
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_pixels_infinitely_far_from_huge_bins_have_the_value_of_the_nearest(sign):
     largest = np.finfo(float).max

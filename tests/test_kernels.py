@@ -67,6 +67,29 @@ def test_every_kernel_is_called_from_python_and_every_called_one_exists():
     assert all(any(hasattr(module, name) for module in MODULES) for name in called)
 
 
+@needs_sources
+@pytest.mark.skipif(COMPILER is None, reason="there is no g++")
+def test_windows_of_more_than_a_billion_pixels(tmp_path):
+    """By itself, since such a plane takes gigabytes: twice a rank needs all 32 bits."""
+    program = r"""
+    #include "_local/local.h"
+    #include <cstdio>
+    #include <initializer_list>
+    using namespace histeq::HISTEQ_TARGET;
+    int main() {
+        const int32_t n = 2147483647;
+        for (int32_t below : {0, 1073741823, 1073741824, 2147483640})
+            std::printf("%.17g\n", mid_rank(twice_rank({below, 7}), n));
+    }
+    """
+    (tmp_path / "ranks.cpp").write_text(program)
+    command = [COMPILER, "-std=c++17", f"-I{PACKAGE}", "-o", tmp_path / "ranks"]
+    subprocess.run([*command, tmp_path / "ranks.cpp"], check=True)
+    done = subprocess.run([tmp_path / "ranks"], capture_output=True, text=True, check=True)
+    wanted = [(below + 3.5) / (2**31 - 1) for below in (0, 2**30 - 1, 2**30, 2**31 - 8)]
+    assert [float(line) for line in done.stdout.split()] == wanted
+
+
 # --- what functions refuse ------------------------------------------------------------------------
 
 
@@ -84,6 +107,16 @@ def test_a_type_of_pixels_without_a_kernel_is_refused(dtype):
 def test_a_type_of_output_without_a_kernel_is_refused(dtype):
     with pytest.raises(TypeError, match=r"look_up\(\) has no kernel for an array"):
         shared.look_up(row("uint8"), row(dtype), row(dtype))
+
+
+def test_a_byte_order_that_is_the_processors_own_may_be_named():
+    """NumPy names it where the order was changed twice."""
+    named = np.ones((1, 2)).byteswap().view(np.dtype(float).newbyteorder()).byteswap()
+    named = named.view(named.dtype.newbyteorder())
+    assert memoryview(named).format == f"{'<' if sys.byteorder == 'little' else '>'}d"
+    lows, highs = np.zeros((2, 1))
+    shared.find_ranges(named, None, np.zeros(1, np.uint8), lows, highs)
+    assert (lows[0], highs[0]) == (1, 1)
 
 
 def test_tables_of_another_type_than_the_output_are_refused():
@@ -117,6 +150,68 @@ def test_arguments_that_are_no_numbers_are_refused():
         clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False)
     with pytest.raises(TypeError, match="real number"):
         match.match(pixels, None, row(float), status, 0, 1, row(float, 3, 2), None, 0)
+
+
+# --- slices of rows -------------------------------------------------------------------------------
+
+N_ROWS = 24
+SLICES = [slice(None), slice(3, None), slice(None, 5), slice(-5, -2), slice(4, 1000), slice(-99, 2)]
+NO_ROWS = [slice(5, 5), slice(9, 3), slice(N_ROWS, None), slice(100, 200), slice(-3, -9)]
+
+
+def tiles_of(n_tiles):
+    """The edges of the tiles of square planes, and the argument `tiles` of peers' CLAHE."""
+    pixels = np.arange(N_ROWS, dtype=np.int32).reshape(n_tiles, -1)
+    edges = np.stack([pixels[:, 0], pixels[:, -1] + 1], axis=1, dtype=np.int32)
+    place = (np.arange(N_ROWS) + 0.5) / pixels.shape[1] + 0.5  # from the center before the first
+    places = place.astype(np.int32)
+    shares = np.stack([1 - (place - places), place - places], axis=1)
+    between = np.clip([places - 1, places], 0, n_tiles - 1).astype(np.int32)
+    return edges, (pixels, pixels, between, places, shares[:, 1].copy(), shares)
+
+
+def write_local(x, out, rows):
+    local.local(x, None, out, np.empty(len(x), np.uint8), N_ROWS, N_ROWS, 2, rows, False, False)
+
+
+def write_clahe(x, out, rows):
+    edges, (_, _, between, _, *shares) = tiles_of(3)
+    tiles = edges, edges, between, between[0], *shares
+    clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False)
+
+
+def write_opencv(x, out, rows):
+    clahe.clahe_opencv(x, out, tiles_of(3)[1], rows, 40.0)
+
+
+def write_skimage(x, out, rows):
+    clahe.blend_skimage_rows(x, out, tiles_of(3)[1], rows, 40.0, 256)
+
+
+WRITERS = [
+    (write_local, "uint8", "float64"),
+    (write_clahe, "uint8", "float64"),
+    (write_opencv, "uint8", "uint8"),
+    (write_skimage, "uint16", "uint16"),
+]
+
+
+@pytest.mark.parametrize("rows", [*SLICES, *NO_ROWS], ids=str)
+@pytest.mark.parametrize(("write", "pixel", "output"), WRITERS)
+def test_rows_are_written_as_python_slices_them(write, pixel, output, rows):
+    x = np.random.default_rng(0).integers(0, 255, (1, N_ROWS**2)).astype(pixel)
+    whole, guarded = np.full((1, N_ROWS**2), 7, output), np.full((3, N_ROWS**2), 7, output)
+    write(x, whole, slice(0, N_ROWS))
+    write(x, guarded[1:2], rows)
+    expected = np.full_like(guarded, 7)
+    expected[1].reshape(N_ROWS, N_ROWS)[rows] = whole.reshape(N_ROWS, N_ROWS)[rows]
+    assert (np.diff(whole[0].astype(float)) != 0).any()
+    np.testing.assert_array_equal(guarded, expected)
+
+
+def test_a_step_in_a_slice_of_rows_is_refused():
+    with pytest.raises(TypeError, match="a slice without a step"):
+        write_local(row("uint8", 1, N_ROWS**2), row(float, 1, N_ROWS**2), slice(0, 8, 2))
 
 
 def test_too_little_memory_is_an_error():

@@ -203,10 +203,11 @@ def data():
 def test_training_is_on_images_as_they_are_and_validation_on_copies(data):
     x, y = data
     recorder = Recorder().fit(x, y)
-    score = relit_scorer("accuracy", n_copies=1, random_state=3)(recorder, x[5:], y[5:])
+    scorer = relit_scorer("accuracy", n_copies=1, random_state=3)
+    score = scorer(recorder, x[5:], y[5:])
     assert_same(recorder.trained_on_, x)
     assert len(recorder.seen_) == 1
-    assert_same(recorder.seen_[0], relight(x[5:], random_state=3))
+    assert_same(recorder.seen_[0], relight(x[5:], random_state=scorer.seeds[0]))
     assert score == accuracy_score(y[5:], recorder.predict(x[5:]))
 
 
@@ -237,8 +238,9 @@ def test_share_mixes_in_the_score_on_images_as_they_are(data):
     score = relit_scorer(mean, "mild", share=0.25, n_copies=1)(estimator, x, y)
     assert score == pytest.approx(0.25 * copies.mean() + 0.75 * x.mean())
     assert relit_scorer(mean, "mild", n_copies=1)(estimator, x, y) == copies.mean()
-    means = [relight(x, "mild", random_state=seed).mean() for seed in (7, 8, 9, 10)]
     several = relit_scorer(mean, "mild", n_copies=4, random_state=7)
+    assert several.seeds[0] != 7 + 1  # another seed's copies would be shared
+    means = [relight(x, "mild", random_state=seed).mean() for seed in several.seeds]
     assert several(estimator, x, y) == pytest.approx(np.mean(means))
 
 

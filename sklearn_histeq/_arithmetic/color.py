@@ -4,20 +4,35 @@ from functools import reduce
 
 import numpy as np
 
-from . import namespaces, output
+from . import namespaces
 from . import status as bits
+from .dtypes import full_intensity
+
+# Of one large image, so many pixels are recoloured at a time: that takes several doubles for each.
+PIXELS_AT_ONCE = 2**18
 
 
 def map_value(function, recolor, stored, planes, mask, out, map_parts):
     """Do the work of function on the value of colours alone; return the status (n, 1).
 
     function(value, mask, equalized, map_parts) and recolor(planes, value, equalized, out, stored)
-    are called; `stored` is the `output.Stored` of equalized values.
+    are called; `stored` is the `output.Stored` of equalized values. One large image is recoloured
+    in parts, from values that wait in the output's first channel if that has their type.
     """
     v, status = value(planes)
-    equalized = namespaces.empty(v.shape, stored.dtype, v)
+    if planes.shape[0] == 1 and isinstance(out, np.ndarray) and out.dtype == stored.dtype:
+        equalized = out[:, :1]
+    else:
+        equalized = namespaces.empty(v.shape, stored.dtype, v)
     status |= function(v, mask, equalized, map_parts)
-    recolor(planes, v, equalized, out, stored)
+    height, width = v.shape[2:]
+    step = height if planes.shape[0] > 1 else max(1, PIXELS_AT_ONCE // width)
+    for start in range(0, height, step):
+        rows = (..., slice(start, start + step), slice(None))
+        of_rows = equalized[rows]
+        if isinstance(out, np.ndarray) and np.may_share_memory(of_rows, out):
+            of_rows = of_rows.copy()
+        recolor(planes[rows], v[rows], of_rows, out[rows], stored)
     return status
 
 
@@ -86,11 +101,6 @@ def _scaled(colors, v_out, divisor):
         if xp.any(is_lost):  # the product is beyond the largest double, the result is not
             scaled = xp.where(is_lost, colors / divisor * v_out, scaled)
     return scaled
-
-
-def full_intensity(dtype):
-    """Return full intensity in images of a dtype: 1 for floats, else the largest level."""
-    return 1 if dtype.kind == "f" else output.largest_level(dtype)
 
 
 def _like(equalized, values):

@@ -32,6 +32,16 @@ def learned(dtype):
     return np.dtype(np.float32) if native == np.float16 else native
 
 
+def brightest(*candidates):
+    """Return the dtype whose largest level is the largest, whatever their order."""
+    return max(candidates, key=lambda dtype: (full_intensity(dtype), dtype.name))
+
+
+def full_intensity(dtype):
+    """Return full intensity in images of a dtype: 1 for floats and bool, else the largest level."""
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else 1
+
+
 def joint(dtype, before):
     """Return the dtype to learn in when a batch joins: the wider float, the same integer."""
     return np.promote_types(learned(dtype), before) if before.kind == "f" else before

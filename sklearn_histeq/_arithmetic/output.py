@@ -58,15 +58,17 @@ def store(values, out, output_max):
 
 
 def saturate(values, out, top=None):
-    """Write values into out without scaling: floats are cast, integers rounded and kept in range.
+    """Write values into out without scaling, kept in range: floats cast, integers rounded.
 
     64-bit integers saturate at their own maximum, which is no double. The argument `top` is that of
     `store`, and is not used.
     """
     dtype = namespaces.dtype_of(out)
     if dtype.kind == "f" or values.dtype == out.dtype:
-        with np.errstate(over="ignore"):
-            out[...] = namespaces.astype(values, dtype)
+        if dtype.itemsize < namespaces.dtype_of(values).itemsize and dtype.kind == "f":
+            largest = float(np.finfo(dtype).max)
+            values = namespaces.namespace(values).clip(values, -largest, largest)
+        out[...] = namespaces.astype(values, dtype)
         return
     xp, highest = namespaces.namespace(values), largest_level(dtype)
     rounded = xp.round(namespaces.astype(values, np.float64))

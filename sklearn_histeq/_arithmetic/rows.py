@@ -111,6 +111,15 @@ def take_rows(array, index):
     return xp.take(array, namespaces.asarray(index.astype(np.int64), array), axis=0)
 
 
+def chosen_of(pixels, chosen):
+    """Return the chosen pixels, one after the other; some libraries have no boolean index."""
+    try:
+        return pixels[chosen]
+    except RuntimeError:
+        xp, places = namespaces.namespace(pixels), np.flatnonzero(namespaces.to_numpy(chosen))
+        return xp.take(xp.reshape(pixels, (-1,)), namespaces.asarray(places, pixels))
+
+
 def put_together(parts, indices):
     """Return rows in their order from parts that hold the rows of each of some indices."""
     if len(parts) == 1:

@@ -14,6 +14,7 @@ EMPTY = 4  # no counted pixel
 NEGATIVE = 8  # below zero where that has no meaning
 BEYOND = 16  # a level outside the range of the dtype that was learned from
 ABOVE_ONE = 32  # above one where floats end there
+FAR = 64  # far outside the range that was learned from: a warning; kernels use this bit themselves
 
 
 def of_values(planes):
@@ -29,3 +30,16 @@ def has_any(found):
     """Return whether something was found in each plane (..., h, w), as bool of NumPy (...)."""
     xp = namespaces.namespace(found)
     return np.asarray(namespaces.to_numpy(xp.any(found, axis=(-2, -1))))
+
+
+def far_from(ranges, lows, highs):
+    """Return FAR for planes (n, c) whose range leaves that of their channel by more than its width.
+
+    ranges (c, 2) are what was learned; planes without a counted pixel have low > high.
+    """
+    low, high = ranges[:, 0], ranges[:, 1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = high - low
+        is_far = (low - lows > width) | (highs - high > width)
+        is_far &= (lows <= highs) & (width > 0)  # a single level is no scale
+    return (FAR * is_far).astype(np.uint8)

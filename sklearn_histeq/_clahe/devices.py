@@ -12,6 +12,7 @@ from .._arithmetic import bins, namespaces, output
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.rows import (
     at_or_below,
+    chosen_of,
     counts_of,
     gather,
     number_of,
@@ -95,7 +96,7 @@ def _distinct(rows, numbers):
     n_distinct = namespaces.to_numpy(number_of(is_first))[:, 0]
     for n in np.unique(n_distinct):
         group = np.flatnonzero(n_distinct == n)
-        points = take_rows(ordered, group)[take_rows(is_first, group)]
+        points = chosen_of(take_rows(ordered, group), take_rows(is_first, group))
         yield numbers[group], rows.take(group), xp.reshape(points, (len(group), int(n)))
 
 

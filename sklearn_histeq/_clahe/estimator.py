@@ -1,5 +1,7 @@
 """AdaptiveHistogramEqualizer: one transfer function per tile (CLAHE)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal
@@ -206,7 +208,10 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         parameters.check_n_bins(self.n_bins, auto=False)
         parameters.check_bins_of_convention(self.n_bins, N_BINS, convention)
 
-    def _function(self, images):
+    def _check_images(self, images):
+        images.layout.check_width(images.X.shape, *images.planes.shape[1:])
+
+    def _function(self, images, learned):
         used = self._tiles(images.planes.shape[2:])
         self._warn(images, used)
         limit = self._convention.engine_clip_limit(self.clip_limit, self.n_bins)
@@ -224,23 +229,28 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         return self._convention.tiling.edges(shape, self._tiles(shape))
 
     def _warn(self, images, used):
-        """Warn of tiles that are not what the parameters seem to ask for."""
+        """Warn, at most once, of tiles that are not what the parameters seem to ask for."""
         height, width = shape = images.planes.shape[2:]
-        on_images = f" on images of {height}×{width} pixels: "
+        on_images, n_tiles = (
+            f" on images of {height}×{width} pixels: ",
+            Setting("n_tiles", self.n_tiles),
+        )
+        found = []
         if images.X.ndim == 2 and self.image_shape is None:
-            images.layout.warn_of_rows(width, "tiles")
+            found.append(images.layout.problem_of_rows(width, "tiles"))
         if self._uses_fewer(shape, used):
-            warn_the_caller(
-                (Setting("n_tiles", self.n_tiles), f"{on_images}using {used[0]}×{used[1]} tiles, "
-                 "of at least two pixels along an axis"),
-                remedy="Set n_tiles to no more than half the pixels.",
-            )  # fmt: skip
+            n_used = f"using {used[0]}×{used[1]} tiles, of at least two pixels along an axis"
+            remedy = "Set n_tiles to no more than half the pixels."
+            found.append(((n_tiles, f"{on_images}{n_used}"), remedy))
         elif np.prod(self._convention.tiling.tile_shape(shape, used)) == 1 < height * width:
-            warn_the_caller(
-                (Setting("n_tiles", self.n_tiles), ", ", Setting("tile_shape", self.tile_shape),
-                 f"{on_images}a tile is one pixel, whose CDF says nothing"),
-                remedy="Set fewer tiles, or larger ones.",
-            )  # fmt: skip
+            both = n_tiles, ", ", Setting("tile_shape", self.tile_shape)
+            says_nothing = f"{on_images}a tile is one pixel, whose CDF says nothing"
+            found.append(((*both, says_nothing), "Set fewer tiles, or larger ones."))
+        if found:
+            came, remedy = found[-1]
+            for pieces, advice in found[:-1]:
+                came = (*pieces, f". {advice} ", *came)
+            warn_the_caller(came, remedy=remedy)
 
     def _uses_fewer(self, shape, used):
         """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""

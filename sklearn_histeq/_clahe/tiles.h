@@ -32,6 +32,7 @@ namespace histeq::HISTEQ_TARGET {
 
 /* The tiling to write some of the rows of pixels. */
 inline Tiling within(Tiling tiling, RowSlice rows) {
+    rows = rows.within(tiling.height);
     tiling.begin = rows.begin, tiling.end = rows.end;
     return tiling;
 }

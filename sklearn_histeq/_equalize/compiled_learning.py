@@ -105,13 +105,28 @@ def apply(planes, mask, out, transfers, convention):
     """Map each plane by the learned transfer function of its channel; see `definition.apply`."""
     own_dtype = convention.default_output_dtype(planes.dtype)
     if planes.dtype.kind == "f":
-        status = _find_ranges(planes, mask, arrays.pixel_dtype(planes.dtype))[0]
+        status, lows, highs = _find_ranges(planes, mask, arrays.pixel_dtype(planes.dtype))
         _interpolate(planes, out, transfers, own_dtype, convention.output_max)
     else:
         status = _mask_status(planes, mask)
+        lows, highs = _ranges_of_integers(planes, mask)
         _apply_to_integers(planes, out, transfers, own_dtype, convention.output_max)
     arrays.fill_unmapped(out, status)
-    return status
+    return status, lows, highs
+
+
+def _ranges_of_integers(planes, mask):
+    """Return the least and the largest counted level of each plane, as doubles."""
+    least, largest = output.smallest_level(planes.dtype), output.largest_level(planes.dtype)
+    if mask is None:
+        found = planes.min(axis=(2, 3)), planes.max(axis=(2, 3))
+    else:
+        where = mask[:, np.newaxis]
+        found = (
+            planes.min(axis=(2, 3), where=where, initial=largest),
+            planes.max(axis=(2, 3), where=where, initial=least),
+        )
+    return (limit.astype(np.float64) for limit in found)
 
 
 def _apply_to_integers(planes, out, transfers, own_dtype, output_max):

@@ -6,6 +6,7 @@ estimator's sum, by add, of function(planes, mask) over all its planes in the le
 """
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,38 @@ from .._arithmetic import counting, namespaces, output, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import BEYOND, has_any
 from .._arithmetic.transfer import Histogram, TransferFunction
+
+
+class Learned(NamedTuple):
+    """What `transform` needs of a fit.
+
+    Attributes
+    ----------
+    dtype_name : str
+        The dtype that was learned from; a name, since skops does not trust dtypes.
+    state : list
+        The counts of each channel.
+    transfers : list of `transfer.TransferFunction`
+        The transfer function of each channel.
+    """
+
+    dtype_name: str
+    state: Any = ()
+    transfers: Any = ()
+
+    @property
+    def dtype(self):
+        """The dtype that was learned from."""
+        return np.dtype(self.dtype_name)
+
+    @property
+    def ranges(self):
+        """The least and the largest counted intensity of each channel (c, 2), as doubles."""
+        ends = [
+            (s.levels[0], s.levels[-1]) if isinstance(s, counting.Levels) else (s.low, s.high)
+            for s in self.state
+        ]
+        return np.array(ends, np.float64)
 
 
 def cast(planes, dtype):

@@ -5,6 +5,8 @@ numbers of the bins that its pixels fall into, or of its ranks. Everything else 
 pixels in this package reproduces these bits.
 """
 
+from typing import Any
+
 import numpy as np
 from skimage import exposure
 
@@ -45,12 +47,22 @@ def equalize(planes, mask, out, rule, map_parts=map):
 
 
 def apply(planes, mask, out, transfers, convention):
-    """Map each plane by the learned transfer function of its channel; status as of `equalize`."""
+    """Map each plane by the learned transfer function of its channel.
+
+    Return the status as of `equalize`, and the least and the largest counted pixel of each plane
+    (n, c), as doubles; low > high where there is none.
+    """
+    ranges: list[tuple[Any, Any]] = []
 
     def find(pixels, channel):
+        ranges.append((pixels.min(), pixels.max()))
         return transfers[channel]
 
-    return _map_by_transfer(planes, mask, out, convention, find)
+    status = _map_by_transfer(planes, mask, out, convention, find)
+    lows, highs = np.full(status.shape, np.inf), np.full(status.shape, -np.inf)
+    is_mapped = status & (INF | EMPTY) == 0
+    lows[is_mapped], highs[is_mapped] = np.array(ranges, np.float64).reshape(-1, 2).T
+    return status, lows, highs
 
 
 def invert(planes, out, transfers, output_max):

@@ -14,6 +14,7 @@ from .._arithmetic.rows import (
     as_doubles,
     at_or_below,
     between,
+    chosen_of,
     counts_of,
     cumulated,
     gather,
@@ -27,6 +28,7 @@ from .._arithmetic.rows import (
     take_rows,
     write_rows,
 )
+from .._arithmetic.status import EMPTY
 
 
 @np.errstate(all="ignore")
@@ -225,7 +227,11 @@ def _count(planes, mask, count):
     found = []
     for channel in range(n_channels):
         pixels = rows.pixels[channel::n_channels, :]
-        pixels = xp.reshape(pixels, (-1,)) if is_all else pixels[counted[channel::n_channels, :]]
+        pixels = (
+            xp.reshape(pixels, (-1,))
+            if is_all
+            else chosen_of(pixels, counted[channel::n_channels, :])
+        )
         row = rows._replace(pixels=xp.expand_dims(pixels, axis=0), counted=None)
         found.append(count(row, channel))
     return found, rows.status
@@ -263,7 +269,10 @@ def apply(planes, mask, out, transfers, convention):
     values = _by_channel(rows, planes, [partial(_map, found) for found in transfers])
     store = partial(output.store, output_max=convention.output_max)
     write_rows(values, rows, convention.default_output_dtype(rows.dtype), out, store)
-    return rows.status
+    doubles = rows._replace(pixels=as_doubles(rows, planes))
+    lows, highs = (limit.reshape(rows.status.shape) for limit in ranges_of(doubles))
+    lows[rows.status & EMPTY > 0] = np.inf
+    return rows.status, lows, highs
 
 
 @np.errstate(all="ignore")

@@ -1,17 +1,19 @@
 """HistogramEqualizer: one transfer function per plane, or one per channel for a whole data set."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _engine
 from .._arithmetic import counting, dtypes, transfer
-from .._base import ChannelAxis, Color, ImageTransformer
+from .._arithmetic.status import far_from
+from .._base import ChannelAxis, Color, ImageTransformer, only_if
 from .._blocks import Output, Work, map_planes
 from .._input import Limits, parameters, read
 from .._input.findings import check_channels_counted
@@ -215,9 +217,12 @@ class HistogramEqualizer(ImageTransformer):
 
     # Public methods beyond the common ones -------------------------------------------------------
 
-    @available_if(_has_partial_fit)
-    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
+    @only_if(_has_partial_fit)
+    def partial_fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (scope="dataset" only).
+
+        Not for several threads at once: each call goes on from what the calls before have learned.
+        Other threads may call `transform` meanwhile.
 
         Integers are counted exactly, so that batches give what `fit` gives on all images. Floats
         are counted in a fine histogram of constant size, whose range grows with the batches without
@@ -244,9 +249,9 @@ class HistogramEqualizer(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        return self._partial_fit(X, mask)
+        return self._partial_fit(X, y, mask)
 
-    @available_if(_has_inverse)
+    @only_if(_has_inverse)
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map equalized values back to intensities (scope="dataset" only).
 
@@ -278,14 +283,17 @@ class HistogramEqualizer(ImageTransformer):
         images = read(X, None, self._layout(), type(self).__name__, self._shape_in)
         if np.ndim(X) == 2:
             self._check_n_features(X, images.X, reset=False)
+            # rows do not say themselves where their channels are
+            fitted = {"channel_axis": self._channel_axis_in}
+            parameters.check_state_params({"channel_axis": self.channel_axis}, fitted)
         self._check_library(images, "inverse_transform")
         self._check_state_params()
         self._check_n_channels(images)
-        convention, dtype = self._convention, images.X.dtype
-        transfers = data_set.inverses(self._transfers, self._state)
+        convention, dtype, learned = self._convention, images.X.dtype, self._learned
+        transfers = data_set.inverses(learned.transfers, learned.state)
         function = partial(_invert, transfers, convention.top(dtype))
         out = Output(dtypes.single_or_double(dtype))
-        limits = Limits(convention, out.dtype, self._learned_dtype)
+        limits = Limits(convention, out.dtype)
         return map_planes(Work(function, limits, self._ns_per_pixel[2], self.n_jobs), images, out)
 
     # Hooks ---------------------------------------------------------------------------------------
@@ -306,9 +314,9 @@ class HistogramEqualizer(ImageTransformer):
         if self.output_distribution == "normal":
             check_normal_dtype(self._output_dtype(images.X.dtype))
 
-    def _function(self, images):
-        if self._is_stateful:
-            return partial(_apply, self._transfers, self._convention, self._learned_dtype)
+    def _function(self, images, learned):
+        if learned is not None:
+            return partial(_apply, learned, learned.ranges, self._convention)
         return partial(_equalize, self._rule())
 
     def _rule(self):
@@ -319,8 +327,8 @@ class HistogramEqualizer(ImageTransformer):
 
     def _check_as_fitted(self, X, images):
         super()._check_as_fitted(X, images)
-        if self._is_stateful and self._learned_dtype is not None:
-            parameters.check_same_kind(images.X.dtype, self._learned_dtype)
+        if self._is_stateful and self._learned is not None:
+            parameters.check_same_kind(images.X.dtype, self._learned.dtype)
 
     def _fit_state(self, images):
         if not self._is_stateful:
@@ -330,31 +338,32 @@ class HistogramEqualizer(ImageTransformer):
         state = data_set.count_all(count, dtype)
         check_channels_counted(map(counting.n_counted, state))
         found = data_set.fit_transfers(count, state, self._rule(), dtype)
-        return self._learned(state, found, dtype, images.n_images, images.library)
+        return self._as_attributes(state, found, dtype, images.n_images, images.library)
 
     def _update_state(self, images):
         dtype, n_seen = dtypes.learned(images.X.dtype), 0
-        before = getattr(self, "_state", None)
+        before = self._learned
         if before is not None:
-            dtype = dtypes.joint(dtype, self._learned_dtype)
+            dtype = dtypes.joint(dtype, before.dtype)
             n_seen = self.n_samples_seen_
         state = data_set.count_all(self._counter(images, dtype), dtype)
         if before is not None:
-            state = data_set.add_channels(before, state)
+            state = data_set.add_channels(before.state, state)
         check_channels_counted(map(counting.n_counted, state))
         found = data_set.read_out(state, self._rule(), dtype)
-        return self._learned(state, found, dtype, n_seen + images.n_images, images.library)
+        n_seen += images.n_images
+        return self._as_attributes(state, found, dtype, n_seen, images.library)
 
     def _counter(self, images, dtype):
         """Return the `count` of `data_set` for images learned from in a dtype."""
 
         def count(function, add):
             count_as = partial(data_set.count_as, dtype, function)
-            return self._sum(count_as, images, add, learned_dtype=dtype)
+            return self._sum(count_as, images, add, data_set.Learned(dtype.name))
 
         return count
 
-    def _learned(self, state, found, dtype, n_samples_seen, library):
+    def _as_attributes(self, state, found, dtype, n_samples_seen, library):
         """Return the attributes that are learned; the public ones live where the images do."""
         cdf_dtype = dtypes.single_or_double(dtype)
         cdfs = [transfer.cdf(histogram.counts, cdf_dtype) for histogram, _ in found]
@@ -362,9 +371,7 @@ class HistogramEqualizer(ImageTransformer):
             "cdf_": [library.deliver(cdf) for cdf in cdfs],
             "bin_centers_": [library.deliver(histogram.points) for histogram, _ in found],
             "n_samples_seen_": n_samples_seen,
-            "_transfers": [transfer for _, transfer in found],
-            "_state": state,
-            "_learned_dtype_name": dtype.name,
+            "_learned": data_set.Learned(dtype.name, state, [function for _, function in found]),
         }
 
 
@@ -373,11 +380,12 @@ def _equalize(rule, planes, mask, out, map_parts):
     return _engine.select(planes).equalize.equalize(planes, mask, out, rule, map_parts)
 
 
-def _apply(transfers, convention, learned_dtype, planes, mask, out, map_parts):
+def _apply(learned, ranges, convention, planes, mask, out, map_parts):
     """Map planes by learned transfer functions; return their status."""
     engine = _engine.select(planes).equalize
-    planes, beyond = data_set.cast(planes, learned_dtype)
-    return beyond | engine.apply(planes, mask, out, transfers, convention)
+    planes, beyond = data_set.cast(planes, learned.dtype)
+    status, lows, highs = engine.apply(planes, mask, out, learned.transfers, convention)
+    return beyond | status | far_from(ranges, lows, highs)
 
 
 def _invert(transfers, top, planes, mask, out, map_parts):

@@ -64,14 +64,14 @@ int32_t find_step(Wide x, const Wide *points, ptrdiff_t n_points, int shift,
     return static_cast<int32_t>(k - 1);
 }
 
-/* out = values[k], k being the index of the greatest of increasing points <= x, or 0. */
+/* out = values[k], k being the index of the greatest of increasing points <= x, or 0. The search and
+ * the values are one loop: so both wait for memory at the same time. */
 template <class Wide>
 int look_up_steps(Array<const Wide> x, Array<const Wide> points, Values values, Output out) {
     using Distance = std::make_unsigned_t<Wide>;
     const ptrdiff_t n_points = points.shape[0];
     Scratch scratch;
     int32_t *first = scratch.array<int32_t>(N_BUCKETS + 1);
-    int32_t *steps = scratch.array<int32_t>(N_BLOCK);
     if (!scratch.is_complete)
         return NO_MEMORY;
     if (values.first.type != out.type)
@@ -89,12 +89,11 @@ int look_up_steps(Array<const Wide> x, Array<const Wide> points, Values values, 
             ++k;
         first[bucket] = static_cast<int32_t>(k);
     }
-    for (ptrdiff_t start = 0; start < x.shape[0]; start += N_BLOCK) {
-        const ptrdiff_t size = least(N_BLOCK, x.shape[0] - start);
-        for (ptrdiff_t i = 0; i < size; ++i)
-            steps[i] = find_step(x[start + i], points.start, n_points, shift, first);
-        map(steps, size, values.row(0), out.from(start));
-    }
+    by_type(out, [=](auto *numbers) {
+        const auto *table = as<std::remove_pointer_t<decltype(numbers)>>(values.row(0));
+        for (ptrdiff_t i = 0; i < x.shape[0]; ++i)
+            numbers[i] = table[find_step(x[i], points.start, n_points, shift, first)];
+    });
     return DONE;
 }
 

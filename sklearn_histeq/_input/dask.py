@@ -187,6 +187,12 @@ def _whole_images(argument: Argument, array):
             "a dask array or an array in memory",
             f"Use {name}.to_dask_array() of a data frame, or {name}.data of an xarray.DataArray.",
         )
+    if array.dtype == object:
+        raise input_error(
+            (argument, " is a dask array of objects"),
+            "bool, integers or real floats",
+            f"Convert it: {name}.astype(float), or an integer type.",
+        )
     if np.isnan(array.shape[1:]).any():
         raise input_error(
             (argument, f" has shape {array.shape}"),
@@ -203,7 +209,7 @@ def _zeros_like(array):
     """
     if isinstance(array._meta, np.ma.MaskedArray) or array.ndim == 0:
         return array._meta  # to be refused
-    is_converted = array.dtype.kind == "O" or (array.dtype.kind == "f" and array.dtype.itemsize > 8)
+    is_converted = array.dtype.kind == "f" and array.dtype.itemsize > 8
     dtype = np.float64 if is_converted else array.dtype
     n, *shape = array.shape
     return np.broadcast_to(np.zeros((), dtype), (1 if np.isnan(n) else n, *shape))

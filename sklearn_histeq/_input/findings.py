@@ -5,13 +5,14 @@ image. It returns a status for each plane. `check_status` raises what the status
 say, so that an error names the same images whatever the blocks and threads were.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._arithmetic import namespaces
 from .._arithmetic import status as bits
 from .._arithmetic.conventions import Convention
-from .problem import MASK, ImageNumbers, Setting, X, input_error
+from .problem import MASK, N_NAMED, ImageNumbers, Setting, X, input_error, warn_the_caller
 
 
 class Numbering(NamedTuple):
@@ -29,7 +30,7 @@ class Limits(NamedTuple):
 
     convention: Convention
     dtype: np.dtype | None = None  # of the output; None where nothing is written
-    learned_dtype: np.dtype | None = None  # of the images that were learned from
+    learned: Any = None  # a named tuple with the `dtype` and the `ranges` that were learned from
 
 
 IMAGES = ImageNumbers(())  # stands for the numbers of the images in which something was found
@@ -44,6 +45,25 @@ def check_status(status, images, limits):
         if found.size:
             numbers = ImageNumbers(tuple(found.tolist()), images.numbering.where)
             raise input_error(tuple(numbers if piece is IMAGES else piece for piece in came), *rest)
+    _warn_of_range(status, images, limits.learned)
+
+
+def _warn_of_range(status, images, learned):
+    """Warn of images whose intensities are on another scale than those that were learned from."""
+    found = np.flatnonzero((status & bits.FAR).any(axis=1))
+    if not found.size:
+        return
+    named = [namespaces.to_numpy(images.planes[i, ...]) for i in found[:N_NAMED].tolist()]
+    low, high = min(map(np.nanmin, named)), max(map(np.nanmax, named))
+    numbers = ImageNumbers(tuple((found + images.numbering.first).tolist()), images.numbering.where)
+    came = f" has values from {low:g} to {high:g}"
+    learned_low, learned_high = np.min(learned.ranges), np.max(learned.ranges)
+    warn_the_caller(
+        (X, came, numbers, f", but the distribution was learned from {learned_low:g} to "
+         f"{learned_high:g}"),
+        remedy="Most of these values become the least or the largest output. Bring X to the scale "
+        "of the images in fit, or fit again.",
+    )  # fmt: skip
 
 
 def _meanings(images, limits):
@@ -74,7 +94,9 @@ def _meanings(images, limits):
         "Shift or clip them, or use color='channels'.",
         (Setting("color", images.layout.color), " "),
     )
-    learned_from = f"{limits.learned_dtype}, which the distribution was learned from"
+    learned_from = (
+        f"{getattr(limits.learned, 'dtype', None)}, which the distribution was learned from"
+    )
     yield (
         bits.BEYOND,
         (X, f" contains levels beyond the range of {learned_from},", IMAGES),

@@ -160,11 +160,23 @@ def _as_one_array(X):
             "an array of images",
             "Pass numpy.asarray(X)[None], and set channel_axis=-1 if it is in colour.",
         )
+    if type(X).__module__.startswith("pandas") and getattr(X, "ndim", 2) == 1:
+        X = X.to_numpy()  # a column, perhaps of arrays
     is_object = isinstance(X, np.ndarray) and X.dtype == object
     if not (is_object or isinstance(X, (list, tuple))) or len(X) == 0:
         return X
-    if hasattr(X[0], "getbands"):
-        X = [np.asarray(image) for image in X]
+    first = X[0]
+    if isinstance(first, (str, bytes, os.PathLike)):
+        raise input_error(
+            (_X, f" is a list of names of files, {first!r} and others"),
+            "an array of images",
+            "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]).",
+        )
+    if hasattr(first, "getbands"):
+        X = [array_of_pillow(image, _X) for image in X]
+    elif is_object and X.ndim > 1:
+        # numbers as objects: integers stay integers, which have levels and not bins
+        return np.array(X.tolist())
     shapes = [shape_of(image) for image in X]
     if None in shapes:
         raise input_error(
@@ -180,6 +192,22 @@ def _as_one_array(X):
                 "Resize or crop them first (skimage.transform.resize).",
             )
     return np.stack(list(X)) if shapes[0] else X
+
+
+PILLOW_MODES = ("L", "I;16", "I;16L", "I;16B", "I;16N", "I", "F", "1", "RGB", "RGBA")
+
+
+def array_of_pillow(image, argument):
+    """Return an image of PIL as an array, where its numbers are intensities."""
+    if getattr(image, "mode", "L") not in PILLOW_MODES:
+        to = "RGBA" if image.mode in ("PA", "La", "LA", "RGBa") else "RGB"
+        raise input_error(
+            (argument, f" has a PIL image of mode {image.mode}, whose numbers are no intensities "
+             "of gray or RGB"),
+            f"one of the modes {', '.join(PILLOW_MODES)}",
+            f"Convert it first: image.convert({to!r}), or image.convert('L') for gray.",
+        )  # fmt: skip
+    return np.asarray(image)
 
 
 def as_true_bool(X):
@@ -258,8 +286,8 @@ def check_convention(images, convention, default):
         raise input_error(
             (_X, f" has dtype {dtype}"),
             " or ".join(map(str, accepted)),
-            "Convert the images (skimage.util.img_as_ubyte), or use convention="
-            f"{default!r}, for any dtype.",
+            f"Use convention={default!r}, for any dtype, with dtype='uint8' or 'uint16' for levels "
+            "of these types; or scale the images by their own range first.",
             by=(named, " "),
         )
     if images.mask is not None and not convention.takes_mask:

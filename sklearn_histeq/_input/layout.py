@@ -62,36 +62,54 @@ class Layout(NamedTuple):
                 "Check channel_axis (and image_shape for rows), or use color='channels'.",
             )
 
+    def check_width(self, shape, n_channels, height, width):
+        """Refuse images whose planes are one pixel wide: windows and tiles in them say nothing."""
+        remedy = self._remedy_of_width(shape, height, width)
+        if remedy is not None:
+            read_as = _read_as(n_channels, height, width)
+            raise input_error(
+                (X, f" of shape {shape} is read as {read_as}"),
+                "planes of more than one pixel along both axes",
+                f"{remedy[0].upper()}{remedy[1:]}.",
+            )
+
     def warn_of_likely_mistakes(self, shape, n_channels, height, width):
-        """Warn where colour channels are probably read as columns, or columns as channels."""
-        read_as = f"images of {n_channels} channels of {height}×{width} pixels"
-        if len(shape) == 3 and width in (3, 4) and min(shape[:2]) >= 2 * width:
+        """Warn where channels are probably read as rows or columns, or the reverse."""
+        read_as = _read_as(n_channels, height, width)
+        remedy = self._remedy_of_width(shape, height, width)
+        if remedy is None and len(shape) == 3 and width in (3, 4) and min(shape[:2]) >= 2 * width:
             read_as = f"{shape[0]} images of {height}×{width} pixels"
             remedy = "pass image[None] with channel_axis=-1, if it is one colour image"
-        elif self.channel_axis == 1 and width in (3, 4) and height > width and n_channels > 4:
-            remedy = "set channel_axis=-1, if the channels come last"
-        elif (
-            self.channel_axis == -1 and height in (3, 4) and width >= 4 * height and n_channels > 4
-        ):
-            remedy = "set channel_axis=1, if the channels come first"
-        else:
-            return
-        warn_the_caller(
-            (X, f" of shape {shape} is read as {read_as}"),
-            remedy=f"That is unusual: {remedy}, or move the axis (numpy.moveaxis) to say what the "
-            "array holds.",
-        )
+        elif remedy is None and n_channels > 4:
+            if self.channel_axis == 1 and width <= 4 and height > width:
+                remedy = "set channel_axis=-1, if the channels come last"
+            elif self.channel_axis == -1 and height <= 4 and width >= 4 * height:
+                remedy = "set channel_axis=1, if the channels come first"
+        if remedy is not None:
+            warn_the_caller(
+                (X, f" of shape {shape} is read as {read_as}"),
+                remedy=f"That is unusual: {remedy}, or move the axis (numpy.moveaxis) to say what "
+                "the array holds.",
+            )
 
-    def warn_of_rows(self, n_pixels, what):
-        """Warn that rows without image_shape are images of one row, cut into tiles or windows."""
-        warn_the_caller(
-            (
-                Setting("image_shape", None),
-                f" with rows of {n_pixels} pixels: each row is read as an image of 1×{n_pixels} "
-                f"pixels, whose {what} are pieces of the row",
-            ),
-            remedy="Set image_shape=(h, w).",
+    def _remedy_of_width(self, shape, height, width):
+        """Return what to do about images whose planes are lines of pixels; None for others."""
+        if len(shape) == 4 and self.channel_axis == 1 and width == 1 < height:
+            return "set channel_axis=-1, if the single channel comes last"
+        if len(shape) == 4 and self.channel_axis == -1 and height == 1 < width:
+            return "set channel_axis=1, if the single channel comes first"
+        if len(shape) > 2 and width == 1 < height:
+            return "pass rows, X.reshape(len(X), -1), if each image is a row of pixels"
+        return None
+
+    def problem_of_rows(self, n_pixels, what):
+        """Return what to warn of, and the remedy, where rows are cut into tiles or windows."""
+        came = (
+            Setting("image_shape", None),
+            f" with rows of {n_pixels} pixels: each row is read as an image of 1×{n_pixels} "
+            f"pixels, whose {what} are pieces of the row",
         )
+        return came, "Set image_shape=(h, w)."
 
 
 def mask_shape(X, planes):
@@ -101,3 +119,9 @@ def mask_shape(X, planes):
     """
     n, _, height, width = planes.shape
     return (n, height * width) if X.ndim == 2 else (n, height, width)
+
+
+def _read_as(n_channels, height, width):
+    """Return in words how images are read."""
+    channels = "1 channel" if n_channels == 1 else f"{n_channels} channels"
+    return f"images of {channels} of {height}×{width} pixels"

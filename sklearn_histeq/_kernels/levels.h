@@ -7,6 +7,7 @@
 #ifndef HISTEQ_LEVELS_H
 #define HISTEQ_LEVELS_H
 
+#include "output.h"
 #include "types.h"
 
 namespace histeq::HISTEQ_TARGET {
@@ -201,12 +202,11 @@ void find_ranks(const Level *x, ptrdiff_t n, LevelRange range, const Present &pr
 
 /* Lookup tables ------------------------------------------------------------------------------ */
 
-/* A table and the output are of one type. What is looked up is copied: items that have the same
- * size need no loops of their own. */
+/* A table and the output are of one type. */
 
 /* table[level - low] of each pixel, its level clamped to the range. */
 template <class Level, class Item>
-void look_up_items(const Level *x, ptrdiff_t n, LevelRange range, const Item *table, Item *out) {
+void look_up_each(const Level *x, ptrdiff_t n, LevelRange range, const Item *table, Item *out) {
     const int32_t low = range.low, high = range.high;
     for (ptrdiff_t i = 0; i < n; ++i) {
         int32_t level = x[i];
@@ -218,16 +218,10 @@ void look_up_items(const Level *x, ptrdiff_t n, LevelRange range, const Item *ta
 
 template <class Level>
 void look_up(const Level *x, ptrdiff_t n, LevelRange range, const void *table, Output out) {
-    switch (out.item_size()) {
-    case 1:
-        return look_up_items(x, n, range, as<uint8_t>(table), as<uint8_t>(out.start));
-    case 2:
-        return look_up_items(x, n, range, as<uint16_t>(table), as<uint16_t>(out.start));
-    case 4:
-        return look_up_items(x, n, range, as<float>(table), as<float>(out.start));
-    default:
-        return look_up_items(x, n, range, as<double>(table), as<double>(out.start));
-    }
+    by_type(out, [=](auto *items) {
+        using Item = std::remove_pointer_t<decltype(items)>;
+        look_up_each(x, n, range, as<Item>(table), items);
+    });
 }
 
 /* table[index] of each pixel. */
@@ -352,24 +346,18 @@ inline void map_bytes(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8
 
 /* table[x] of each pixel. */
 template <class Index> void map(const Index *x, ptrdiff_t n, const void *table, Output out) {
-    constexpr bool is_byte = sizeof(Index) == 1;
-    switch (out.item_size()) {
-    case 1:
-        if constexpr (is_byte)
-            return map_bytes(x, n, as<uint8_t>(table), as<uint8_t>(out.start));
-        return map_each(x, n, as<uint8_t>(table), as<uint8_t>(out.start));
-    case 2:
-        return map_each(x, n, as<uint16_t>(table), as<uint16_t>(out.start));
-    case 4:
-        return map_each(x, n, as<float>(table), as<float>(out.start));
-    default:
+    by_type(out, [=](auto *items) {
+        using Item = std::remove_pointer_t<decltype(items)>;
 #ifdef HISTEQ_AVX2
-        if constexpr (is_byte)
+        if constexpr (sizeof(Index) == 1 && std::is_same_v<Item, double>)
             if (n >= N_STREAMED)
-                return stream_doubles(x, n, as<double>(table), as<double>(out.start));
+                return stream_doubles(x, n, as<double>(table), items);
 #endif
-        return map_each(x, n, as<double>(table), as<double>(out.start));
-    }
+        if constexpr (sizeof(Index) == 1 && sizeof(Item) == 1)
+            map_bytes(x, n, as<Item>(table), items);
+        else
+            map_each(x, n, as<Item>(table), items);
+    });
 }
 
 } // namespace histeq::HISTEQ_TARGET

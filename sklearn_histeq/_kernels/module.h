@@ -28,12 +28,22 @@ InstructionSets *instruction_sets;
 
 /* Arguments ---------------------------------------------------------------------------------- */
 
+#ifdef HISTEQ_LITTLE_ENDIAN
+constexpr char NATIVE_ORDER = '<';
+#else
+constexpr char NATIVE_ORDER = '>';
+#endif
+
 /* The type of an array's numbers, or 0 for one that kernels do not know. */
 inline int type_of(const Py_buffer &array) {
     const char *const formats[] = {"BHILQ", "bhilq", "fd"};
     const int kinds[] = {0, OF_SIGNED, OF_REALS};
-    for (int i = 0; i < 3 && array.format[0] && !array.format[1]; ++i)
-        if (std::strchr(formats[i], array.format[0]))
+    /* NumPy names the byte order of some arrays, though it is the processor's own */
+    const char *format = array.format;
+    if (*format == NATIVE_ORDER || *format == '=' || *format == '@')
+        ++format;
+    for (int i = 0; i < 3 && format[0] && !format[1]; ++i)
+        if (std::strchr(formats[i], format[0]))
             return static_cast<int>(array.itemsize) + kinds[i];
     return 0;
 }
@@ -149,6 +159,8 @@ template <> struct Argument<RowSlice> {
         Py_ssize_t begin = 0, end = 0, step = 0;
         if (call.expect(PySlice_Check(object), "a slice"))
             call.has_failed |= PySlice_Unpack(object, &begin, &end, &step) != 0;
+        if (!call.has_failed)
+            call.expect(step == 1, "a slice without a step");
         return {begin, end};
     }
 };

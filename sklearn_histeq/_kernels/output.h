@@ -24,12 +24,13 @@ template <class Out>
 void store_as(const double *values, ptrdiff_t n, Storage storage, Out *out) {
     const bool is_float32 = storage.is_float32;
     const double output_max = storage.output_max;
+    const bool is_unit = output_max == 1.0; /* spares a division */
     for (ptrdiff_t i = 0; i < n; ++i) {
         const double value = is_float32 ? static_cast<float>(values[i]) : values[i];
         if constexpr (std::is_floating_point_v<Out>) {
             out[i] = static_cast<Out>(value);
         } else {
-            const double scaled = value / output_max * LARGEST<Out>;
+            const double scaled = (is_unit ? value : value / output_max) * LARGEST<Out>;
             /* NaN too: the caller refuses it */
             const double positive = scaled > 0.0 ? scaled : 0.0;
             const double clipped = positive < LARGEST<Out> ? positive : LARGEST<Out>;
@@ -38,17 +39,22 @@ void store_as(const double *values, ptrdiff_t n, Storage storage, Out *out) {
     }
 }
 
-inline void store(const double *values, ptrdiff_t n, Storage storage, Output out) {
+/* Call run with the output's address, in its type. */
+template <class Run> void by_type(Output out, const Run &run) {
     switch (out.type) {
     case TYPE<uint8_t>:
-        return store_as(values, n, storage, as<uint8_t>(out.start));
+        return run(as<uint8_t>(out.start));
     case TYPE<uint16_t>:
-        return store_as(values, n, storage, as<uint16_t>(out.start));
+        return run(as<uint16_t>(out.start));
     case TYPE<float>:
-        return store_as(values, n, storage, as<float>(out.start));
+        return run(as<float>(out.start));
     default:
-        return store_as(values, n, storage, as<double>(out.start));
+        return run(as<double>(out.start));
     }
+}
+
+inline void store(const double *values, ptrdiff_t n, Storage storage, Output out) {
+    by_type(out, [=](auto *numbers) { store_as(values, n, storage, numbers); });
 }
 
 /* The address of output that takes doubles as they are, or nullptr. */
@@ -58,17 +64,18 @@ inline double *doubles_of(Output out, Storage storage) {
 }
 
 /* Write the largest value to all n pixels; NaN stays. */
+template <class Pixel, class Out>
+void fill_as(const Pixel *x, ptrdiff_t n, double output_max, Out *out) {
+    const double values[] = {output_max, std::numeric_limits<double>::quiet_NaN()};
+    Out filled[2];
+    store_as(values, 2, {false, output_max}, filled);
+    for (ptrdiff_t i = 0; i < n; ++i)
+        out[i] = x[i] == x[i] ? filled[0] : filled[1];
+}
+
 template <class Pixel>
 void fill_counted(const Pixel *x, ptrdiff_t n, double output_max, Output out) {
-    constexpr ptrdiff_t N_FILLED = 256;
-    double values[N_FILLED];
-    for (ptrdiff_t start = 0; start < n; start += N_FILLED) {
-        const ptrdiff_t size = least(N_FILLED, n - start);
-        for (ptrdiff_t i = 0; i < size; ++i)
-            values[i] = x[start + i] == x[start + i] ? output_max
-                                                     : std::numeric_limits<double>::quiet_NaN();
-        store(values, size, {false, output_max}, out.from(start));
-    }
+    by_type(out, [=](auto *numbers) { fill_as(x, n, output_max, numbers); });
 }
 
 } // namespace histeq::HISTEQ_TARGET

@@ -157,9 +157,17 @@ template <class Number> const Number *as(const void *memory) {
     return static_cast<const Number *>(memory);
 }
 
-/* The rows of pixels that a call writes. */
+/* The rows of pixels that a call writes, as Python's slices count them. */
 struct RowSlice {
     ptrdiff_t begin, end;
+
+    /* The same of planes with so many rows: 0 <= begin <= end <= height. */
+    RowSlice within(ptrdiff_t height) const {
+        const auto row = [height](ptrdiff_t i) {
+            return greatest<ptrdiff_t>(least(i < 0 ? i + height : i, height), 0);
+        };
+        return row(begin) < row(end) ? RowSlice{row(begin), row(end)} : RowSlice{0, 0};
+    }
 };
 
 /* Memory ------------------------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
 """LocalHistogramEqualizer: one transfer function per pixel, of the window around it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal
@@ -8,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from .. import _engine
 from .._base import ChannelAxis, Color, ImageTransformer
-from .._input import parameters
+from .._input import parameters, warn_the_caller
 from . import windows
 from .conventions import CONVENTIONS, LocalRule
 from .parameters import check_window
@@ -162,9 +164,13 @@ class LocalHistogramEqualizer(ImageTransformer):
         parameters.check_choice("convention", self.convention, CONVENTIONS)
         check_window(self.window)
 
-    def _function(self, images):
+    def _check_images(self, images):
+        images.layout.check_width(images.X.shape, *images.planes.shape[1:])
+
+    def _function(self, images, learned):
         if images.X.ndim == 2 and self.image_shape is None:
-            images.layout.warn_of_rows(images.planes.shape[3], "windows")
+            came, remedy = images.layout.problem_of_rows(images.planes.shape[3], "windows")
+            warn_the_caller(came, remedy=remedy)
         radius = windows.radius(self.window, images.planes.shape[2:])
         return partial(_local, LocalRule(radius, self._convention))
 

@@ -25,6 +25,17 @@ constexpr ptrdiff_t WIDEST_SHIFTS = sizeof(Pixel) == 1   ? 41
                                     : sizeof(Pixel) == 4 ? 45
                                                          : 29;
 
+/* Twice the mid-rank of a pixel: up to 2**32 of a window of 2**31 pixels, so without a sign. */
+inline int32_t twice_rank(Below counts) {
+    return static_cast<int32_t>(2 * static_cast<uint32_t>(counts.below) +
+                                static_cast<uint32_t>(counts.equal));
+}
+
+/* The mid-rank as a share of the n pixels of a window. */
+inline double mid_rank(int32_t twice, int32_t n) {
+    return static_cast<double>(static_cast<uint32_t>(twice)) / (2.0 * static_cast<double>(n));
+}
+
 /* Whether each pixel counts, and how many pixels of each window do. */
 class Counted {
   public:
@@ -122,7 +133,7 @@ template <class Pixel> class Scores {
         for (ptrdiff_t i = 0; i < windows.width; ++i) {
             columns.step(i);
             const Below counts = counts_at(y * windows.width + i, i);
-            scores[i] = (HAS_BELOW ? 2 : 1) * counts.below + counts.equal;
+            scores[i] = HAS_BELOW ? twice_rank(counts) : counts.below + counts.equal;
         }
         return scores;
     }
@@ -134,7 +145,7 @@ template <class Pixel> class Scores {
                 rank();
                 const ptrdiff_t pixel = y * windows.width + i;
                 const Below counts = ranked.of_plane(pixel);
-                scores[i] = 2 * counts.below + counts.equal;
+                scores[i] = twice_rank(counts);
                 n_counted[i] = ranked.n_counted;
             }
     }
@@ -179,7 +190,7 @@ template <class Pixel>
 void write_ranks(const Pixel *x, const int32_t *scores, const int32_t *n_counted, ptrdiff_t n,
                  bool is_float32, double *row, Output out) {
     for (ptrdiff_t i = 0; i < n; ++i)
-        row[i] = static_cast<double>(scores[i]) / (2.0 * static_cast<double>(n_counted[i]));
+        row[i] = mid_rank(scores[i], n_counted[i]);
     if constexpr (std::is_floating_point_v<Pixel>)
         for (ptrdiff_t i = 0; i < n; ++i)
             row[i] = x[i] == x[i] ? row[i] : std::numeric_limits<double>::quiet_NaN();
@@ -239,6 +250,7 @@ template <class Pixel> int find_status(const Pixel *x, const uint8_t *mask, ptrd
 template <class Pixel>
 int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, ptrdiff_t height,
           ptrdiff_t width, ptrdiff_t radius, RowSlice rows, bool is_peer, bool is_float32) {
+    rows = rows.within(height);
     const Windows windows{height, width, radius, rows.begin, rows.end, is_peer, is_float32};
     const ptrdiff_t n = planes.shape[1];
     if (is_peer && out.type != TYPE<Pixel>)

@@ -4,7 +4,6 @@ Targets whose slopes overflow go to the reference engine, with the same bits.
 """
 
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from . import definition, kernels
 
 __all__ = ["match", "quantiles"]
 
+NO_RANGE = 255  # of pixels that are NaN
+
 
 def match(planes, mask, out, targets, map_parts=map):
     """Map each plane to its channel's target distribution; see `definition.match`."""
@@ -28,7 +29,7 @@ def match(planes, mask, out, targets, map_parts=map):
     if (pixel is None and not is_wide) or planes[0, 0].size > arrays.MOST_PIXELS:
         return definition.match(planes, mask, out, targets)
     status = np.zeros(planes.shape[:2], np.uint8)
-    if map_parts is not map and planes[0, 0].size > arrays.N_PART:
+    if planes[0, 0].size > arrays.N_PART:
         for index, plane in arrays.single_planes(planes, mask, out, np.ones_like(status)):
             target = targets[index[1].start]
             status[index] = _match_large(*plane, target, pixel, map_parts)
@@ -37,10 +38,11 @@ def match(planes, mask, out, targets, map_parts=map):
 
 
 def _match_large(planes, mask, out, target, pixel, map_parts):
-    """Match one large plane, in parts that threads share where they can; return its status."""
-    if pixel is not None and pixel.kind == "u":
+    """Match one large plane, in parts where that is possible; return its status."""
+    if pixel is not None and pixel.kind == "u" and map_parts is not map:
         return _match_levels_in_parts(planes, mask, out, target, map_parts)
-    if pixel is not None and mask is None and target.is_finite():
+    is_real = pixel is not None and pixel.kind == "f"
+    if is_real and mask is None and target.is_finite():
         return _match_reals_in_parts(planes, out, target, map_parts)
     return _match(planes, mask, out, [target], pixel)
 
@@ -120,47 +122,58 @@ def _look_up_levels(table, part):
 
 
 def _match_reals_in_parts(planes, out, target, map_parts):
-    """Match one large plane of reals, in ranges of values that threads share; return its status."""
-    own_dtype = single_or_double(planes.dtype)
+    """Match one large plane of reals, in ranges of values that threads share; return its status.
+
+    Ranks need the values below: the parts are ranges of values, and not of places. What ranks take
+    is then memory for the pixels of one range per thread, and a byte per pixel of the plane.
+    """
     pixels = arrays.as_pixels(planes, arrays.pixel_dtype(planes.dtype) or FLOAT64).reshape(-1)
     status = np.zeros((1, 1), np.uint8)
     shared.find_ranges(pixels[np.newaxis], None, status[0], *np.empty((2, 1)))
     if status & (EMPTY | INF):
         arrays.fill_unmapped(out, status)
         return status
-    written = np.empty(pixels.shape, out.dtype if out.dtype in arrays.N_LEVELS else own_dtype)
-    written[np.isnan(pixels)] = np.nan if written.dtype.kind == "f" else 0
-    knots = _knots(target)
+    written = arrays.writable(out, single_or_double(planes.dtype))
+    flat, knots = written.reshape(-1), _knots(target)
+    ranges, counts = _ranges_of_values(pixels, map_parts)
+    ends = counts.cumsum()
 
-    def match_range(pair):
-        places, end = pair
-        values = np.empty((1, places.size), written.dtype)
-        below = end - places.size, ends[-1]
+    def match_range(k):
+        places = np.flatnonzero(ranges == k)
+        of_range, values = pixels[np.newaxis, places], np.empty((1, places.size), written.dtype)
+        below = int(ends[k] - places.size), int(ends[-1])
         if places.size:
-            of_range, status = pixels[np.newaxis, places], np.empty(1, np.uint8)
-            kernels.match(of_range, None, values, status, 0, 1, knots, *below)
-        written[places] = values[0]
+            found = np.empty(1, np.uint8)
+            kernels.match(of_range, None, values, found, 0, 1, knots, *below)
+        flat[places] = values[0]
 
-    # ranks need the values below: the parts are ranges of values, and not of places
-    ranges = list(map_parts(partial(_places_between, pixels), pairwise(_bounds(pixels))))
-    ends = np.cumsum([places.size for places in ranges]).tolist()
-    list(map_parts(match_range, zip(ranges, ends, strict=True)))
-    arrays.write_back(written.reshape(out.shape), out, None)
+    list(map_parts(match_range, range(counts.size)))
+    flat[ranges == NO_RANGE] = np.nan if flat.dtype.kind == "f" else 0
+    arrays.write_back(written, out, None)
     return status
 
 
-def _bounds(pixels):
-    """Return increasing numbers between which pixels lie in ranges of about equal size."""
+def _ranges_of_values(pixels, map_parts):
+    """Return the range of values that each pixel is in, and how many pixels the ranges have.
+
+    The ranges are increasing, and have about a million pixels each. NaN is in NO_RANGE.
+    """
     sample = pixels[:: pixels.size // 4096 + 1]
     sample = sample[~np.isnan(sample)]
-    shares = np.arange(1, 8) / 8
-    inner = np.quantile(sample, shares, method="lower").tolist() if sample.size else []
-    return [-np.inf, *inner, np.inf]
+    n_ranges = min(max(8, pixels.size // arrays.N_PART), NO_RANGE)
+    shares = np.arange(1, n_ranges) / n_ranges
+    bounds = np.quantile(sample, shares, method="lower") if sample.size else sample
+    ranges = np.empty(pixels.size, np.uint8)
 
+    def find(start):
+        part = slice(start, start + arrays.N_PART)
+        found = np.searchsorted(bounds, pixels[part], side="right")
+        found[np.isnan(pixels[part])] = NO_RANGE
+        ranges[part] = found
+        return np.bincount(found, minlength=NO_RANGE + 1)
 
-def _places_between(pixels, bounds):
-    """Return where low <= pixel < high."""
-    return np.flatnonzero((pixels >= bounds[0]) & (pixels < bounds[1]))
+    counts: Any = sum(map_parts(find, range(0, pixels.size, arrays.N_PART)))
+    return ranges, counts[:n_ranges]
 
 
 def _knots(target):

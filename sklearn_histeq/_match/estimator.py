@@ -1,16 +1,17 @@
 """HistogramMatcher: every image gets the histogram of a reference."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils.metaestimators import available_if
 
 from .. import _engine
 from .._arithmetic import color, dtypes, namespaces, output
-from .._base import ChannelAxis, Color, ImageTransformer
+from .._base import ChannelAxis, Color, ImageTransformer, only_if
 from .._input import parameters
 from .._input.findings import check_channels_counted
 from . import quantiles
@@ -164,9 +165,12 @@ class HistogramMatcher(ImageTransformer):
 
     # Public methods beyond the common ones -------------------------------------------------------
 
-    @available_if(_has_partial_fit)
-    def partial_fit(self, X: ArrayLike, y: Any = None, mask: ArrayLike | None = None) -> Self:
+    @only_if(_has_partial_fit)
+    def partial_fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (reference=None only).
+
+        Not for several threads at once: each call goes on from what the calls before have learned.
+        Other threads may call `transform` meanwhile.
 
         The state is of constant size, and batches give what `fit` gives on all images.
 
@@ -190,7 +194,7 @@ class HistogramMatcher(ImageTransformer):
             If a parameter, the images or the mask are not as documented, or the images are of
             another kind than those before.
         """
-        return self._partial_fit(X, mask)
+        return self._partial_fit(X, y, mask)
 
     # Hooks ---------------------------------------------------------------------------------------
 
@@ -208,53 +212,59 @@ class HistogramMatcher(ImageTransformer):
         if self.reference is not None:
             check_geometry(check_reference(self.reference), self.image_shape)
 
-    def _stored(self, dtype):
-        learned = self._learned_dtype if self._is_stateful else np.asarray(self.reference).dtype
-        top = color.full_intensity(learned)
+    def _stored(self, dtype, learned):
+        of_reference = np.asarray(self.reference).dtype if learned is None else learned.dtype
+        top = dtypes.full_intensity(of_reference)
         return output.Stored(dtypes.single_or_double(dtype), top, output.saturate)
 
-    def _function(self, images):
-        own = dtypes.single_or_double(images.X.dtype)
-        limited = own, self._output_dtype(images.X.dtype)
-        return partial(_match, [target.within(*limited) for target in self._targets(images)])
+    def _function(self, images, learned):
+        targets, own = self._targets(images, learned), dtypes.single_or_double(images.X.dtype)
+        floats = [dtype for dtype in (own, self._output_dtype(images.X.dtype)) if dtype.kind == "f"]
+        largest = min(float(np.finfo(dtype).max) for dtype in floats)
+        if any(np.abs(target.values.astype(np.float64)).max() > largest for target in targets):
+            return partial(_match_in_range, targets)
+        return partial(_match, targets)
 
     # Learning ------------------------------------------------------------------------------------
 
     def _fit_state(self, images):
         if not self._is_stateful:
-            self._targets(images)  # so that fit refuses a reference that does not fit
+            self._targets(images, None)  # so that fit refuses a reference that does not fit
             return {}
         dtype = dtypes.learned(images.X.dtype)
-        return self._learned(self._sums_of(images), dtype, images.n_images, images.library)
+        sums = self._sums_of(images)
+        return self._as_attributes(sums, dtype, images.n_images, images.library)
 
     def _update_state(self, images):
-        if not hasattr(self, "_sums"):
+        before = self._learned
+        if before is None:
             return self._fit_state(images)
-        parameters.check_same_kind(images.X.dtype, self._learned_dtype)
-        digits, first, n_planes = self._sums  # scikit-learn may have moved them to a device
-        before = quantiles.Sums(namespaces.to_numpy(digits), first, namespaces.to_numpy(n_planes))
-        sums = quantiles.add(before, self._sums_of(images))
+        parameters.check_same_kind(images.X.dtype, before.dtype)
+        digits, first, n_planes = before.sums  # scikit-learn may have moved them to a device
+        sums = quantiles.Sums(namespaces.to_numpy(digits), first, namespaces.to_numpy(n_planes))
+        sums = quantiles.add(sums, self._sums_of(images))
         n_seen = self.n_samples_seen_ + images.n_images
-        return self._learned(sums, self._learned_dtype, n_seen, images.library)
+        dtype = dtypes.brightest(dtypes.learned(images.X.dtype), before.dtype)
+        return self._as_attributes(sums, dtype, n_seen, images.library)
 
     def _sums_of(self, images):
         """Return the sums of the quantiles of all counted planes."""
         return self._sum(_sum_quantiles, images, quantiles.add)
 
-    def _learned(self, sums, dtype, n_samples_seen, library):
+    def _as_attributes(self, sums, dtype, n_samples_seen, library):
         """Return the attributes that are learned; the public ones live where the images do."""
         check_channels_counted(sums.n_planes)
+        mean = quantiles.mean(sums)
         return {
-            "quantiles_": library.deliver(quantiles.mean(sums)),
+            "quantiles_": library.deliver(mean),
             "n_samples_seen_": n_samples_seen,
-            "_sums": tuple(sums),  # plain arrays
-            "_learned_dtype_name": dtype.name,
+            "_learned": quantiles.Learned(dtype.name, sums, mean),
         }
 
-    def _targets(self, images):
+    def _targets(self, images, learned):
         """Return the quantile function that each channel is to get."""
-        if self._is_stateful:
-            return quantiles.targets_of_mean(namespaces.to_numpy(self.quantiles_))
+        if learned is not None:
+            return quantiles.targets_of_mean(namespaces.to_numpy(learned.mean))
         planes = self._layout().planes_of(check_reference(self.reference)[np.newaxis])
         check_channels(planes.shape[1], images.planes.shape[1])
         counted, status = planes, 0
@@ -268,6 +278,20 @@ class HistogramMatcher(ImageTransformer):
 def _match(targets, planes, mask, out, map_parts):
     """Match planes to the targets of their channels; return their status."""
     return _engine.select(planes).match.match(planes, mask, out, targets, map_parts)
+
+
+def _match_in_range(targets, planes, mask, out, map_parts):
+    """Match planes to targets beyond the range of their own type, or of the output's.
+
+    Values beyond become the largest of the type: the result is brought into range, not the target.
+    """
+    own = dtypes.single_or_double(namespaces.dtype_of(planes))
+    values = namespaces.empty(planes.shape, own, planes)
+    with np.errstate(over="ignore"):  # becomes infinite, and then the largest value
+        status = _match(targets, planes, mask, values, map_parts)
+    largest = float(np.finfo(own).max)
+    output.saturate(namespaces.namespace(values).clip(values, -largest, largest), out)
+    return status
 
 
 def _sum_quantiles(planes, mask):

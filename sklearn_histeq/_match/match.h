@@ -48,16 +48,7 @@ void saturate_as(const double *values, ptrdiff_t n, bool is_float32, Out *out) {
 }
 
 inline void saturate(const double *values, ptrdiff_t n, bool is_float32, Output out) {
-    switch (out.type) {
-    case TYPE<uint8_t>:
-        return saturate_as(values, n, is_float32, as<uint8_t>(out.start));
-    case TYPE<uint16_t>:
-        return saturate_as(values, n, is_float32, as<uint16_t>(out.start));
-    case TYPE<float>:
-        return saturate_as(values, n, is_float32, as<float>(out.start));
-    default:
-        return saturate_as(values, n, is_float32, as<double>(out.start));
-    }
+    by_type(out, [=](auto *numbers) { saturate_as(values, n, is_float32, numbers); });
 }
 
 /* Arrays that every plane of a call uses anew; those of levels, or those of reals. */
@@ -78,8 +69,9 @@ struct MatchArrays {
 };
 
 /* Set the values of n distinct intensities with so many pixels each; without any (between levels
- * that are counted) the value of the one below. False where no pixel is counted. */
-inline bool match_values(const int32_t *counts, ptrdiff_t n, const Target &target, double *values) {
+ * that are counted) the value of the one below. False where no pixel is counted. As a part of the
+ * functions that call it, it takes longer. */
+[[gnu::noinline]] inline bool match_values(const int32_t *counts, ptrdiff_t n, const Target &target, double *values) {
     double n_counted = 0, cumulative = target.n_below;
     ptrdiff_t j = 0, first = 0;
     for (ptrdiff_t k = 0; k < n; ++k)

@@ -33,13 +33,6 @@ class Target(NamedTuple):
         values = self.values.astype(np.float64)
         return transfer.is_finite(TransferFunction(self.shares, values, False))
 
-    def within(self, *dtypes):
-        """Return the function with its values kept finite in all dtypes that are floats."""
-        largest = min(float(np.finfo(dtype).max) for dtype in dtypes if dtype.kind == "f")
-        if np.abs(self.values.astype(np.float64)).max() <= largest:
-            return self
-        return self._replace(values=self.values.clip(-largest, largest))
-
     def values_at(self, shares):
         """Return the values at shares, by np.interp."""
         values = self.values.astype(np.float64)
@@ -48,6 +41,19 @@ class Target(NamedTuple):
         small = np.interp(shares, self.shares, np.ldexp(values, SCALE_EXPONENT))
         with np.errstate(over="ignore"):  # rounding may go beyond the largest double
             return np.ldexp(small, -SCALE_EXPONENT).clip(values[0], values[-1])
+
+
+class Learned(NamedTuple):
+    """What `fit` keeps: the dtype of the images by its name, the sums, and the mean quantiles."""
+
+    dtype_name: str  # a name, since skops does not trust dtypes
+    sums: "Sums"
+    mean: np.ndarray
+
+    @property
+    def dtype(self):
+        """The dtype that was learned from."""
+        return np.dtype(self.dtype_name)
 
 
 class Sums(NamedTuple):

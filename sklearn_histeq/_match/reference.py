@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .._arithmetic import status as bits
-from .._input.images import as_real, as_true_bool
+from .._input.images import array_of_pillow, as_real, as_true_bool
 from .._input.parameters import shape_of
 from .._input.problem import REFERENCE, Setting, input_error, input_type_error
 
@@ -26,6 +26,8 @@ def check_reference(reference):
             (REFERENCE, " is a list whose rows differ in length"),
             "one image: an array (h, w), (c, h, w) or (h, w, c), or a row of pixels",
         )
+    if hasattr(reference, "getbands"):
+        reference = array_of_pillow(reference, REFERENCE)
     image = np.asarray(reference)
     if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
         raise input_error(

@@ -1,5 +1,7 @@
 """relight: copies of images under simulated lights, as a camera would take them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -118,11 +120,7 @@ def relight(
     >>> copies.shape, round(float(X.mean()), 2), round(float(copies.mean()), 2)
     ((100, 25, 25), 0.45, 0.15)
     """
-    parameters.check_choice("strength", strength, LIGHTS)
-    parameters.check_channel_axis(channel_axis)
-    parameters.check_image_shape(image_shape)
-    if not parameters.is_integer(bits) or not 1 <= bits <= MOST_BITS:
-        raise input_error((Setting("bits", bits),), f"an integer from 1 to {MOST_BITS}")
+    check_lights(strength, channel_axis, image_shape, bits)
     images = read_in_memory(X, None, Layout("channels", channel_axis, image_shape))
     planes = images.planes
     if images.X.ndim == 2 and image_shape is None and strength != "even":
@@ -132,6 +130,7 @@ def relight(
              "along each row"),
             remedy="Set image_shape=(h, w), or use strength='even'.",
         )  # fmt: skip
+    images.layout.warn_of_likely_mistakes(images.X.shape, *planes.shape[1:])
     _check_intensities(planes)
     copies, out = images.empty(planes.dtype)
     rng = check_random_state(random_state)
@@ -139,6 +138,15 @@ def relight(
     for part in slices(len(planes), planes[0].size):
         _store(_lit(planes[part], LIGHTS[strength], draws[part]), rng, bits, out[part])
     return images.library.deliver(copies)
+
+
+def check_lights(strength, channel_axis, image_shape, bits):
+    """Check the parameters that say how images are relit."""
+    parameters.check_choice("strength", strength, LIGHTS)
+    parameters.check_channel_axis(channel_axis)
+    parameters.check_image_shape(image_shape)
+    if not parameters.is_integer(bits) or not 1 <= bits <= MOST_BITS:
+        raise input_error((Setting("bits", bits),), f"an integer from 1 to {MOST_BITS}")
 
 
 def _check_intensities(X):

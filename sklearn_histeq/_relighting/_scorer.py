@@ -1,14 +1,19 @@
 """relit_scorer: scores on relit copies of the images that a classifier is validated on."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from .._base import ChannelAxis
 from .._input import input_error, parameters
 from .._input.problem import Setting
-from ._relight import LIGHTS, Strength, relight
+from ._relight import Strength, check_lights, relight
+
+SEED_STEP = 1_000_003
 
 
 def relit_scorer(
@@ -116,24 +121,37 @@ class _RelitScorer:
     """A callable (estimator, X, y) with the parameters of `relit_scorer`."""
 
     def __init__(self, scoring, share, n_copies, lights, random_state):
-        _check(scoring, share, n_copies, lights["strength"])
+        parameters.check_count("n_copies", n_copies)
+        if not (parameters.is_real(share) and 0 < share <= 1):
+            raise input_error(
+                (Setting("share", share),),
+                "a number in (0, 1], the share of the score on copies",
+                "To validate on the images as they are, use scikit-learn's scores.",
+            )
+        check_lights(**lights)
         self.scoring = scoring
         self.share = share
         self.lights = lights
-        largest = np.iinfo(np.int32).max
-        is_seed = parameters.is_integer(random_state)
-        seed = random_state if is_seed else check_random_state(random_state).randint(largest)
-        self.seeds = [(seed + copy) % 2**32 for copy in range(n_copies)]
+        self._score = _scorer_of(scoring)
+        seed = _seed_of(random_state)
+        # far apart, so that two seeds share no copy
+        self.seeds = [(seed * SEED_STEP + copy) % 2**32 for copy in range(n_copies)]
 
     def __call__(self, estimator, X, y=None, **params):
         """Return the score of a fitted estimator on relit copies of X; params go to the score."""
-        from sklearn.metrics import check_scoring  # takes time to import
+        score = self._score
+        if score is None:
+            from sklearn.metrics import check_scoring  # takes time to import
 
-        score = check_scoring(estimator, scoring=self.scoring)
+            score = check_scoring(estimator)
         relit = np.mean([score(estimator, copy, y, **params) for copy in self._copies(X)])
         if self.share == 1:
             return float(relit)
         return float(self.share * relit + (1 - self.share) * score(estimator, X, y, **params))
+
+    def get_metadata_routing(self):
+        """Return what the score requests, such as sample_weight, for scikit-learn to route it."""
+        return get_routing_for_object(self._score)
 
     def _copies(self, X):
         """Yield the copies; those of a data frame are data frames with the same columns."""
@@ -151,17 +169,32 @@ class _RelitScorer:
         return f"relit_scorer({self.scoring!r}, strength={strength!r}, share={self.share!r})"
 
 
-def _check(scoring, share, n_copies, strength):
-    """Check the parameters that relight does not have, and the strength, before the first score."""
-    if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+def _scorer_of(scoring):
+    """Return a scorer (estimator, X, y) as scikit-learn takes it; None: the estimator's own."""
+    if isinstance(scoring, str):
+        from sklearn.metrics import get_scorer, get_scorer_names  # take time to import
+
+        if scoring not in get_scorer_names():
+            raise input_error(
+                (Setting("scoring", scoring),),
+                "the name of a score, as sklearn.metrics.get_scorer_names() lists them",
+            )
+        return get_scorer(scoring)
+    if scoring is not None and not callable(scoring):
         raise input_error(
             (Setting("scoring", scoring),), "None, the name of one score, or a callable"
         )
-    parameters.check_choice("strength", strength, LIGHTS)
-    parameters.check_count("n_copies", n_copies)
-    if not (parameters.is_real(share) and 0 < share <= 1):
+    return scoring
+
+
+def _seed_of(random_state):
+    """Return a seed from 0 to 2**32 - 1."""
+    is_seed = parameters.is_integer(random_state)
+    if is_seed and not 0 <= random_state < 2**32:
         raise input_error(
-            (Setting("share", share),),
-            "a number in (0, 1], the share of the score on copies",
-            "To validate on the images as they are, use scikit-learn's scores.",
+            (Setting("random_state", random_state),),
+            "an integer from 0 to 2**32 - 1, a RandomState or None",
         )
+    if is_seed:
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
