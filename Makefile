@@ -33,11 +33,13 @@ help:  ## list the targets
 demo: .venv/installed-plot  ## recognise faces with and without equalization
 	.venv/bin/python -m sklearn_histeq demo $(ARGS)
 
+# Engines that are named must be there: pip would install the package without its kernels, too.
+EVERY_ENGINE = HISTEQ_TEST_ENGINES='reference auto portable'
 test: .venv/installed-tests  ## run all tests
-	SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
+	$(EVERY_ENGINE) SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
 test-all: .venv/installed-tests  ## run all tests, and scikit-learn's checks over all parameters
-	HISTEQ_TEST_ALL=1 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
+	$(EVERY_ENGINE) HISTEQ_TEST_ALL=1 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
@@ -71,7 +73,7 @@ test-array-api: .venv-array-api/installed-tests  ## test arrays of PyTorch and a
 # It is the wheel that is tested: `pytest`, unlike `python -m pytest`, does not look into the checkout.
 # Which loops the kernels run, no release of another library changes: the portable ones are left out.
 test-oldest: .venv-oldest/installed-tests  ## run the tests on the wheel, with the oldest releases
-	SCIPY_ARRAY_API=1 .venv-oldest/bin/pytest -n auto -k 'not portable' $(ARGS)
+	HISTEQ_TEST_ENGINES='reference auto' SCIPY_ARRAY_API=1 .venv-oldest/bin/pytest -n auto $(ARGS)
 
 # With -I neither the checkout nor anything else of the user's is importable, only the wheel.
 test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, try it
@@ -100,15 +102,19 @@ test-readme:  ## do what the README says in a fresh clone
 	$(PYTHON) .ci/check_readme.py $(README_CLONE)
 
 # CC=false is a machine without a compiler; stale builds would hide that. pip installs the package
-# all the same; a wheel for others is not built, or if someone insists, does not pass as a release.
+# all the same, and the tests pass on it; those of the command line, which take minutes and hardly
+# touch pixels, are left out. A wheel for others is not built, or if someone insists, does not pass
+# as a release.
 NO_COMPILER = .venv-no-compiler
 WITHOUT_COMPILER = cd $(NO_COMPILER)/source && CC=false CXX=false
-test-no-compiler: .venv/installed-dev  ## install without a compiler, try it
+test-no-compiler: .venv/installed-dev .venv/installed-tests  ## install without a compiler, try it
 	rm -rf $(NO_COMPILER) && $(PYTHON) -m venv $(NO_COMPILER)
 	git archive --format=tar --prefix=source/ HEAD | tar -x -C $(NO_COMPILER)
 	$(WITHOUT_COMPILER) ../bin/python -m pip install -q .
 	env -u SCIPY_ARRAY_API $(NO_COMPILER)/bin/python -I .ci/check_no_compiler.py
 	rm -rf $(NO_COMPILER)/source/build
+	cd $(NO_COMPILER)/source && HISTEQ_TEST_ENGINES=reference SCIPY_ARRAY_API=1 ../../.venv/bin/python \
+		-m pytest -n auto -q -p no:cacheprovider --ignore-glob='*/test_cli*' $(ARGS)
 	! ($(WITHOUT_COMPILER) ../../.venv/bin/python -m build --wheel --outdir ../refused >../refused.log 2>&1)
 	grep 'set the environment variable SKLEARN_HISTEQ_WITHOUT_KERNELS=1' $(NO_COMPILER)/refused.log
 	$(WITHOUT_COMPILER) SKLEARN_HISTEQ_WITHOUT_KERNELS=1 ../../.venv/bin/python -m build -q --outdir ../dist
@@ -117,14 +123,15 @@ test-no-compiler: .venv/installed-dev  ## install without a compiler, try it
 # Address and undefined-behaviour sanitizers need gcc or clang on Linux, and minutes.
 SANITIZED = .venv/sanitized
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
-test-sanitized: .venv/installed-tests .venv/installed-dev  ## run all tests on sanitized kernels
+test-sanitized: .venv/installed-tests .venv/installed-dev  ## test pixels on sanitized kernels
 	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
 	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml setup.py $(SANITIZED)
 	cd $(SANITIZED) && rm -f sklearn_histeq/*/*.so && CFLAGS='$(SANITIZERS) -g' \
 		../bin/python setup.py -q build_ext --inplace
-	cd $(SANITIZED) && SCIPY_ARRAY_API=1 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 PYTHONMALLOC=malloc \
+	cd $(SANITIZED) && HISTEQ_TEST_ENGINES='auto portable' SCIPY_ARRAY_API=1 PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		../bin/python -m pytest -q -n auto -p no:cacheprovider -k 'auto or portable' $(ARGS)
+		../bin/python -m pytest -q -n auto -p no:cacheprovider -m engines $(ARGS)
 
 # Debian 13 in a folder, with CPython 3.13: x86-64 takes minutes, arm64 under qemu an hour.
 test-elsewhere: .venv/installed-dev  ## run the tests on Debian 13, x86-64 and arm64

@@ -34,9 +34,8 @@ def kernels_are_built():
     return is_built
 
 
-needs_kernels = pytest.mark.skipif(
-    not kernels_are_built(), reason="the kernels of sklearn_histeq are not built here"
-)
+NOT_BUILT = "the kernels are not built here"
+needs_kernels = pytest.mark.skipif(not kernels_are_built(), reason=NOT_BUILT)
 
 
 # --- few pixels go the way of many ----------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _internals import needs_kernels
 from PIL import Image
 
 from sklearn_histeq._cli import demo
@@ -50,6 +51,7 @@ def test_the_installation_names_what_runs(capsys):
     assert re.search(r"engine: \w+", capsys.readouterr().out)
 
 
+@needs_kernels  # minutes on the slow engine
 def test_the_page_on_the_demo_shows_what_the_demo_prints(tmp_path, capsys, monkeypatch):
     """The text, and the accuracies to .03: another scikit-learn may classify an image otherwise.
 

@@ -15,12 +15,13 @@ import joblib
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, own_package
-from _internals import needs_kernels, watch_equalize
+from _internals import NOT_BUILT, kernels_are_built, watch_equalize
 
 import sklearn_histeq
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
 
-pytestmark = needs_kernels
+if not kernels_are_built():
+    pytest.skip(NOT_BUILT, allow_module_level=True)
 
 FUZZER = Path(__file__).parents[1] / "benchmarks" / "fuzz_engines.py"
 
