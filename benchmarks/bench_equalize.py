@@ -43,7 +43,7 @@ from sklearn_histeq import (
     HistogramMatcher,
     LocalHistogramEqualizer,
 )
-from sklearn_histeq._engines import describe
+from sklearn_histeq._engine import describe
 
 try:
     import torch

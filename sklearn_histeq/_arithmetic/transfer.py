@@ -1,6 +1,6 @@
 """From counts to a CDF to a transfer function: one function per convention.
 
-The reference engine and the learned distributions both use these functions, so that the arithmetic
+The definitions and the learned distributions both use these functions, so that the arithmetic
 of a convention is written once. A `TransferFunction` is given by its values at some points, and by
 how it runs between them.
 """

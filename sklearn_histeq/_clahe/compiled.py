@@ -1,6 +1,6 @@
 """The compiled engine's CLAHE: says where tiles lie, and brings planes to types that kernels know.
 
-What the kernels do not cover goes to the reference engine, with the same bits: planes whose bins
+What the kernels do not cover goes to the definition, with the same bits: planes whose bins
 have no meaning, very many bins.
 """
 

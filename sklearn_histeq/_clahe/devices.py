@@ -134,7 +134,7 @@ def _fractions(y, x):
 
 
 def _between_points(rows, points):
-    """Return the point at or below each pixel, and its position; see the reference engine."""
+    """Return the point at or below each pixel, and its position; see the definition."""
     xp, pixels = rows.xp, namespaces.astype(rows.pixels, np.float64)
     last = points.shape[1] - 1
     below = xp.clip(at_or_below(points, pixels), 0, last)

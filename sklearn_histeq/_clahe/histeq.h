@@ -234,26 +234,15 @@ inline int32_t least_over(double d, double limit) {
  * sums of their counts. */
 inline void sum_over(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
                      const int32_t *thresholds, int32_t *over, int32_t *sums) {
-#ifdef HISTEQ_AVX2
-    const __m256i below = _mm256_sub_epi32(load_ints(thresholds), _mm256_set1_epi32(1));
-    __m256i n = _mm256_setzero_si256(), s = n;
-    for (ptrdiff_t b = 0; b < n_bins; ++b) {
-        const __m256i count = load_ints(counts + b * lanes);
-        const __m256i is_over = _mm256_cmpgt_epi32(count, below); /* all ones, or none */
-        n = _mm256_sub_epi32(n, is_over);
-        s = _mm256_add_epi32(s, _mm256_and_si256(count, is_over));
-    }
-    _mm256_storeu_si256(reinterpret_cast<__m256i *>(over), n);
-    _mm256_storeu_si256(reinterpret_cast<__m256i *>(sums), s);
-#else
-    HISTEQ_EACH_TILE(j) over[j] = 0, sums[j] = 0;
+    int32_t least[TILE_LANES], n[TILE_LANES] = {0}, sum[TILE_LANES] = {0};
+    HISTEQ_EACH_TILE(j) least[j] = thresholds[j];
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
             const int32_t count = counts[b * lanes + j];
-            const int32_t is_over = -(count >= thresholds[j]); /* all ones, or none */
-            over[j] -= is_over, sums[j] += count & is_over;
+            const int32_t is_over = -(count >= least[j]); /* all ones, or none */
+            n[j] -= is_over, sum[j] += count & is_over;
         }
-#endif
+    HISTEQ_EACH_TILE(j) over[j] = n[j], sums[j] = sum[j];
 }
 
 /* Set the limits of TILE_LANES tiles; see `clip_counts` of the reference engine. */
@@ -312,28 +301,14 @@ void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, cons
     double divisor[TILE_LANES];
     for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
         divisor[j] = is_exact_product ? 1.0 / limits.n_pixels[j] : limits.n_pixels[j];
-#ifdef HISTEQ_AVX2
-    using V = Vector<double>;
-    const auto d0 = V::load(limits.d), d1 = V::load(limits.d + 4);
-    const auto limit0 = V::load(limits.limit), limit1 = V::load(limits.limit + 4);
-    const auto by0 = V::load(divisor), by1 = V::load(divisor + 4);
-    auto sum0 = V::all(0.0), sum1 = sum0;
-    for (ptrdiff_t b = 0; b < n_bins; ++b) {
-        const int32_t *count = counts + b * lanes;
-        sum0 = V::add(sum0, V::min(V::add(load_doubles(count), d0), limit0));
-        sum1 = V::add(sum1, V::min(V::add(load_doubles(count + 4), d1), limit1));
-        V::save(cdfs + b * lanes, is_exact_product ? V::mul(sum0, by0) : V::div(sum0, by0));
-        V::save(cdfs + b * lanes + 4, is_exact_product ? V::mul(sum1, by1) : V::div(sum1, by1));
-    }
-#else
+    const Limits own = limits; /* a copy, which stores leave as it is */
     double sum[TILE_LANES] = {0};
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
-            const double count = static_cast<double>(counts[b * lanes + j]) + limits.d[j];
-            sum[j] += count < limits.limit[j] ? count : limits.limit[j];
+            const double count = static_cast<double>(counts[b * lanes + j]) + own.d[j];
+            sum[j] += count < own.limit[j] ? count : own.limit[j];
             cdfs[b * lanes + j] = is_exact_product ? sum[j] * divisor[j] : sum[j] / divisor[j];
         }
-#endif
     for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
         cdfs[(n_bins - 1) * lanes + j] = 1.0;
         for (ptrdiff_t b = n_bins - 2; b >= 0 && cdfs[b * lanes + j] > 1.0; --b)
@@ -389,41 +364,12 @@ void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t k, const Tiling
 
 /* The blend ---------------------------------------------------------------------------------- */
 
-#ifdef HISTEQ_AVX2
-inline __m256d load_two_pairs(const double *p, const double *q) {
-    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1);
-}
-
-inline __m256d load_twice(const double *p) {
-    return _mm256_broadcast_pd(reinterpret_cast<const __m128d *>(p));
-}
-
-/* The blends of two pixels, each from its weighted values (left up, right up, left down, right
- * down). */
-inline void save_blended(__m256d w0, __m256d w1, double fy, double *out) {
-    const __m128d low = _mm_set1_pd(1.0 - fy), high = _mm_set1_pd(fy);
-    const __m256d sums = _mm256_hadd_pd(w0, w1);
-    _mm_storeu_pd(out, _mm_add_pd(_mm_mul_pd(low, _mm256_castpd256_pd128(sums)),
-                                  _mm_mul_pd(high, _mm256_extractf128_pd(sums, 1))));
-}
-#endif
-
 /* The package's own blend of a row of pixels: (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) *
  * c + fx * d); a and b are up[table_index], up[table_index + 1], c and d down's. */
 inline void blend_levels(const double *up, const double *down, const int32_t *table_index,
                          const double *shares, double fy, ptrdiff_t n, double *out) {
     const double gy = 1.0 - fy;
-    ptrdiff_t i = 0;
-#ifdef HISTEQ_AVX2
-    for (; i + 2 <= n; i += 2) {
-        const ptrdiff_t k0 = table_index[i], k1 = table_index[i + 1];
-        save_blended(
-            _mm256_mul_pd(load_two_pairs(up + k0, down + k0), load_twice(shares + 2 * i)),
-            _mm256_mul_pd(load_two_pairs(up + k1, down + k1), load_twice(shares + 2 * i + 2)), fy,
-            out + i);
-    }
-#endif
-    for (; i < n; ++i) {
+    for (ptrdiff_t i = 0; i < n; ++i) {
         const double *u = up + table_index[i], *d = down + table_index[i], *s = shares + 2 * i;
         out[i] = gy * (s[0] * u[0] + s[1] * u[1]) + fy * (s[0] * d[0] + s[1] * d[1]);
     }
@@ -436,21 +382,7 @@ inline void blend_points(const double *up, const double *down, ptrdiff_t lanes,
                          double *out) {
     const int32_t *table_index = arrays.table_index;
     const double *weights = arrays.row_weights, gy = 1.0 - fy;
-    ptrdiff_t i = 0;
-#ifdef HISTEQ_AVX2
-    for (; i + 2 <= n; i += 2) {
-        __m256d w[2];
-        for (int j = 0; j < 2; ++j) {
-            const double *u = up + table_index[i + j], *d = down + table_index[i + j];
-            const __m256d a = load_two_pairs(u, d), b = load_two_pairs(u + lanes, d + lanes);
-            const __m256d weight = _mm256_broadcast_sd(weights + i + j);
-            const __m256d v = _mm256_add_pd(a, _mm256_mul_pd(weight, _mm256_sub_pd(b, a)));
-            w[j] = _mm256_mul_pd(v, load_twice(shares + 2 * (i + j)));
-        }
-        save_blended(w[0], w[1], fy, out + i);
-    }
-#endif
-    for (; i < n; ++i) {
+    for (ptrdiff_t i = 0; i < n; ++i) {
         const double *u = up + table_index[i], *d = down + table_index[i], *s = shares + 2 * i;
         const double w = weights[i];
         const double a = u[0] + w * (u[lanes] - u[0]), b = u[1] + w * (u[lanes + 1] - u[1]);

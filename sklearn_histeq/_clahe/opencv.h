@@ -66,27 +66,23 @@ struct OpencvShares {
         int32_t excess[TILE_LANES] = {0};
         const ptrdiff_t n_codes = tables.n_codes, lanes = tables.lanes;
         const int32_t limit = tables.limit, n_levels = tables.n_levels;
-#ifdef HISTEQ_AVX2
-        const __m256i limits = _mm256_set1_epi32(limit), zero = _mm256_setzero_si256();
-        __m256i sum = zero;
-        for (ptrdiff_t r = 0; r < n_codes; ++r) {
-            const __m256i above = _mm256_sub_epi32(load_ints(counts + r * lanes), limits);
-            sum = _mm256_add_epi32(sum, _mm256_max_epi32(above, zero));
-        }
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(excess), sum);
-#else
         for (ptrdiff_t r = 0; r < n_codes; ++r)
             HISTEQ_EACH_TILE(j) {
                 const int32_t above = counts[r * lanes + j] - limit;
                 excess[j] += above > 0 ? above : 0;
             }
-#endif
         for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
             share[j] = excess[j] / n_levels, rest[j] = excess[j] % n_levels;
             inverse[j] = rest[j] ? 1.0f / static_cast<float>(n_levels / rest[j]) : 0.0f;
         }
     }
 };
+
+#ifdef HISTEQ_AVX2
+inline __m256i load_ints(const int32_t *p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
+}
+#endif
 
 /* Set OpenCV's tables of TILE_LANES tiles of a row: clipped counts and shares, cumulated, times
  * scale, rounded half to even. */

@@ -139,45 +139,20 @@ inline void build_skimage(const uint16_t *codes, ptrdiff_t k, const Tiling &tili
     repeat_outer(tables, n_bins, tiling.n_tiles, lanes + 2);
 }
 
-#ifdef HISTEQ_AVX2
-/* The pairs at two addresses, in one vector. */
-inline __m128 load_pairs(const float *p, const float *q) {
-    return _mm_castsi128_ps(
-        _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p)),
-                           _mm_loadl_epi64(reinterpret_cast<const __m128i *>(q))));
-}
-#endif
-
 /* scikit-image's blend of a row of pixels, truncated: the values at the four tiles, each times the
  * product of its shares in double precision, are added up in single precision. */
 inline void blend_skimage(const float *up, const float *down, const int32_t *table_index,
                           const double *shares, double fy, ptrdiff_t n, int32_t *out) {
     const double gy = 1.0 - fy;
-    ptrdiff_t i = 0;
-#ifdef HISTEQ_AVX2
-    const __m256d y = _mm256_setr_pd(gy, gy, fy, fy);
-    for (; i + 4 <= n; i += 4) {
-        __m128 w[4];
-        for (int j = 0; j < 4; ++j) {
-            const int32_t k = table_index[i + j];
-            const __m256d v = _mm256_cvtps_pd(load_pairs(up + k, down + k));
-            const __m256d x =
-                _mm256_broadcast_pd(reinterpret_cast<const __m128d *>(shares + 2 * (i + j)));
-            w[j] = _mm256_cvtpd_ps(_mm256_mul_pd(v, _mm256_mul_pd(x, y)));
-        }
-        _MM_TRANSPOSE4_PS(w[0], w[1], w[2], w[3]);
-        const __m128 sum = _mm_add_ps(_mm_add_ps(_mm_add_ps(w[0], w[1]), w[2]), w[3]);
-        _mm_storeu_si128(reinterpret_cast<__m128i *>(out + i), _mm_cvttps_epi32(sum));
-    }
-#endif
-    for (; i < n; ++i) {
+    for (ptrdiff_t i = 0; i < n; ++i) {
         const float *u = up + table_index[i], *d = down + table_index[i];
         const double *s = shares + 2 * i;
-        float sum = static_cast<float>(u[0] * (s[0] * gy));
-        sum += static_cast<float>(u[1] * (s[1] * gy));
-        sum += static_cast<float>(d[0] * (s[0] * fy));
-        sum += static_cast<float>(d[1] * (s[1] * fy));
-        out[i] = static_cast<int32_t>(sum);
+        const float values[] = {u[0], u[1], d[0], d[1]};
+        const double weights[] = {s[0] * gy, s[1] * gy, s[0] * fy, s[1] * fy};
+        float w[4];
+        for (int k = 0; k < 4; ++k)
+            w[k] = static_cast<float>(values[k] * weights[k]);
+        out[i] = static_cast<int32_t>(w[0] + w[1] + w[2] + w[3]);
     }
 }
 

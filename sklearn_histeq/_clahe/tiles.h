@@ -56,12 +56,6 @@ inline ptrdiff_t lanes_of(ptrdiff_t n_tiles) {
     return (n_tiles + TILE_LANES - 1) / TILE_LANES * TILE_LANES;
 }
 
-#ifdef HISTEQ_AVX2
-inline __m256i load_ints(const int32_t *p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
-}
-#endif
-
 /* Repeat the first and the last tile's values beyond them. */
 template <class Entry>
 void repeat_outer(Entry *tables, ptrdiff_t n_codes, ptrdiff_t n_tiles, ptrdiff_t stride) {

@@ -3,7 +3,7 @@
 The formulas of the usual conventions have a kernel that does all of a plane at once. For any other,
 kernels count a block of planes, NumPy turns all counts into transfer functions at once, and kernels
 apply these. Threads share a large plane in the same steps. Planes whose bins have no meaning go to
-the reference engine. The bits are the same on every way.
+the definition. The bits are the same on every way.
 """
 
 from functools import lru_cache, partial

@@ -33,7 +33,7 @@ from .._arithmetic.status import EMPTY
 
 @np.errstate(all="ignore")
 def equalize(planes, mask, out, rule, map_parts=map):
-    """Equalize each plane by its own CDF into out; see `reference.equalize`."""
+    """Equalize each plane by its own CDF into out; see `definition.equalize`."""
     rows = rows_of(planes, mask)
     n_bins = rule.bins_of(rows.dtype)
     if n_bins is not None:
@@ -264,7 +264,7 @@ def _lattice_of(row):
 
 @np.errstate(all="ignore")
 def apply(planes, mask, out, transfers, convention):
-    """Map each plane by the learned transfer function of its channel; see `reference.apply`."""
+    """Map each plane by the learned transfer function of its channel; see `definition.apply`."""
     rows = rows_of(planes, mask)
     values = _by_channel(rows, planes, [partial(_map, found) for found in transfers])
     store = partial(output.store, output_max=convention.output_max)
@@ -277,7 +277,7 @@ def apply(planes, mask, out, transfers, convention):
 
 @np.errstate(all="ignore")
 def invert(planes, out, transfers, output_max):
-    """Map equalized planes back by each channel's transfer function; see `reference.invert`."""
+    """Map equalized planes back by each channel's transfer function; see `definition.invert`."""
     rows = rows_of(planes, None)
     scale = None if rows.dtype.kind == "f" else (output.largest_level(rows.dtype), output_max)
     values = _by_channel(rows, planes, [partial(_map_back, found, scale) for found in transfers])

@@ -143,7 +143,7 @@ class HistogramEqualizer(ImageTransformer):
     - float16 is computed in float32, bool has two levels, and NaN is missing.
 
     `fit` reads no pixel unless `scope="dataset"`, or floats are to become integers (`dtype`): these
-    are searched for NaN. A plane of more than 2**31 - 1 pixels takes the slower reference engine,
+    are searched for NaN. A plane of more than 2**31 - 1 pixels takes the slower definition,
     which needs 8 more bytes of memory per pixel.
 
     References

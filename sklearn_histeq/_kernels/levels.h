@@ -118,25 +118,7 @@ void count_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, LevelRange r
 /* Replace counts by their running sums. */
 inline void cumulate(int32_t *counts, ptrdiff_t n) {
     int32_t total = 0;
-    ptrdiff_t i = 0;
-#ifdef HISTEQ_AVX2
-    const __m256i last = _mm256_set1_epi32(7), middle = _mm256_setr_epi32(0, 0, 0, 0, 3, 3, 3, 3);
-    const __m256i upper = _mm256_setr_epi32(0, 0, 0, 0, -1, -1, -1, -1);
-    __m256i before = _mm256_setzero_si256();
-    for (; i < n / 8 * 8; i += 8) {
-        __m256i sum = _mm256_loadu_si256(reinterpret_cast<__m256i *>(counts + i));
-        sum = _mm256_add_epi32(sum, _mm256_slli_si256(sum, 4)); /* within each half */
-        sum = _mm256_add_epi32(sum, _mm256_slli_si256(sum, 8));
-        sum = _mm256_add_epi32(sum,
-                               _mm256_and_si256(upper, _mm256_permutevar8x32_epi32(sum, middle)));
-        const __m256i all = _mm256_permutevar8x32_epi32(sum, last);
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(counts + i),
-                            _mm256_add_epi32(sum, before));
-        before = _mm256_add_epi32(before, all);
-    }
-    total = _mm256_cvtsi256_si32(before);
-#endif
-    for (; i < n; ++i)
+    for (ptrdiff_t i = 0; i < n; ++i)
         counts[i] = total += counts[i];
 }
 
@@ -162,14 +144,11 @@ struct Present {
     }
 
     static int32_t n_bits(uint64_t v) {
-#ifdef HISTEQ_AVX2
-        return __builtin_popcountll(v);
-#else
+        /* compilers know this as one instruction, where there is one */
         v -= v >> 1 & 0x5555555555555555u;
         v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
         v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu;
         return static_cast<int32_t>(v * 0x0101010101010101u >> 56);
-#endif
     }
 };
 
@@ -266,47 +245,6 @@ map_bytes_vbmi(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8_t *out
                                 _mm512_mask_blend_epi8(_mm512_movepi8_mask(v), low, high));
     }
 }
-
-/* table[x] of n bytes, n a multiple of 32: sixteen rows by the low half of a byte, chosen by its
- * high half. */
-inline void map_bytes_by_rows(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8_t *out) {
-    const __m256i low_half = _mm256_set1_epi8(15);
-    __m256i rows[16];
-    for (int k = 0; k < 16; ++k)
-        rows[k] = _mm256_broadcastsi128_si256(
-            _mm_loadu_si128(reinterpret_cast<const __m128i *>(table + 16 * k)));
-    for (ptrdiff_t i = 0; i < n; i += 32) {
-        const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(x + i));
-        const __m256i low = _mm256_and_si256(v, low_half);
-        const __m256i bit4 = _mm256_slli_epi16(v, 3), bit5 = _mm256_slli_epi16(v, 2);
-        const __m256i bit6 = _mm256_slli_epi16(v, 1); /* the top bit of each byte chooses */
-        __m256i pairs[4];
-        for (int k = 0; k < 4; ++k) {
-            const __m256i a = _mm256_blendv_epi8(_mm256_shuffle_epi8(rows[4 * k], low),
-                                                 _mm256_shuffle_epi8(rows[4 * k + 1], low), bit4);
-            const __m256i b = _mm256_blendv_epi8(_mm256_shuffle_epi8(rows[4 * k + 2], low),
-                                                 _mm256_shuffle_epi8(rows[4 * k + 3], low), bit4);
-            pairs[k] = _mm256_blendv_epi8(a, b, bit5);
-        }
-        const __m256i a = _mm256_blendv_epi8(pairs[0], pairs[1], bit6);
-        const __m256i b = _mm256_blendv_epi8(pairs[2], pairs[3], bit6);
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + i), _mm256_blendv_epi8(a, b, v));
-    }
-}
-
-/* table[x] of n bytes, written past the caches: a result larger than these would only pass through
- * them, and be read first. */
-inline void stream_doubles(const uint8_t *x, ptrdiff_t n, const double *table, double *out) {
-    ptrdiff_t i = 0;
-    for (; i < n && (reinterpret_cast<uintptr_t>(out + i) & 31); ++i)
-        out[i] = table[x[i]];
-    for (; i + 4 <= n; i += 4)
-        _mm256_stream_pd(out + i, _mm256_setr_pd(table[x[i]], table[x[i + 1]], table[x[i + 2]],
-                                                 table[x[i + 3]]));
-    for (; i < n; ++i)
-        out[i] = table[x[i]];
-    _mm_sfence();
-}
 #endif
 
 #ifdef HISTEQ_NEON
@@ -335,8 +273,6 @@ inline void map_bytes(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8
 #ifdef HISTEQ_AVX2
     if (runs_on(AVX512_VBMI))
         return map_bytes_vbmi(x, n, table, out);
-    done = n & ~ptrdiff_t{31};
-    map_bytes_by_rows(x, done, table, out);
 #elif defined(HISTEQ_NEON)
     done = n & ~ptrdiff_t{15};
     map_bytes_by_quarters(x, done, table, out);
@@ -348,11 +284,6 @@ inline void map_bytes(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8
 template <class Index> void map(const Index *x, ptrdiff_t n, const void *table, Output out) {
     by_type(out, [=](auto *items) {
         using Item = std::remove_pointer_t<decltype(items)>;
-#ifdef HISTEQ_AVX2
-        if constexpr (sizeof(Index) == 1 && std::is_same_v<Item, double>)
-            if (n >= N_STREAMED)
-                return stream_doubles(x, n, as<double>(table), items);
-#endif
         if constexpr (sizeof(Index) == 1 && sizeof(Item) == 1)
             map_bytes(x, n, as<Item>(table), items);
         else

@@ -38,10 +38,8 @@ template <class Real> struct Vector;
         static type all(REAL x) { return _mm256_set1_##SUFFIX(x); }                                \
         static type load(const REAL *p) { return _mm256_loadu_##SUFFIX(p); }                       \
         static void save(REAL *p, type v) { _mm256_storeu_##SUFFIX(p, v); }                        \
-        static type add(type a, type b) { return _mm256_add_##SUFFIX(a, b); }                      \
         static type sub(type a, type b) { return _mm256_sub_##SUFFIX(a, b); }                      \
         static type mul(type a, type b) { return _mm256_mul_##SUFFIX(a, b); }                      \
-        static type div(type a, type b) { return _mm256_div_##SUFFIX(a, b); }                      \
         static type min(type a, type b) { return _mm256_min_##SUFFIX(a, b); }                      \
         static type max(type a, type b) { return _mm256_max_##SUFFIX(a, b); }                      \
         static type both(type a, type b) { return _mm256_and_##SUFFIX(a, b); }                     \
@@ -67,9 +65,6 @@ inline void save_truncated(int32_t *p, __m256d v) {
 }
 inline __m256d load_doubles(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 inline __m256d load_doubles(const double *p) { return _mm256_loadu_pd(p); }
-inline __m256d load_doubles(const int32_t *p) {
-    return _mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
-}
 #endif
 
 /* Where pixels lie --------------------------------------------------------------------------- */

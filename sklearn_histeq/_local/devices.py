@@ -19,7 +19,7 @@ from . import windows
 
 @np.errstate(all="ignore")
 def local(planes, mask, out, rule, map_parts=map):
-    """Equalize each pixel by the counted pixels of the window around it; see `reference`."""
+    """Equalize each pixel by the counted pixels of the window around it; see `definition`."""
     convention, rows = rule.convention, rows_of(planes, mask)
     counts = _window_counts(rows, planes.shape, rule.radius)
     if convention.fills_windows and rows.counted is not None:

@@ -20,7 +20,7 @@ from .quantiles import SCALE_EXPONENT
 
 @np.errstate(all="ignore")
 def match(planes, mask, out, targets, map_parts=map):
-    """Map each plane to its channel's target distribution; see `reference.match`."""
+    """Map each plane to its channel's target distribution; see `definition.match`."""
     rows = rows_of(planes, mask)
     if rows.dtype.itemsize == 1:
         levels = byte_levels(rows)
@@ -56,7 +56,7 @@ def _at(target, shares):
 
 @np.errstate(all="ignore")
 def quantiles(planes, mask, n_quantiles):
-    """Return the order statistics of each plane; see `reference.quantiles`."""
+    """Return the order statistics of each plane; see `definition.quantiles`."""
     rows = rows_of(planes, mask)
     ordered = sorted_counted(rows)
     n_counted = namespaces.to_numpy(number_of(rows.is_counted()))
