@@ -6,7 +6,9 @@
 The second line compares the engine for arrays of the array API, on arrays of a library (numpy,
 array_api_strict or torch), with the compiled engine; it has up to 40 images in one case, not 3.
 
-runs so many cases for each path and dtype, with each instruction set in turn. Sizes, distributions,
+runs so many cases for each path and dtype, with each instruction set in turn. The path "estimators"
+calls each estimator from four threads at once, too, and in another process, which gets it by a
+pickle and mostly has the reference. Sizes, distributions,
 n_bins, masks, NaN, output types and memory layouts are drawn at random. Outputs are filled with
 rubbish first, so that what an engine does not write is seen. It stops at the first case whose bits
 differ.
@@ -14,13 +16,25 @@ differ.
 
 import argparse
 import importlib
+import multiprocessing
+import os
+import pickle
 import time
 import types
 import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 
-from sklearn_histeq import _engine
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+    _blocks,
+    _engine,
+)
 from sklearn_histeq._arithmetic import color, dtypes, namespaces, output, transfer
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
@@ -299,16 +313,24 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
     expected = np.full(planes.shape, 77, out.dtype)
     before = planes.copy()
     arguments = (planes,) if mask is NO_MASK else (planes, mask)
-    status = getattr(_engines.tried, name)(*arguments, out, *rest, **options)
-    wanted = getattr(_engines.wanted, name)(*arguments, expected, *rest)
+    status, *ranges = as_tuple(getattr(_engines.tried, name)(*arguments, out, *rest, **options))
+    wanted, *limits = as_tuple(getattr(_engines.wanted, name)(*arguments, expected, *rest))
     assert same(before, planes), "the input was modified"
     assert (status == wanted).all(), f"status {status} != {wanted}"
+    for found, limit in zip(ranges, limits, strict=True):  # of planes that are mapped
+        is_mapped = (status & (INF | EMPTY)) == 0
+        assert (found == limit)[is_mapped].all(), f"range {found} != {limit}"
     for i, channel in np.argwhere((status & (INF | EMPTY)) == 0):
         assert same(out[i, channel], expected[i, channel]), "the reference differs"
     unmapped = out[status & (INF | EMPTY) > 0]
     is_filled = np.isnan(unmapped) if out.dtype.kind == "f" else unmapped == 0
     assert name == "invert" or is_filled.all(), "planes without a result are not filled"
     return out, status
+
+
+def as_tuple(found):
+    """Return what a function returns, as a tuple: the status alone, or with ranges."""
+    return found if isinstance(found, tuple) else (found,)
 
 
 NO_MASK = object()
@@ -563,6 +585,105 @@ def recolor_path(rng, dtype):
     return 0
 
 
+# Estimators, in other threads and in another process ----------------------------------------------
+
+
+def pick(rng, *options):
+    """Return one of the options, as it is."""
+    return options[rng.integers(len(options))]
+
+
+def random_estimator(rng, planes):
+    """Return an estimator with parameters that mostly suit the planes."""
+    common = {
+        "color": "value" if planes.shape[1] == 3 else "channels",
+        "dtype": pick(rng, None, None, "input", "float32", "uint8", "uint16"),
+        "flatten": pick(rng, False, True),
+        "n_jobs": pick(rng, None, 2),
+    }
+    kind = rng.integers(4)
+    if kind == 0:
+        convention = pick(rng, "skimage", "numpy", "opencv", "pillow")
+        is_normal = convention == "skimage" and rng.random() < 0.2
+        return HistogramEqualizer(
+            n_bins=random_n_bins(rng, convention),
+            convention=convention if planes.dtype == np.uint8 else "skimage",
+            scope=pick(rng, "image", "dataset"),
+            output_distribution="normal" if is_normal else "uniform",
+            **common,
+        )
+    if kind == 1:
+        return AdaptiveHistogramEqualizer(
+            n_tiles=pick(rng, 1, 2, (3, 8)),
+            clip_limit=pick(rng, "auto", None, 2.0),
+            convention=pick(rng, "histeq", "histeq", "opencv", "skimage"),
+            **common,
+        )
+    if kind == 2:
+        convention = pick(rng, "histeq", "skimage")
+        return LocalHistogramEqualizer(
+            window=pick(rng, 1, 3, 0.25), convention=convention, **common
+        )
+    reference = None if rng.random() < 0.5 else np.array(planes[0])
+    return HistogramMatcher(reference=reference, **common)
+
+
+def outcome(estimator, X, mask):
+    """Return transformed images, or the message of an error."""
+    try:
+        out = estimator.transform(X, mask=mask)
+    except ValueError as error:
+        return str(error)
+    return out.astype(out.dtype.newbyteorder("="), copy=False)  # pickles change the byte order
+
+
+def outcome_of_pickle(pickled, engine):
+    """Return the outcome in this process, by an engine."""
+    os.environ["SKLEARN_HISTEQ_ENGINE"] = engine
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    return outcome(*pickle.loads(pickled))
+
+
+def estimators_path(rng, dtype):
+    """Compare an estimator with itself in four threads, and in another process by a pickle."""
+    planes, mask = random_planes_and_mask(rng, dtype)
+    planes = planes[..., : 2000 // planes.shape[2] + 1]
+    mask = None if mask is None else mask[..., : planes.shape[3]]
+    if rng.random() < 0.2:  # a color
+        planes = np.concatenate([planes[:, :1], planes[:, -1:], planes[:, :1]], axis=1)
+    estimator = random_estimator(rng, planes)
+    try:
+        estimator.fit(planes, mask=mask)
+    except ValueError:
+        estimator = HistogramEqualizer()
+    pickled = pickle.dumps((estimator, planes, mask))
+    process = _others.process.submit(outcome_of_pickle, pickled, pick(rng, "reference", "auto"))
+    expected = outcome(estimator, planes, mask)
+    at_once = Barrier(N_THREADS)
+
+    def in_thread(_):
+        at_once.wait()
+        return outcome(estimator, planes, mask)
+
+    results = [*_others.threads.map(in_thread, range(N_THREADS)), process.result()]
+    for found, where in zip(results, ["a thread"] * N_THREADS + ["another process"], strict=True):
+        is_text = isinstance(expected, str) or isinstance(found, str)
+        is_same = expected == found if is_text else same(expected, found)
+        assert is_same, f"{where} differs: {estimator}"
+    return 0
+
+
+N_THREADS = 4
+
+
+class _others:
+    """The threads and the process, which last for all cases."""
+
+    threads: ThreadPoolExecutor
+    process: ProcessPoolExecutor
+
+
 BYTES = ("uint8",)
 PATHS = {
     "equalize skimage": (equalize_path(EQUALIZE["skimage"], "uniform"), DTYPES),
@@ -591,6 +712,7 @@ PATHS = {
     "match in parts": (match_in_parts_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
     "recolor": (recolor_path, DTYPES),
+    "estimators": (estimators_path, DTYPES),
 }
 
 
@@ -654,14 +776,25 @@ def main():
     np.seterr(all="ignore")
     if options.library:
         _engines.tried, _engines.wanted = Elsewhere(options.library), _engines.tried
-        for name in [name for name in PATHS if "parts" in name or name == "clahe skimage"]:
+        for name in [name for name in PATHS if "parts" in name] + ["clahe skimage", "estimators"]:
             del PATHS[name]
     if options.library == "array_api_strict":  # the standard has no float16
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     _engines.n_images = options.images
-    left = watch_definition()
     # so that there are several blocks
     compiled_local.N_PART, arrays.N_COPIED, arrays.N_RANKED = 200, 1000, 1000
+    _blocks.NS_PER_THREAD = 1  # so that a small batch is shared
+    spawned = multiprocessing.get_context("spawn")
+    with (
+        ThreadPoolExecutor(N_THREADS) as _others.threads,
+        ProcessPoolExecutor(1, mp_context=spawned) as _others.process,
+    ):
+        run_paths(options)
+
+
+def run_paths(options):
+    """Run the paths and dtypes that the options name."""
+    left = watch_definition()
     for name, (_, of_path) in PATHS.items():
         for dtype in of_path:
             has_dtype = options.library != "array_api_strict" or dtype != "float16"

@@ -28,7 +28,7 @@ from ._arithmetic.status import of_values
 from ._blocks import Output, Work, map_planes, sum_planes
 from ._input import Layout, Limits, input_error, parameters, read, warn_the_caller
 from ._input.images import check_convention
-from ._input.layout import mask_shape
+from ._input.masks import mask_shape
 from ._input.problem import Argument
 from ._input.problem import X as _X
 
@@ -328,9 +328,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype, shape = str(getattr(y, "dtype", "")), getattr(y, "shape", ())
         if dtype.endswith("bool") and tuple(shape) == mask_shape(images.X, images.planes):
             warn_the_caller(
-                (Argument("y"), f" is a boolean array of shape {tuple(shape)}, as a mask is, and "
-                 "is ignored"),
-                remedy="Pass it as mask=..., if it says which pixels count.",
+                (Argument("y"), f" is a boolean array of shape {tuple(shape)}, the shape of a "
+                 "mask, and is ignored"),
+                remedy="If it says which pixels count, pass it by name: mask=...",
             )  # fmt: skip
 
     def _check_library(self, images, method):

@@ -17,8 +17,8 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from ._arithmetic import namespaces
-from ._input.findings import Limits, check_status
 from ._input.images import declared, read_chunk
+from ._input.pixel_errors import Limits, check_status
 
 # Half a millisecond of work; for less a thread costs more than it saves.
 NS_PER_THREAD = 2**19

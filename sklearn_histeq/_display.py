@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 
 from ._input import Layout, input_error, parameters, read_in_memory
-from ._input.images import check_mask
+from ._input.masks import check_mask
 from ._input.problem import Argument, Setting
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from ._match import devices as match_devices
 CHOICES = ("auto", "portable", "reference")
 SLOW = (
     "sklearn-histeq was installed without its compiled kernels and runs on scikit-image, with the "
-    "same results, but 10 to 300 times slower. {remedy} To accept the slower engine in silence, "
-    "set the environment variable SKLEARN_HISTEQ_ENGINE=reference."
+    "same results, but 10 to 300 times slower. To accept the slower engine in silence, set the "
+    "environment variable SKLEARN_HISTEQ_ENGINE=reference. {remedy}"
 )
 INSTALL = (
     "Install a C++ compiler, and install the package again from its source: pip install "
@@ -37,8 +37,9 @@ INSTALL = (
     "pyproject.toml."
 )
 IN_SOURCE = (
-    "Python imports the source folder {folder}, which has no kernels. Start Python in another "
-    "folder, if the package is installed, or run pip install --editable {folder} there."
+    "Python imports the source folder {folder}, which has no kernels, since Python was started "
+    "there. Start Python in another folder, if the package is installed; otherwise run: "
+    "pip install --editable {folder}"
 )
 
 

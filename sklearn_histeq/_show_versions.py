@@ -34,18 +34,5 @@ def _version(name):
         return version(name)
     except PackageNotFoundError:  # a checkout, or a frozen program, which has no metadata
         module = {"scikit-learn": "sklearn", "scikit-image": "skimage"}.get(name, name)
-        return _versions_that_run()[module.replace("-", "_")]
-
-
-def _versions_that_run():
-    """Return the versions that the modules themselves say."""
-    import joblib
-    import numpy
-    import scipy
-    import skimage
-    import sklearn
-
-    import sklearn_histeq
-
-    modules = (joblib, numpy, scipy, skimage, sklearn, sklearn_histeq)
-    return {module.__name__: module.__version__ for module in modules}
+        # the package has imported all of them
+        return sys.modules[module.replace("-", "_")].__version__

@@ -50,7 +50,7 @@ def pytest_generate_tests(metafunc):
         handle = metafunc.function.hypothesis
         handle.inner_test = _on_each_engine(handle.inner_test, filter(_is_built, names))
     else:
-        metafunc.parametrize("engine", map(_engine_param, names), indirect=True)
+        metafunc.parametrize("engine", [*map(_engine_param, names)], indirect=True)
 
 
 def _is_built(name):

@@ -4,16 +4,22 @@ import ast
 import inspect
 import json
 import re
+import subprocess
+import sys
+import typing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+import scipy
 import skimage.exposure
-from _helpers import CONVENTIONS, faces
+import sklearn
+from _helpers import CONVENTIONS, faces, own_package
 
 import sklearn_histeq
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import HistogramEqualizer, HistogramMatcher
 
 PACKAGE = Path(sklearn_histeq.__file__).parent
 ROOT = Path(__file__).parents[1]  # with README and docs; the package may be installed elsewhere
@@ -37,6 +43,15 @@ def test_what_is_public_is_in_all():
     public = {name for name, value in vars(sklearn_histeq).items()
               if name[0] != "_" and not inspect.ismodule(value)}  # fmt: skip
     assert public == set(sklearn_histeq.__all__)
+
+
+def test_what_an_editor_proposes_is_public():
+    """Before the first use and after it."""
+    proposed = sorted([*sklearn_histeq.__all__, "__doc__", "__version__"])
+    code = "import sklearn_histeq as s; print(dir(s)); s.relight; print(dir(s))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=own_package())
+    assert done.stdout.splitlines() == [str(proposed)] * 2
 
 
 @pytest.mark.parametrize("name", sklearn_histeq.__all__)
@@ -98,6 +113,70 @@ def test_the_signature_is_the_contracts():
         "flatten": False,
         "dtype": None,
         "n_jobs": None,
+    }
+
+
+def public_callables():
+    """All functions, classes and methods that a user calls, but scikit-learn's own."""
+    for name in sklearn_histeq.__all__:
+        thing = getattr(sklearn_histeq, name)
+        yield name, thing
+        if inspect.isclass(thing):
+            for method in [method for method in dir(thing) if method[0] != "_"]:
+                function = getattr(thing, method)
+                if getattr(function, "__module__", "").startswith("sklearn_histeq"):
+                    yield f"{name}.{method}", function
+
+
+@pytest.mark.parametrize(
+    "function", [pytest.param(function, id=name) for name, function in public_callables()]
+)
+def test_signatures_can_be_read_in_a_notebook(function):
+    """As in the code: `X: ArrayLike`, which stands for a union of hundreds of characters."""
+    for parameter in inspect.signature(function).parameters.values():
+        assert len(str(parameter)) < 110, str(parameter)
+        assert "Union" not in str(parameter)
+        assert "Buffer" not in str(parameter)
+    assert typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+
+
+def test_methods_that_need_a_parameter_are_in_the_class_and_say_why_they_are_missing():
+    estimator = HistogramEqualizer()
+    for name in ("partial_fit", "inverse_transform"):
+        assert callable(getattr(HistogramEqualizer, name))
+        assert not hasattr(estimator, name)
+        assert hasattr(HistogramEqualizer(scope="dataset"), name)
+        with pytest.raises(AttributeError, match=rf"{name} needs scope='dataset'.*scope='image'"):
+            getattr(estimator, name)
+    for params, words in (
+        ({"convention": "opencv"}, "needs convention='skimage' or 'numpy'.*convention='opencv'"),
+        ({"color": "value"}, "needs .*color='channels'.*color='value'"),
+    ):
+        with pytest.raises(AttributeError, match=f"inverse_transform {words}"):
+            HistogramEqualizer(scope="dataset", **params).inverse_transform([[1, 2]])
+    with pytest.raises(AttributeError, match="partial_fit needs reference=None"):
+        HistogramMatcher(reference=[[1, 2]]).partial_fit([[1, 2]])
+
+
+FROZEN = """
+import importlib.metadata
+def version(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+importlib.metadata.version = version
+import sklearn_histeq
+sklearn_histeq.show_versions()
+"""
+
+
+def test_versions_of_a_frozen_program_are_those_that_run():
+    """It has no metadata of installed packages."""
+    command = [sys.executable, "-c", FROZEN]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=own_package())
+    shown = dict(line.strip().split(": ", 1) for line in done.stdout.splitlines())
+    modules = {"sklearn-histeq": sklearn_histeq, "numpy": np, "scikit-learn": sklearn,
+               "scikit-image": skimage, "scipy": scipy, "joblib": joblib}  # fmt: skip
+    assert {name: shown[name] for name in modules} == {
+        name: module.__version__ for name, module in modules.items()
     }
 
 

@@ -1,6 +1,8 @@
 """scope="dataset": one CDF per channel, the convention on one long plane of all counted pixels."""
 
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -688,3 +690,91 @@ def test_pixels_infinitely_far_from_huge_bins_have_the_value_of_the_nearest(sign
     train = sign * -np.linspace(1e307, 4e307, 64).reshape(1, 1, 8, 8)
     new = np.full((1, 1, 8, 8), sign * largest)
     assert_same(dataset(n_bins=4).fit(train).transform(new), expected(train, new, n_bins=4))
+
+
+# --- another scale than that of fit ---------------------------------------------------------------
+
+
+def range_warnings(function, *args):
+    """The warnings of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function(*args)
+    return [str(warning.message) for warning in caught]
+
+
+def test_another_scale_is_a_warning_that_names_both_ranges():
+    x = faces(6)
+    fitted = dataset().fit(x / 255)
+    low, high = x[[2, 4]].min(), x[[2, 4]].max()
+    mixed = x / 255
+    mixed[[2, 4]] *= 255
+    words = (
+        rf"values from {low} to {high} in image\(s\) 2, 4, .*learned from 0\.\d+ to 0\.\d+\. .*fit"
+    )
+    for call in (fitted.transform, fitted.set_params(n_jobs=2).transform):
+        with pytest.warns(UserWarning, match=words) as caught:
+            call(mixed)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "u4", "i8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("convention", FLOAT_CONVENTIONS)
+@pytest.mark.parametrize("fit", ["fit", "partial_fit"])
+def test_a_range_is_left_by_more_than_its_width_or_not(fit, convention, dtype):
+    """Learned from 40 to 60: 20 to 80 is still no other scale."""
+    x = np.linspace(40, 60, 36).reshape(1, 6, 6).astype(dtype)
+    fitted = getattr(dataset(convention=convention), fit)(x)
+    for low, high, is_far in ((40, 60, 0), (20, 80, 0), (19, 60, 1), (40, 81, 1), (0, 100, 1)):
+        other = x.copy()
+        other[0, 0, :2] = low, high
+        assert len(range_warnings(fitted.transform, other)) == is_far
+
+
+def test_each_channel_has_a_range_of_its_own():
+    x = np.stack([faces(4)[:, 0] / 255, faces(4)[:, 0] * 100.0], axis=1)
+    fitted = dataset().fit(x)
+    assert not range_warnings(fitted.transform, x)
+    assert len(range_warnings(fitted.transform, x[:, ::-1])) == 1
+    value = dataset(color="value").fit(faces(4, 3))
+    assert not range_warnings(value.transform, faces(4, 3, seed=1))
+    small = dataset(color="value").fit(faces(4, 3) // 4)
+    assert len(range_warnings(small.transform, faces(4, 3))) == 1
+
+
+def test_missing_pixels_and_constant_images_have_no_scale():
+    x = faces(3, dtype="f8")
+    fitted = dataset().fit(x)
+    holed = x.copy()
+    holed[0] = np.nan
+    holed[1, 0, :3] = np.nan
+    assert not range_warnings(fitted.transform, holed)
+    constant = dataset().fit(np.full((2, 3, 3), 7.0))
+    assert not range_warnings(constant.transform, x)
+
+
+def test_pixels_outside_a_mask_have_no_scale():
+    """They are mapped, but they may be anything: a border, or a label."""
+    x, mask = faces(3, dtype="f8"), np.ones((3, 8, 8), bool)
+    mask[:, 0] = False
+    fitted = dataset().fit(x, mask=mask)
+    bordered = x.copy()
+    bordered[:, :, 0] = 1e6
+    assert not range_warnings(lambda: fitted.transform(bordered, mask=mask))
+    assert len(range_warnings(fitted.transform, bordered)) == 1
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 6])
+def test_another_scale_in_a_dask_array(chunks):
+    """The worker warns, with the numbers of the images in the whole array."""
+    array = pytest.importorskip("dask.array", reason="the extra dask is not installed")
+    x = faces(6, dtype="f8")
+    given = x.copy()
+    given[[1, 4]] *= 255
+    fitted = dataset().fit(x)
+    lazy = fitted.transform(array.from_array(given, chunks=(chunks, 1, 8, 8)))
+    texts = range_warnings(lambda: lazy.compute(scheduler="synchronous"))
+    assert len(texts) == (1 if chunks == 6 else 2)
+    named = [re.search(r"image\(s\) ([\d, ]+), but", text)[1] for text in texts]
+    assert sorted(", ".join(named).split(", ")) == ["1", "4"]

@@ -3,7 +3,9 @@
 import concurrent.futures
 import importlib.util
 import multiprocessing
+import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -352,3 +354,28 @@ def test_without_kernels_it_works_and_warns_once():
     assert printed.count("without its compiled kernels") == 1
     assert "pip install" in printed
     assert engine_of(printed) == "reference"
+
+
+def test_a_source_folder_that_hides_the_installed_package_is_named(tmp_path):
+    """Another compiler would not help: Python imports what lies in the current folder."""
+    package = Path(sklearn_histeq.__file__).parent
+    ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    shutil.copytree(package, tmp_path / "sklearn_histeq", ignore=ignored)
+    use = "from sklearn_histeq import HistogramEqualizer; HistogramEqualizer().transform([[3, 9]])"
+    command = [sys.executable, "-c", use]
+    env = {**os.environ, "SKLEARN_HISTEQ_ENGINE": "auto"}
+    env.pop("PYTHONPATH", None)
+    env.pop("PYTHONSAFEPATH", None)
+    printed = {}
+    for is_source in (False, True):
+        if is_source:
+            (tmp_path / "pyproject.toml").touch()
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        )
+        printed[is_source] = done.stderr
+    assert "C++ compiler" in printed[False]
+    assert "C++ compiler" not in printed[True]
+    assert f"Python imports the source folder {tmp_path}, which has no kernels" in printed[True]
+    assert "Start Python in another folder" in printed[True]
+    assert f"pip install --editable {tmp_path}" in printed[True]

@@ -1,13 +1,23 @@
 """Each bad input gets its error: what came, what was expected, what to do."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from _helpers import faces
 from scipy import sparse
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    EqualizationDisplay,
+    HistogramEqualizer,
+    HistogramMatcher,
+    relight,
+    relit_scorer,
+)
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -244,3 +254,191 @@ def test_an_unknown_engine_is_named(monkeypatch):
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "steam")
     message = message_of("transform", faces())
     assert_words(message, "SKLEARN_HISTEQ_ENGINE", "steam", "reference")
+
+
+# --- typical mistakes -----------------------------------------------------------------------------
+
+GRAY = faces(6, side=24)[:, 0]  # (n, h, w)
+KERAS = GRAY[..., np.newaxis]  # (n, h, w, 1)
+PHOTOS = np.moveaxis(faces(3, 3, 40), 1, -1)  # (n, h, w, 3)
+MASK = GRAY > 100
+
+
+def a_palette():
+    from PIL import Image
+
+    return Image.fromarray(GRAY[0]).convert("P")
+
+
+def learned(params, x):
+    """What scope="dataset" gives for images, having learned from images in [0, 1]."""
+    return HistogramEqualizer(scope="dataset", **params).fit(GRAY / 255).transform(x)
+
+
+def in_a_data_frame():
+    pandas = pytest.importorskip("pandas")
+    return HistogramEqualizer().transform(pandas.DataFrame({"image": list(GRAY)}))
+
+
+def of_rows(out):
+    """With another channel_axis than in fit."""
+    estimator = HistogramEqualizer(scope="dataset", flatten=True).fit(faces(4, 3))
+    return estimator.set_params(channel_axis=-1).inverse_transform(out)
+
+
+# What a user does; whether it is an error or a warning; and its parts: what came, what was expected
+# (in an error) and what to do.
+MISTAKES = {
+    "channel last, windows": (
+        lambda: AdaptiveHistogramEqualizer().fit_transform(KERAS),
+        ValueError,
+        ["(6, 24, 24, 1) is read as images of 24 channels of 24×1 pixels"],
+        ["expected planes of more than one pixel", "channel_axis=-1"],
+    ),
+    "channel last": (
+        lambda: HistogramEqualizer().fit_transform(KERAS),
+        UserWarning,
+        ["(6, 24, 24, 1) is read as images of 24 channels of 24×1 pixels"],
+        ["channel_axis=-1"],
+    ),
+    "colours last": (
+        lambda: HistogramMatcher().fit(PHOTOS),
+        UserWarning,
+        ["(3, 40, 40, 3) is read as images of 40 channels of 40×3 pixels"],
+        ["channel_axis=-1"],
+    ),
+    "one colour image": (
+        lambda: HistogramEqualizer(channel_axis=-1).transform(PHOTOS[0]),
+        UserWarning,
+        ["(40, 40, 3) is read as 40 images of 40×3 pixels"],
+        ["image[None]", "channel_axis=-1"],
+    ),
+    "one line of pixels": (
+        lambda: HistogramEqualizer().transform(GRAY[0, 0]),
+        ValueError,
+        ["1 dimension(s) (shape (24,))"],
+        ["Expected 2D array", "image[None]"],
+    ),
+    "a mask in the place of y": (
+        lambda: HistogramEqualizer().fit_transform(GRAY, MASK),
+        UserWarning,
+        ["y is a boolean array of shape (6, 24, 24)", "is ignored"],
+        ["mask="],
+    ),
+    "a palette": (
+        lambda: HistogramEqualizer().transform([a_palette()]),
+        ValueError,
+        ["PIL image of mode P"],
+        ["expected", "L, I;16", "image.convert('RGB')", "image.convert('L')"],
+    ),
+    "a palette as the reference": (
+        lambda: HistogramMatcher(reference=a_palette()).fit(GRAY),
+        ValueError,
+        ["reference", "PIL image of mode P"],
+        ["image.convert('RGB')"],
+    ),
+    "names of files": (
+        lambda: HistogramEqualizer().fit(["a.png", "b.png"]),
+        ValueError,
+        ["names of files, 'a.png'"],
+        ["expected an array of images", "skimage.io.imread"],
+    ),
+    "paths of files": (
+        lambda: relight([Path("a.png")]),
+        ValueError,
+        ["names of files, 'a.png'"],
+        ["expected an array of images", "skimage.io.imread"],
+    ),
+    "the name of the reference": (
+        lambda: HistogramMatcher(reference="a.png").fit(GRAY),
+        ValueError,
+        ["reference is 'a.png'"],
+        ["expected None or one image", "skimage.io.imread"],
+    ),
+    "a column of images": (
+        in_a_data_frame,
+        ValueError,
+        ["(6, 1) holds arrays in place of numbers"],
+        ["expected one array", "numpy.stack(df['image'])"],
+    ),
+    "an iterator": (
+        lambda: HistogramEqualizer().fit(iter(GRAY)),
+        TypeError,
+        ["iterator"],
+        ["expected an array of images", "numpy.stack"],
+    ),
+    "twelve bits for OpenCV": (
+        lambda: HistogramEqualizer(convention="opencv").fit(GRAY.astype(np.uint16) * 16),
+        ValueError,
+        ["X has dtype uint16", "convention='opencv'"],
+        ["expected uint8", "convention='skimage'", "dtype='uint8' or 'uint16'", "own range"],
+    ),
+    "another scale than in fit": (
+        lambda: learned({}, GRAY.astype(float)),
+        UserWarning,
+        [f"values from {GRAY.min()} to {GRAY.max()} in image(s) 0, 1", "learned from 0."],
+        ["scale", "fit again"],
+    ),
+    "another layout than in fit": (
+        lambda: of_rows(np.zeros((4, 192))),
+        ValueError,
+        ["channel_axis=-1", "channel_axis=1"],
+        ["expected the same", "Call fit again"],
+    ),
+    "a misspelled score": (
+        lambda: relit_scorer("acuracy"),
+        ValueError,
+        ["scoring='acuracy'"],
+        ["expected the name of a score", "sklearn.metrics.get_scorer_names()"],
+    ),
+    "the way back from images by themselves": (
+        lambda: HistogramEqualizer().inverse_transform(GRAY),
+        AttributeError,
+        ["HistogramEqualizer: inverse_transform", "scope='image'"],
+        ["needs scope='dataset'"],
+    ),
+    "one image for the display": (
+        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(), GRAY[0]),
+        ValueError,
+        ["X has shape (24, 24)"],
+        ["expected", "[None]"],
+    ),
+    "one colour image for the display": (
+        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(channel_axis=-1), PHOTOS[0]),
+        ValueError,
+        ["X has shape (40, 40, 3)"],
+        ["expected", "[None]"],
+    ),
+    "a recogniser for the display": (
+        lambda: EqualizationDisplay.from_estimator(
+            make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier()), GRAY
+        ),
+        ValueError,
+        ["the Pipeline ends with KNeighborsClassifier, which has no transform"],
+        ["pipeline[:-1]"],
+    ),
+}
+
+
+def what_a_user_sees(mistake, kind):
+    """The one error or warning of a mistake."""
+    if issubclass(kind, Warning):
+        with pytest.warns(kind) as caught:
+            mistake()
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        return str(caught[0].message)
+    with pytest.raises(kind) as caught:
+        mistake()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_typical_mistakes_say_what_came_what_was_expected_and_what_to_do(name):
+    mistake, kind, came, to_do = MISTAKES[name]
+    message = what_a_user_sees(mistake, kind)
+    print(f"{name}\n    {kind.__name__}: {message}")  # pytest -rP shows them all
+    assert_words(message, *came, *to_do)
+    assert len(message) < 500
+    assert message.endswith(".")
+    assert "  " not in message

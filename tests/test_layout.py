@@ -10,9 +10,16 @@ from _oracles import equalize_planes
 from _strategies import images
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+    relight,
+)
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -404,3 +411,119 @@ def test_feature_names_of_channels_last_rows(x):
     rows = np.moveaxis(x, 1, -1).reshape(5, -1)
     fitted = HistogramEqualizer(image_shape=(6, 6, 3), channel_axis=-1).fit(rows)
     assert fitted.get_feature_names_out().tolist() == [f"x{i}" for i in range(108)]
+
+
+# --- planes one pixel wide ------------------------------------------------------------------------
+
+KERAS = faces(5, 1, side=6).reshape(5, 6, 6, 1)  # (n, h, w, 1)
+
+
+def by_windows():
+    return [AdaptiveHistogramEqualizer(n_tiles=2), LocalHistogramEqualizer(window=3)]
+
+
+def by_histograms():
+    return [HistogramEqualizer(), HistogramEqualizer(scope="dataset"), HistogramMatcher()]
+
+
+@pytest.mark.parametrize("estimator", by_windows(), ids=repr)
+@pytest.mark.parametrize("call", ["fit", "transform", "fit_transform"])
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "words"),
+    [
+        ((5, 6, 7, 1), 1, r"\(5, 6, 7, 1\).*6 channels of 7×1 pixels.*Set channel_axis=-1"),
+        ((5, 1, 6, 7), -1, r"\(5, 1, 6, 7\).*7 channels of 1×6 pixels.*Set channel_axis=1"),
+        ((5, 7, 1), 1, r"\(5, 7, 1\).*1 channel of 7×1 pixels.*X\.reshape\(len\(X\), -1\)"),
+    ],
+)
+def test_lines_of_pixels_have_no_windows(estimator, call, shape, channel_axis, words):
+    X = np.full(shape, np.inf)  # which is an error, too, once a pixel is read
+    with pytest.raises(ValueError, match=words):
+        getattr(clone(estimator).set_params(channel_axis=channel_axis), call)(X)
+
+
+@pytest.mark.parametrize("estimator", by_histograms(), ids=repr)
+@pytest.mark.parametrize(
+    ("X", "channel_axis", "words"),
+    [
+        (KERAS, 1, "6 channels of 6×1 pixels.*channel_axis=-1"),
+        (KERAS.reshape(5, 1, 6, 6), -1, "6 channels of 1×6 pixels.*channel_axis=1"),
+        (KERAS.reshape(5, 36, 1), 1, "1 channel of 36×1 pixels.*pass rows"),
+        (KERAS.reshape(5, 2, 18, 1), 1, "2 channels of 18×1 pixels.*channel_axis=-1"),
+    ],
+)
+def test_lines_of_pixels_are_a_warning(estimator, X, channel_axis, words):
+    estimator = clone(estimator).set_params(channel_axis=channel_axis)
+    with pytest.warns(UserWarning, match=words) as caught:
+        estimator.fit_transform(X)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "words"),
+    [
+        ((5, 6, 7, 1), 1, "6 channels of 7×1 pixels.*channel_axis=-1"),
+        ((5, 16, 17, 2), 1, "16 channels of 17×2 pixels.*channel_axis=-1"),
+        ((5, 16, 17, 3), 1, "16 channels of 17×3 pixels.*channel_axis=-1"),
+        ((5, 16, 17, 4), 1, "16 channels of 17×4 pixels.*channel_axis=-1"),
+        ((16, 17, 3), 1, r"16 images of 17×3 pixels.*image\[None\]"),
+    ],
+)
+def test_copies_in_other_lights_warn_of_the_same_layouts(shape, channel_axis, words):
+    with pytest.warns(UserWarning, match=words) as caught:
+        relight(np.zeros(shape), "even", channel_axis=channel_axis, random_state=0)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("estimator", by_windows() + by_histograms(), ids=repr)
+def test_one_channel_last_is_gray(estimator):
+    """With the remedy of the message: the result of images without channels."""
+    expected = clone(estimator).fit_transform(KERAS[..., 0])
+    found = clone(estimator).set_params(channel_axis=-1).fit_transform(KERAS)
+    assert_same(found, expected[..., None])
+
+
+@pytest.mark.parametrize("estimator", by_windows() + by_histograms(), ids=repr)
+@pytest.mark.parametrize("shape", [(5, 3, 1, 1), (5, 1, 1), (5, 1, 9), (5, 3, 1, 9)])
+def test_rows_of_pixels_and_single_pixels_stay(estimator, shape):
+    clone(estimator).set_params(dtype="float64").fit(np.zeros(shape))
+
+
+def test_rows_of_one_pixel_stay_as_they_are():
+    assert_same(HistogramEqualizer().fit_transform([[3], [5]]), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("chunks", [2, 5])
+def test_lines_of_pixels_in_a_dask_array(chunks):
+    array = pytest.importorskip("dask.array", reason="the extra dask is not installed")
+    X = array.from_array(KERAS, chunks=(chunks, 6, 6, 1))
+    with pytest.raises(ValueError, match="channel_axis=-1"):
+        AdaptiveHistogramEqualizer().transform(X)  # at once, and not where it is computed
+    with pytest.warns(UserWarning, match="channel_axis=-1") as caught:
+        HistogramEqualizer().transform(X).compute(scheduler="synchronous")
+    assert len(caught) == 1
+
+
+def test_the_channel_axis_may_not_change_before_rows_go_back():
+    x = faces(4, 3, 6)
+    for params, new in (
+        ({"flatten": True}, {"channel_axis": -1}),
+        ({"image_shape": (3, 6, 6)}, {"channel_axis": -1, "image_shape": (6, 6, 3)}),
+    ):
+        estimator = HistogramEqualizer(scope="dataset", **params)
+        given = x if "flatten" in params else x.reshape(4, -1)
+        rows = estimator.fit_transform(given).reshape(4, -1)
+        expected = estimator.inverse_transform(rows)
+        assert_same(expected.reshape(x.shape), x.astype(float))
+        with pytest.raises(ValueError, match=r"channel_axis=-1.*learned with channel_axis=1.*fit"):
+            estimator.set_params(**new).inverse_transform(rows)
+
+
+def test_images_say_themselves_where_their_channels_are():
+    """So they may come back in another layout than that of fit."""
+    x = faces(4, 3, 6)
+    estimator = HistogramEqualizer(scope="dataset")
+    out = estimator.fit_transform(x)
+    back = estimator.set_params(channel_axis=-1).inverse_transform(np.moveaxis(out, 1, -1))
+    assert_same(np.moveaxis(back, -1, 1), x.astype(float))

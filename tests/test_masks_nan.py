@@ -6,8 +6,14 @@ from _helpers import CONVENTIONS, assert_same, faces, on_all_engines, on_the_def
 from _oracles import equalize_planes
 from _strategies import FLOATS, images, seeds
 from hypothesis import given
+from sklearn.base import clone
 
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 
 pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
 
@@ -227,3 +233,53 @@ def test_infinity_is_refused_outside_a_mask_too():
     with pytest.raises(ValueError, match="inf") as caught:
         HistogramEqualizer().transform(x, mask=mask)
     assert "2" in str(caught.value)
+
+
+# --- a mask is passed by its name -----------------------------------------------------------------
+
+BY_NAME = [
+    HistogramEqualizer(),
+    HistogramEqualizer(scope="dataset"),
+    AdaptiveHistogramEqualizer(n_tiles=2),
+    LocalHistogramEqualizer(window=3),
+    HistogramMatcher(),
+    HistogramMatcher(reference=faces(1, 2, seed=9)[0]),
+]
+by_estimator = pytest.mark.parametrize("estimator", BY_NAME, ids=repr)
+
+
+@on_the_default_engine
+@by_estimator
+def test_a_mask_is_never_taken_by_its_place(estimator, x, mask):
+    with pytest.raises(TypeError, match="positional argument"):
+        clone(estimator).fit(x).transform(x, mask)
+    for call in ("fit", "fit_transform", "partial_fit"):
+        if hasattr(estimator, call):
+            with pytest.raises(TypeError, match="positional argument"):
+                getattr(clone(estimator), call)(x, None, mask)
+
+
+@on_the_default_engine
+@by_estimator
+@pytest.mark.parametrize("as_rows", [False, True])
+def test_a_mask_in_the_place_of_y_is_a_warning(estimator, as_rows, x, mask):
+    """It is ignored: it may be a target of segmentation."""
+    images, y = (x[:, 0].reshape(5, 64), mask.reshape(5, 64)) if as_rows else (x, mask)
+    estimator = HistogramEqualizer(scope="dataset") if as_rows else estimator
+    expected = clone(estimator).fit_transform(images)
+    for call in ("fit", "fit_transform", "partial_fit"):
+        if hasattr(estimator, call):
+            with pytest.warns(UserWarning, match=r"y is a boolean array.*mask=") as caught:
+                found = getattr(clone(estimator), call)(images, y)
+            assert len(caught) == 1
+            assert caught[0].filename == __file__
+            found = found if call == "fit_transform" else found.transform(images)
+            assert_same(found, expected)
+
+
+@on_the_default_engine
+@by_estimator
+def test_other_targets_are_no_masks(estimator, x, mask):
+    for y in (None, mask[:, 0, 0], mask[:4], mask[:, None], mask.astype(int), list("abcde")):
+        clone(estimator).fit(x, y).transform(x)
+        clone(estimator).fit_transform(x, y)

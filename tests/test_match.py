@@ -550,3 +550,63 @@ def test_integers_of_any_sign_and_order(dtype):
     x = faces(dtype=dtype)
     matcher = HistogramMatcher().fit(x)
     assert_same(matcher.transform(x), HistogramMatcher().fit(x).transform(x.astype("i8")))
+
+
+# --- the result is kept in range, not the reference -----------------------------------------------
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "reference"),
+    [
+        ("f2", [0, 10**6]),  # integers, that the middle of the output is 500,000
+        ("f2", [0.0, 1e6]),
+        ("f2", [-(10**6), 10**6]),
+        ("f4", [0.0, 1e39]),
+        ("f4", [-1e300, 1e300]),
+        ("f8", [0, 2**63 - 1]),
+    ],
+)
+def test_the_result_is_kept_in_range_and_not_the_reference(dtype, reference, learned):
+    """np.interp of the whole reference, and then the largest value of the type."""
+    reference, x = np.array([reference]), np.array([[[1, 2, 3, 4]]], dtype)
+    matcher = HistogramMatcher(reference=None if learned else reference, dtype="input")
+    out = matcher.fit(reference[None] if learned else x).transform(x)[0, 0]
+    shares = (np.arange(1024) + 0.5) / 1024 if learned else [0.5, 1]
+    values = np.repeat(reference[0], 512) if learned else reference[0]
+    wanted = np.interp([0.25, 0.5, 0.75, 1], shares, values.astype(float))
+    largest = np.finfo(dtype).max
+    assert_same(out, np.clip(wanted, -float(largest), float(largest)).astype(dtype))
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_reference_just_beyond_half_precision_is_not_rounded_itself(seed):
+    """65535 is no float16; what is interpolated from it is rounded, and not it."""
+    rng = np.random.default_rng(seed)
+    reference = rng.integers(0, 2**16, (6, 5), np.uint16)
+    reference[0, 0] = 2**16 - 1
+    x = rng.random((1, 12, 12)).astype(np.float16)
+    out = HistogramMatcher(reference=reference, dtype="input").fit_transform(x)
+    wanted = by_definition(x[0], reference).clip(max=65504)
+    assert_same(out[0], wanted.astype(np.float16))
+
+
+@pytest.mark.parametrize("color", ["channels", "value"])
+@pytest.mark.parametrize(
+    "kinds", [("u1", "u2"), ("u1", "u2", "u4"), ("u2", "i4"), ("f2", "f4", "f8")]
+)
+def test_the_order_of_batches_of_several_types_does_not_matter(kinds, color):
+    rng = np.random.default_rng(0)
+    batches = [(rng.random((2, 4, 5, 5)) * 200).astype(kind) for kind in kinds]
+    x = (rng.random((2, 4, 5, 5)) * 200).astype("u1")
+    found = []
+    for order in (batches, batches[::-1]):
+        matcher = HistogramMatcher(color=color)
+        for batch in order:
+            matcher.partial_fit(batch)
+        found.append(matcher.transform(x))
+    assert_same(found[0], found[1])
+    if color == "value" and kinds[0][0] != "f":  # alpha in the range of the widest type
+        largest = max(np.iinfo(kind).max for kind in kinds)
+        np.testing.assert_allclose(found[0][:, 3], x[:, 3] / 255 * largest, rtol=1e-14)

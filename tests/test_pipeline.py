@@ -16,7 +16,12 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import Binarizer, FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -247,6 +252,29 @@ def test_without_routing_a_mask_reaches_fit_by_the_steps_name(people, mask):
     pipe.fit(x, y, histogramequalizer__mask=mask)
     learned = HistogramEqualizer(scope="dataset").fit(x, mask=mask)
     np.testing.assert_array_equal(pipe[0].cdf_[0], learned.cdf_[0])
+
+
+def test_without_routing_a_pipeline_refuses_a_mask(people, mask):
+    """Its message proposes sample_weight; docs/pitfalls.md says what to do."""
+    x, y = people
+    pipe = make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier(1))
+    with pytest.raises((TypeError, ValueError), match="mask"):
+        pipe.fit(x, y, mask=mask)
+
+
+def test_a_mask_is_routed_to_every_estimator(routing, people, mask):
+    x, y = people
+    for estimator in (
+        HistogramEqualizer(scope="dataset"),
+        AdaptiveHistogramEqualizer(n_tiles=2),
+        LocalHistogramEqualizer(window=3),
+        HistogramMatcher(),
+    ):
+        expected = clone(estimator).fit_transform(x, mask=mask)
+        assert not np.array_equal(expected, clone(estimator).fit_transform(x))
+        assert_same(make_pipeline(estimator).fit_transform(x, y, mask=mask), expected)
+        pipe = make_pipeline(estimator, MaskWatcher([expected]), KNeighborsClassifier(1))
+        pipe.fit(x, y, mask=mask).predict(x, mask=mask)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "transform"])

@@ -5,12 +5,14 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 from _helpers import assert_same, faces, to_rows
 from _internals import set_block_size
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -333,9 +335,107 @@ def test_a_search_withstands_a_light_that_it_has_not_seen():
         ({"n_copies": 1.0}, "n_copies=1.0"),
         ({"share": "all"}, "share='all'"),
         ({"random_state": "x"}, "seed"),
+        ({"random_state": -1}, r"random_state=-1, but expected an integer from 0 to 2\*\*32 - 1"),
+        ({"random_state": 2**32}, "random_state=4294967296, but expected"),
+        ({"scoring": "acuracy"}, r"scoring='acuracy', but expected .*get_scorer_names\(\)"),
+        ({"bits": 99}, "bits=99, but expected an integer from 1 to 16"),
+        ({"channel_axis": 5}, r"channel_axis=5, but expected 1 .* or -1"),
+        ({"image_shape": "x"}, r"image_shape='x', but expected None, \(height, width\)"),
+        ({"image_shape": (8,)}, r"image_shape=\(8,\), but expected"),
     ],
     ids=str,
 )
 def test_scorers_are_checked_at_once(params, words):
     with pytest.raises(ValueError, match=words):
         relit_scorer(**params)
+
+
+# --- what the score requests ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.fixture
+def half_right(data):
+    """A classifier that is right in each second image, and weights of these images alone."""
+    x, y = data
+    classifier = DummyClassifier(strategy="constant", constant=0).fit(x, y)
+    return classifier.set_fit_request(sample_weight=False), (y == 0).astype(float)
+
+
+def test_a_weight_that_a_score_requests_reaches_it(routing, data, half_right):
+    x, y = data
+    classifier, weights = half_right
+    weighted = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+    plain = make_scorer(accuracy_score).set_score_request(sample_weight=False)
+    scoring = {"weighted": relit_scorer(weighted), "plain": relit_scorer(plain)}
+    params = {"params": {"sample_weight": weights}, "cv": 2, "error_score": "raise"}
+    scores = cross_validate(classifier, x, y, scoring=scoring, **params)
+    assert scores["test_weighted"].tolist() == [1, 1]
+    assert scores["test_plain"].tolist() == [0.5, 0.5]
+    alone = cross_validate(classifier, x, y, scoring=relit_scorer(weighted), **params)
+    assert alone["test_score"].tolist() == [1, 1]
+    search = GridSearchCV(classifier, {"constant": [0, 1]}, scoring=relit_scorer(weighted), cv=2)
+    search.fit(x, y, sample_weight=weights)
+    assert search.cv_results_["mean_test_score"].tolist() == [1, 0]
+    assert search.score(x, y, sample_weight=weights) == 1
+
+
+def test_a_weight_that_nobody_requests_is_refused_as_by_scikit_learn(routing, data, half_right):
+    x, y = data
+    classifier, weights = half_right
+    for scoring in ("accuracy", relit_scorer("accuracy")):
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            cross_validate(classifier, x, y, scoring=scoring, params={"sample_weight": weights})
+
+
+@pytest.mark.parametrize(("is_requested", "expected"), [(True, 1), (False, 0.5)])
+def test_the_estimators_own_score_gets_what_the_estimator_requests(
+    routing, data, half_right, is_requested, expected
+):
+    x, y = data
+    classifier, weights = half_right
+    classifier.set_score_request(sample_weight=is_requested)
+    scores = cross_validate(
+        classifier, x, y, scoring=relit_scorer(), params={"sample_weight": weights}, cv=2
+    )
+    assert scores["test_score"].tolist() == [expected] * 2
+
+
+def test_a_mask_reaches_a_pipelines_own_score_on_copies(routing, data):
+    x, y = data
+    mask = np.random.default_rng(1).random((20, 12, 12)) < 0.5
+
+    class Masked(Pipeline):
+        """Its score says which images it got, and which masks."""
+
+        def score(self, X, y, **params):
+            seen.append((X, params["mask"]))
+            return 1.0
+
+    steps = [("equalize", HistogramEqualizer(flatten=True)), ("classify", KNeighborsClassifier(1))]
+    params = {"cv": 2, "params": {"mask": mask}, "error_score": "raise"}
+    scorer, seen = relit_scorer(n_copies=1), []
+    result = cross_validate(Masked(steps), x, y, scoring=scorer, return_indices=True, **params)
+    for (images, masks), test in zip(seen, result["indices"]["test"], strict=True):
+        assert_same(images, relight(x[test], random_state=scorer.seeds[0]))
+        assert_same(masks, mask[test])
+
+
+def test_neighbouring_seeds_share_no_copy():
+    seeds = [seed for state in range(50) for seed in relit_scorer(random_state=state).seeds]
+    assert len(set(seeds)) == 150
+    x = faces(2, side=4)
+    copies = [relight(x, random_state=seed).tobytes() for seed in seeds[:12]]
+    assert len(set(copies)) == 12
+
+
+def test_the_largest_seed_is_a_seed(data):
+    x, y = data
+    scorer = relit_scorer("accuracy", "even", random_state=2**32 - 1, n_copies=2)
+    assert all(0 <= seed < 2**32 for seed in scorer.seeds)
+    assert 0 <= scorer(Recorder().fit(x, y), x, y) <= 1

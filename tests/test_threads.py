@@ -181,3 +181,89 @@ def test_the_first_use_may_be_by_many_threads_and_leaves_the_gil_off():
     assert ran.returncode == 0, ran.stderr
     has_gil = not sysconfig.get_config_var("Py_GIL_DISABLED")
     assert ran.stdout.strip() == str(has_gil)
+
+
+# --- one thread learns while others transform -----------------------------------------------------
+
+LEARNERS = [
+    HistogramEqualizer(scope="dataset"),
+    HistogramEqualizer(scope="dataset", color="value", dtype="uint8"),
+    HistogramMatcher(),
+    HistogramMatcher(color="value"),
+]
+
+
+def transform_while(learn, estimator, images):
+    """Let one thread call learn(), and the others transform; return all results, by their bytes."""
+    done, results, n_calls = threading.Event(), set(), []
+
+    def work(i):
+        if i == 0:
+            try:
+                learn()
+            finally:
+                done.set()
+            return
+        mine, n = set(), 0
+        while n < 20 or not done.is_set():
+            mine.add(estimator.transform(images).tobytes())
+            n += 1
+        results.update(mine)
+        n_calls.append(n)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that threads meet between any two lines
+    try:
+        run_in_threads(work)
+    finally:
+        sys.setswitchinterval(before)
+    return results, sum(n_calls)
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize("learner", LEARNERS, ids=repr)
+def test_a_transform_sees_what_was_learned_before_or_after_and_nothing_between(learner, call):
+    batches = [faces(2, 3, 4, seed=seed) for seed in range(60)]
+    images = faces(1, 3, 4, seed=99)
+    alone, states = clone(learner).fit(batches[0]), []
+    for batch in batches:
+        states.append(getattr(alone, call)(batch).transform(images).tobytes())
+    estimator = clone(learner).fit(batches[0])
+    states.append(estimator.transform(images).tobytes())
+
+    def learn():
+        for batch in batches:
+            getattr(estimator, call)(batch)
+
+    results, n_calls = transform_while(learn, estimator, images)
+    assert results <= set(states)
+    assert n_calls >= 20 * (N_THREADS - 1)
+    assert estimator.transform(images).tobytes() == states[len(batches) - 1]
+
+
+def test_values_go_back_while_another_thread_learns():
+    """inverse_transform, too, reads what was learned once."""
+    batches = [faces(2, 1, 4, seed=seed) for seed in range(40)]
+    estimator = HistogramEqualizer(scope="dataset").fit(batches[0])
+    values = estimator.transform(batches[0])
+    states = {
+        HistogramEqualizer(scope="dataset").fit(batch).inverse_transform(values).tobytes()
+        for batch in batches
+    }
+    done = threading.Event()
+
+    def work(i):
+        if i == 0:
+            for batch in batches:
+                estimator.fit(batch)
+            done.set()
+            return
+        while not done.is_set():
+            assert estimator.inverse_transform(values).tobytes() in states
+
+    run_in_threads(work)
+
+
+def test_the_docstring_says_that_several_threads_may_not_learn():
+    for learner in (HistogramEqualizer, HistogramMatcher):
+        assert "Not for several threads at once" in learner.partial_fit.__doc__

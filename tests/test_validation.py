@@ -1,11 +1,18 @@
 """Odd input: each message names what came, what was expected and what to do."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from _helpers import assert_same, faces
 from PIL import Image
 
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    relight,
+)
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -183,3 +190,122 @@ def test_unusual_layouts_warn_once_per_call(shape, channel_axis, remedy):
 )
 def test_plausible_layouts_do_not_warn(shape, channel_axis):
     HistogramEqualizer(channel_axis=channel_axis).fit_transform(np.zeros(shape, np.uint8))
+
+
+# --- pictures whose numbers are no intensities ----------------------------------------------------
+
+GRAY = np.random.default_rng(0).integers(0, 256, (6, 8), np.uint8)
+NO_INTENSITIES = ["P", "PA", "CMYK", "LA", "La", "RGBa", "RGBX", "HSV", "YCbCr", "LAB"]
+
+
+def picture(mode):
+    """A picture of gray pixels in a mode, where Pillow converts to it."""
+    gray = Image.fromarray(GRAY)
+    try:
+        return gray.convert(mode)
+    except ValueError:
+        return Image.new(mode, gray.size)
+
+
+def uses_of_pictures(image):
+    """Everything that takes pictures, with lists and references of all kinds."""
+    array = np.asarray(Image.fromarray(GRAY))
+    of_objects = np.empty(2, object)
+    of_objects[:] = [image, image]
+    for X in ([image, image], (image,), [array, image], [Image.fromarray(GRAY), image], of_objects):
+        for estimator in (HistogramEqualizer(), AdaptiveHistogramEqualizer(n_tiles=2)):
+            yield "X", partial(estimator.transform, X)
+        yield "X", partial(relight, X)
+    for reference in (image, [image, image]):
+        yield "reference", partial(HistogramMatcher(reference=reference).fit, GRAY[None])
+
+
+@pytest.mark.parametrize("mode", NO_INTENSITIES)
+def test_pictures_without_intensities_are_refused_with_the_conversion(mode):
+    """An index of a palette, ink or hue is no intensity; CMYK has as many channels as RGBA."""
+    image = picture(mode)
+    assert image.mode == mode
+    to = "RGBA" if mode in ("PA", "LA", "La", "RGBa") else "RGB"
+    words = rf"PIL image of mode {mode},.*but expected .*L, .*image\.convert\('{to}'\)"
+    for name, use in uses_of_pictures(image):
+        with pytest.raises(ValueError, match=words) as caught:
+            use()
+        assert str(caught.value).startswith(name)
+
+
+def test_a_palette_is_equalized_by_its_colours_once_converted():
+    palette = picture("P")
+    palette.putpalette(np.repeat(np.arange(255, -1, -1, np.uint8), 3).tobytes())  # as a negative
+    levels = np.asarray(palette.convert("L"))
+    assert (levels != np.asarray(palette)).any()
+    found = HistogramEqualizer().transform([palette.convert("L")])
+    assert_same(found, HistogramEqualizer().transform(levels[None]))
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "I;16B", "I", "F", "1", "RGB", "RGBA"])
+def test_pictures_with_intensities_are_their_arrays(mode):
+    image = Image.fromarray(GRAY.astype(">u2")) if mode == "I;16B" else picture(mode)
+    assert image.mode == mode
+    X = np.asarray(image)[None]
+    estimator = HistogramEqualizer(channel_axis=-1)
+    expected = estimator.transform(X)
+    assert_same(estimator.transform([image]), expected)
+    matcher = HistogramMatcher(reference=X[0], channel_axis=-1)
+    expected = matcher.fit_transform(X)
+    assert_same(matcher.set_params(reference=image).fit_transform(X), expected)
+
+
+# --- numbers in containers of objects -------------------------------------------------------------
+
+
+def containers_of_integers():
+    """Integers from 0 to 999, in all that holds them as objects: each with its plain array."""
+    x = np.random.default_rng(0).integers(0, 1000, (4, 1, 30))
+    yield "array of images", x.astype(object), x
+    yield "array of rows", x[:, 0].astype(object), x[:, 0]
+    yield "list of arrays", list(x.astype(object)), x
+    of_arrays = np.empty(4, object)
+    of_arrays[:] = list(x)
+    yield "array of arrays", of_arrays, x
+    yield "large integers", (x + 2**60).astype(object), x + 2**60
+    yield "bool", (x > 500).astype(object), x > 500
+    pandas = pytest.importorskip("pandas")
+    yield "column of arrays", pandas.Series(list(x)), x
+    rows = x[:, 0]
+    frame = pandas.DataFrame(rows).add_prefix("p")
+    yield "frame of objects", frame.astype(object), rows
+    yield "frame of objects and integers", frame.astype({"p0": object}), rows
+    yield "frame of nullable integers", frame.astype("Int64"), rows
+    yield "frame of small nullable integers", (frame // 4).astype("UInt8"), (rows // 4).astype("u1")
+
+
+CONTAINERS = ["array of images", "array of rows", "list of arrays", "array of arrays",
+              "large integers", "bool", "column of arrays", "frame of objects",
+              "frame of objects and integers", "frame of nullable integers",
+              "frame of small nullable integers"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_integers_kept_as_objects_have_levels(name):
+    """One bin per level, and not the 256 bins of floats."""
+    X, x = {name: (X, x) for name, X, x in containers_of_integers()}[name]
+    expected = HistogramEqualizer().transform(x)
+    assert_same(HistogramEqualizer().transform(X), expected)
+    if name == "array of images":  # what the other result would be
+        assert (HistogramEqualizer().transform(x.astype(float)) != expected).any()
+
+
+def test_all_containers_of_integers_are_tried():
+    pytest.importorskip("pandas")
+    assert [name for name, *_ in containers_of_integers()] == CONTAINERS
+
+
+def test_floats_kept_as_objects_are_floats():
+    x = faces(3, dtype="f8")
+    x[0, 0, 0, 0] = np.nan
+    assert_same(HistogramEqualizer().transform(x.astype(object)), HistogramEqualizer().transform(x))
+
+
+def test_a_reference_of_objects_is_refused():
+    with pytest.raises(ValueError, match=r"reference has dtype object.*expected None or one image"):
+        HistogramMatcher(reference=GRAY.astype(object)).fit(GRAY[None])

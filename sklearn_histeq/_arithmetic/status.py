@@ -1,7 +1,7 @@
 """The bits of a plane's status: what an engine finds in the pixels while it works.
 
 An engine raises no errors, since it does not know the number of an image. The function
-`_input.findings.check_status` raises them.
+`_input.pixel_errors.check_status` raises them.
 """
 
 import numpy as np

@@ -9,8 +9,7 @@
  * says; a grid has the edges and the centers of the bins in turn, as in reals.h, so that a half-bin
  * lies between an edge and a center. A point is a bin center.
  */
-#ifndef HISTEQ_CLAHE_HISTEQ_H
-#define HISTEQ_CLAHE_HISTEQ_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
@@ -498,5 +497,3 @@ int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Ti
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -5,8 +5,7 @@
  * clipped is shared out by a closed form of OpenCV's loop: (v + 1/2) / s is never rounded across a
  * whole number.
  */
-#ifndef HISTEQ_CLAHE_OPENCV_H
-#define HISTEQ_CLAHE_OPENCV_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/types.h"
@@ -262,5 +261,3 @@ int clahe_opencv(Planes<Level> planes, Array<Level> out, Tiling tiles, RowSlice 
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -3,8 +3,7 @@
  * How the bits are kept: the steps are those that the reference engine lists, in double and single
  * precision as there, in the same order. Adding and subtracting MAGIC_64 rounds half to even.
  */
-#ifndef HISTEQ_CLAHE_SKIMAGE_H
-#define HISTEQ_CLAHE_SKIMAGE_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
@@ -233,5 +232,3 @@ int blend_skimage_rows(Planes<Code> codes, Array<Code> out, Tiling tiles, RowSli
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -5,8 +5,7 @@
  * a level, or a bin. The tables of two rows of tiles are kept, those that surround a row of pixels:
  * row k in slot k % 2.
  */
-#ifndef HISTEQ_TILES_H
-#define HISTEQ_TILES_H
+#pragma once
 
 #include "../_kernels/types.h"
 
@@ -98,5 +97,3 @@ void count_lanes(const Code *codes, ptrdiff_t n_tiles, ptrdiff_t tile_width, ptr
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

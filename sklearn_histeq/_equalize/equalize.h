@@ -8,8 +8,7 @@
  * numbers stay below 2**53, where doubles are exact. A plane for which that is not certain (REFER)
  * is left to the caller.
  */
-#ifndef HISTEQ_EQUALIZE_H
-#define HISTEQ_EQUALIZE_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
@@ -105,7 +104,7 @@ inline void peer_levels(const int32_t *cumulative, int32_t n_low, int32_t n_high
 /* The CDF in the pixels' real type; counts are cumulated. */
 template <class Real> void cdf_values(int32_t *counts, ptrdiff_t n_bins, double *values) {
     cumulate(counts, n_bins);
-    divide(counts, n_bins, counts[n_bins - 1], values);
+    divide(counts, n_bins, values);
     for (ptrdiff_t k = 0; k < n_bins; ++k)
         values[k] = static_cast<Real>(values[k]);
 }
@@ -181,7 +180,7 @@ inline void byte_table(LevelRange range, int formula, const EqualizeArrays &arra
     if (formula == SKIMAGE_UNIFORM) {
         for (int32_t level = 0; level < range.low; ++level)
             counts[level] = n_low;
-        divide(counts, 256, counts[255], values);
+        divide(counts, 256, values);
         return store(values, 256, {false, 1.0}, table);
     }
     uint8_t bytes[256];
@@ -245,7 +244,7 @@ void equalize_ranks(const Level *x, const uint8_t *mask, ptrdiff_t n, LevelRange
     find_ranks(x, n, range, *arrays.present, arrays.ranks);
     count_levels(arrays.ranks, mask, n, {0, n_present - 1}, counts);
     cumulate(counts, n_present);
-    divide(counts, n_present, counts[n_present - 1], arrays.level_values);
+    divide(counts, n_present, arrays.level_values);
     store(arrays.level_values, n_present, {false, 1.0}, table);
     map(arrays.ranks, n, table.start, out);
 }
@@ -276,14 +275,13 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     count_levels(x, mask, n, range, arrays.level_counts);
     if (rule.n_bins == 0) {
         cumulate(arrays.level_counts, n_levels);
-        divide(arrays.level_counts, n_levels, arrays.level_counts[n_levels - 1],
-               arrays.level_values);
+        divide(arrays.level_counts, n_levels, arrays.level_values);
     } else if (!bin_levels(range, rule, arrays)) {
         return REFER;
     }
     const Output table = out.at(arrays.table);
     store(arrays.level_values, n_levels, {false, output_max}, table);
-    look_up(x, n, range, table.start, out);
+    map_range(x, n, range, table.start, out);
     return 0;
 }
 
@@ -318,5 +316,3 @@ int equalize(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

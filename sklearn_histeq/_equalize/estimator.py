@@ -16,7 +16,7 @@ from .._arithmetic.status import far_from
 from .._base import ChannelAxis, Color, ImageTransformer, only_if
 from .._blocks import Output, Work, map_planes
 from .._input import Limits, parameters, read
-from .._input.findings import check_channels_counted
+from .._input.pixel_errors import check_channels_counted
 from . import data_set
 from .conventions import CONVENTIONS, EqualizeRule
 from .parameters import SCOPES, check_normal_dtype, check_output_distribution

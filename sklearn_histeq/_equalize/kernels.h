@@ -1,6 +1,5 @@
 /* The kernels of equalization, and of what it learns. */
-#ifndef HISTEQ_EQUALIZE_KERNELS_H
-#define HISTEQ_EQUALIZE_KERNELS_H
+#pragma once
 
 #include "../_kernels/kernel.h"
 #include "equalize.h"
@@ -10,28 +9,13 @@
 namespace histeq::HISTEQ_TARGET {
 
 void list_kernels(KernelList &list) {
-    list.add("equalize", equalize<uint8_t>);
-    list.add("equalize", equalize<uint16_t>);
-    list.add("equalize", equalize<float>);
-    list.add("equalize", equalize<double>);
-    list.add("add_bin_counts", add_bin_counts<float>);
-    list.add("add_bin_counts", add_bin_counts<double>);
-    list.add("apply_curves", apply_curves<float>);
-    list.add("apply_curves", apply_curves<double>);
-    list.add("narrow_planes", narrow_planes<int32_t>);
-    list.add("narrow_planes", narrow_planes<uint32_t>);
-    list.add("narrow_planes", narrow_planes<int64_t>);
-    list.add("narrow_planes", narrow_planes<uint64_t>);
-    list.add("add_lattice_counts", add_lattice_counts<float>);
-    list.add("add_lattice_counts", add_lattice_counts<double>);
-    list.add("look_up_steps", look_up_steps<int32_t>);
-    list.add("look_up_steps", look_up_steps<uint32_t>);
-    list.add("look_up_steps", look_up_steps<int64_t>);
-    list.add("look_up_steps", look_up_steps<uint64_t>);
-    list.add("interpolate_at", interpolate_at<float>);
-    list.add("interpolate_at", interpolate_at<double>);
+    HISTEQ_KERNEL(equalize, uint8_t, uint16_t, float, double);
+    HISTEQ_KERNEL(add_bin_counts, float, double);
+    HISTEQ_KERNEL(apply_curves, float, double);
+    HISTEQ_KERNEL(narrow_planes, int32_t, uint32_t, int64_t, uint64_t);
+    HISTEQ_KERNEL(add_lattice_counts, float, double);
+    HISTEQ_KERNEL(look_up_steps, int32_t, uint32_t, int64_t, uint64_t);
+    HISTEQ_KERNEL(interpolate_at, float, double);
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -5,8 +5,7 @@
  * or -1; steps are copies; numpy.interp's arithmetic is kept in its order of operations, with its
  * exact values at the points.
  */
-#ifndef HISTEQ_LEARN_H
-#define HISTEQ_LEARN_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
@@ -64,8 +63,8 @@ int32_t find_step(Wide x, const Wide *points, ptrdiff_t n_points, int shift,
     return static_cast<int32_t>(k - 1);
 }
 
-/* out = values[k], k being the index of the greatest of increasing points <= x, or 0. The search and
- * the values are one loop: so both wait for memory at the same time. */
+/* out = values[k], k being the index of the greatest of increasing points <= x, or 0. The search
+ * and the values are one loop: so both wait for memory at the same time. */
 template <class Wide>
 int look_up_steps(Array<const Wide> x, Array<const Wide> points, Values values, Output out) {
     using Distance = std::make_unsigned_t<Wide>;
@@ -221,5 +220,3 @@ int interpolate_at(Array<const Real> x, Array<const double> lines, bool is_float
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -4,8 +4,7 @@
  * How the bits are kept: see reals.h; what is between the steps, the values of a transfer function,
  * is NumPy's work.
  */
-#ifndef HISTEQ_STEPS_H
-#define HISTEQ_STEPS_H
+#pragma once
 
 #include "../_kernels/reals.h"
 #include "../_kernels/types.h"
@@ -98,5 +97,3 @@ int narrow_planes(Planes<Wide> planes, Mask mask, Array<uint8_t> status, Array<u
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

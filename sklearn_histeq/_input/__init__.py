@@ -1,8 +1,8 @@
 """What a user gives, checked: parameters, images, masks; and what engines found, as errors."""
 
-from .findings import ALL_IMAGES, Limits, Numbering
 from .images import Images, read, read_in_memory
 from .layout import Layout
+from .pixel_errors import ALL_IMAGES, Limits, Numbering
 from .problem import input_error, input_type_error, warn_the_caller
 
 __all__ = [

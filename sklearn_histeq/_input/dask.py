@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .findings import Numbering
+from .pixel_errors import Numbering
 from .problem import MASK, Argument, X, input_error, input_type_error
 
 # How many sums of chunks are added in one task, at each level of the tree.

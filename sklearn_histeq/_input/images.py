@@ -1,10 +1,11 @@
 """Images as a user gives them, checked and laid out as planes: `read` for everything that takes X.
 
-No pixel is read here. What is wrong with pixels, engines find while they work: see `findings`.
+No pixel is read here. What is wrong with pixels, engines find while they work: see `pixel_errors`.
 """
 
 import numbers
 import os
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,10 @@ from sklearn.utils import check_array
 from .._arithmetic import namespaces
 from . import array_api, dask
 from .array_api import NUMPY, Library
-from .findings import ALL_IMAGES, Numbering
-from .layout import Layout, mask_shape
+from .layout import Layout
+from .masks import as_true_bool, check_mask, mask_shape
 from .parameters import shape_of
+from .pixel_errors import ALL_IMAGES, Numbering
 from .problem import MASK, Setting, input_error, input_type_error
 from .problem import X as _X
 
@@ -103,6 +105,8 @@ def check_images(X, name=None):
     if is_array and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8 and 2 <= X.ndim <= 4 and X.size:
         return X  # check_array would take 30 us
     _refuse_masked_arrays(X)
+    if type(X).__module__.startswith("pandas"):
+        X = _of_pandas(X)
     _refuse_files(X)
     X = _as_one_array(X)
     if getattr(getattr(X, "dtype", None), "kind", "") in ("c", "V"):
@@ -135,8 +139,26 @@ def _refuse_masked_arrays(X):
         )
 
 
+def _of_pandas(X):
+    """Return a column, or a frame of integers that pandas stores in types of its own, as an array.
+
+    scikit-learn makes floats of the latter, which have bins where integers have levels.
+    """
+    if getattr(X, "ndim", 2) == 1:
+        return X.to_numpy()  # perhaps of arrays
+    kinds = [dtype.kind for dtype in getattr(X, "dtypes", ()) if not _is_plain(dtype)]
+    if not kinds or not set(kinds) <= set("biuO") or X.isna().to_numpy().any():
+        return X
+    return X.to_numpy()
+
+
+def _is_plain(dtype):
+    """Return whether a dtype is NumPy's, and of numbers."""
+    return isinstance(dtype, np.dtype) and dtype.kind != "O"
+
+
 def _refuse_files(X):
-    """Refuse the name of a file, and an archive that was opened and not read."""
+    """Refuse names of files, an archive that was opened and not read, and what holds no images."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise input_error(
             (_X, f" is {X!r}"),
@@ -150,6 +172,19 @@ def _refuse_files(X):
             "one array",
             f"Take it out first: X[{next(iter(X.files), 'name')!r}].",
         )
+    if X is None or isinstance(X, (Mapping, Iterator, Set)):
+        raise input_type_error(
+            (_X, " is None" if X is None else f" is of type {type(X).__name__}"),
+            "an array of images",
+            "Stack the images, which need one shape: numpy.stack(list_of_images).",
+        )
+    is_flat = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1
+    if is_flat and len(X) and isinstance(X[0], (str, bytes, os.PathLike)):
+        raise input_error(
+            (_X, f" is a list of names of files, {str(X[0])!r} and others"),
+            "an array of images",
+            "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]).",
+        )
 
 
 def _as_one_array(X):
@@ -160,23 +195,12 @@ def _as_one_array(X):
             "an array of images",
             "Pass numpy.asarray(X)[None], and set channel_axis=-1 if it is in colour.",
         )
-    if type(X).__module__.startswith("pandas") and getattr(X, "ndim", 2) == 1:
-        X = X.to_numpy()  # a column, perhaps of arrays
     is_object = isinstance(X, np.ndarray) and X.dtype == object
     if not (is_object or isinstance(X, (list, tuple))) or len(X) == 0:
         return X
-    first = X[0]
-    if isinstance(first, (str, bytes, os.PathLike)):
-        raise input_error(
-            (_X, f" is a list of names of files, {first!r} and others"),
-            "an array of images",
-            "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]).",
-        )
-    if hasattr(first, "getbands"):
-        X = [array_of_pillow(image, _X) for image in X]
-    elif is_object and X.ndim > 1:
-        # numbers as objects: integers stay integers, which have levels and not bins
-        return np.array(X.tolist())
+    if is_object and X.ndim > 1:
+        return _of_objects(X)
+    X = [array_of_pillow(image, _X) if hasattr(image, "getbands") else image for image in X]
     shapes = [shape_of(image) for image in X]
     if None in shapes:
         raise input_error(
@@ -191,7 +215,21 @@ def _as_one_array(X):
                 "one shape",
                 "Resize or crop them first (skimage.transform.resize).",
             )
-    return np.stack(list(X)) if shapes[0] else X
+    return _of_objects(np.stack(X)) if shapes[0] else X
+
+
+def _of_objects(X):
+    """Return integers that are stored as objects as integers, which have levels and not bins."""
+    if X.dtype != object:
+        return X
+    if X.size and np.ndim(X.flat[0]):
+        raise input_error(
+            (_X, f" of shape {X.shape} holds arrays in place of numbers"),
+            "one array of numbers",
+            "Stack the images: numpy.stack(df['image']) for a column of a data frame.",
+        )
+    found = np.array(X.tolist())
+    return found if found.dtype.kind in "biu" else X
 
 
 PILLOW_MODES = ("L", "I;16", "I;16L", "I;16B", "I;16N", "I", "F", "1", "RGB", "RGBA")
@@ -208,16 +246,6 @@ def array_of_pillow(image, argument):
             f"Convert it first: image.convert({to!r}), or image.convert('L') for gray.",
         )  # fmt: skip
     return np.asarray(image)
-
-
-def as_true_bool(X):
-    """Return bool images whose bytes are 0 and 1, as the engines read them as levels.
-
-    A view of other bytes as bool, as mask.view(bool), may hold others.
-    """
-    if X.dtype == np.bool_ and X.size and X.view(np.uint8).max() > 1:
-        return X.view(np.uint8) != 0
-    return X
 
 
 def _check_n_dimensions(X):
@@ -256,25 +284,6 @@ def as_real(X):
     return X
 
 
-def check_mask(mask, shape):
-    """Return a mask as a boolean array of the expected shape."""
-    if shape_of(mask) is None:
-        raise input_error((MASK, " is a list whose rows differ in length"), f"shape {shape}")
-    mask = np.asarray(mask)
-    if mask.dtype != np.bool_:
-        raise input_error(
-            (MASK, f" has dtype {mask.dtype}"),
-            "bool, True where a pixel counts",
-            "Use mask.astype(bool).",
-        )
-    if mask.shape != shape:
-        raise input_error(
-            (MASK, f" has shape {mask.shape}"),
-            f"{shape}: one value for each pixel of each image, the same for all channels",
-        )
-    return as_true_bool(mask)
-
-
 def check_convention(images, convention, default):
     """Refuse a dtype, a mask or a device that the convention does not take.
 
@@ -286,8 +295,8 @@ def check_convention(images, convention, default):
         raise input_error(
             (_X, f" has dtype {dtype}"),
             " or ".join(map(str, accepted)),
-            f"Use convention={default!r}, for any dtype, with dtype='uint8' or 'uint16' for levels "
-            "of these types; or scale the images by their own range first.",
+            f"Use convention={default!r}, which takes any dtype; dtype='uint8' or 'uint16' sets "
+            "the type of its output. Or scale the images by their own range first.",
             by=(named, " "),
         )
     if images.mask is not None and not convention.takes_mask:

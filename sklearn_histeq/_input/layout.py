@@ -112,15 +112,6 @@ class Layout(NamedTuple):
         return came, "Set image_shape=(h, w)."
 
 
-def mask_shape(X, planes):
-    """Return the shape of a mask beside images X and their planes.
-
-    (n, h, w), or (n, h*w) beside rows.
-    """
-    n, _, height, width = planes.shape
-    return (n, height * width) if X.ndim == 2 else (n, height, width)
-
-
 def _read_as(n_channels, height, width):
     """Return in words how images are read."""
     channels = "1 channel" if n_channels == 1 else f"{n_channels} channels"

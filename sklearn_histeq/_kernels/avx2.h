@@ -1,6 +1,5 @@
 /* The kernels of a folder once more, for AVX2: its avx2.cpp names the kernels.h to be compiled. */
-#ifndef HISTEQ_AVX2_H
-#define HISTEQ_AVX2_H
+#pragma once
 
 #define HISTEQ_TARGET avx2
 #include "kernel.h"
@@ -22,8 +21,6 @@
 #pragma clang attribute pop
 #else
 #pragma GCC pop_options
-#endif
-
 #endif
 
 #endif

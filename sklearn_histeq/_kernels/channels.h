@@ -1,7 +1,6 @@
 /* Pixels of several channels: split into planes, and joined from planes. Compilers find the
  * shuffles where the number of channels is a constant. */
-#ifndef HISTEQ_CHANNELS_H
-#define HISTEQ_CHANNELS_H
+#pragma once
 
 #include "types.h"
 
@@ -42,5 +41,3 @@ template <class Item> int transpose_pixels(Array<const Item> images, Array<Item>
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -3,8 +3,7 @@
  * How the bits are kept: c * v' / v is computed in double precision and in this order, but as c / v
  * * v' where the product overflows; whole numbers are rounded half to even.
  */
-#ifndef HISTEQ_COLORS_H
-#define HISTEQ_COLORS_H
+#pragma once
 
 #include "types.h"
 
@@ -66,5 +65,3 @@ int scale_colors(Planes<Pixel> planes, Planes<Pixel> values, Values equalized, O
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

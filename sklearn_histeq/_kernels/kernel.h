@@ -6,8 +6,7 @@
  * to be linked. The kernels.h of a folder lists its kernels, and for which types of pixels they are
  * compiled; module.h makes functions of Python of them.
  */
-#ifndef HISTEQ_KERNEL_H
-#define HISTEQ_KERNEL_H
+#pragma once
 
 #include "types.h"
 
@@ -43,8 +42,15 @@ struct KernelList {
         added.run = run<First, Rest...>;
         added.variants[variant] = reinterpret_cast<Function>(kernel);
     }
+
+    /* Add the kernels that choose returns for a number of each type. */
+    template <class... Types, class Choose> void add_each(const char *name, const Choose &choose) {
+        (add(name, choose(Types{})), ...);
+    }
 };
 
-} // namespace histeq
+/* Add the template `kernel` to the list, compiled for these types of pixels. */
+#define HISTEQ_KERNEL(kernel, ...)                                                                 \
+    list.add_each<__VA_ARGS__>(#kernel, [](auto pixel) { return kernel<decltype(pixel)>; })
 
-#endif
+} // namespace histeq

@@ -1,6 +1,5 @@
 /* The kernels that several methods share. */
-#ifndef HISTEQ_SHARED_KERNELS_H
-#define HISTEQ_SHARED_KERNELS_H
+#pragma once
 
 #include "channels.h"
 #include "colors.h"
@@ -10,28 +9,12 @@
 namespace histeq::HISTEQ_TARGET {
 
 void list_kernels(KernelList &list) {
-    list.add("transpose_pixels", transpose_pixels<uint8_t>);
-    list.add("transpose_pixels", transpose_pixels<uint16_t>);
-    list.add("transpose_pixels", transpose_pixels<uint32_t>);
-    list.add("transpose_pixels", transpose_pixels<uint64_t>);
-    list.add("find_ranges", find_ranges<float>);
-    list.add("find_ranges", find_ranges<double>);
-    list.add("add_level_counts", add_level_counts<uint8_t>);
-    list.add("add_level_counts", add_level_counts<uint16_t>);
-    list.add("rank_planes", rank_planes<uint16_t>);
-    list.add("rank_planes", rank_planes<int32_t>);
-    list.add("rank_planes", rank_planes<uint32_t>);
-    list.add("rank_planes", rank_planes<int64_t>);
-    list.add("rank_planes", rank_planes<uint64_t>);
-    list.add("look_up", look_up<uint8_t>);
-    list.add("look_up", look_up<uint16_t>);
-    list.add("look_up", look_up<int32_t>);
-    list.add("scale_colors", scale_colors<uint8_t>);
-    list.add("scale_colors", scale_colors<uint16_t>);
-    list.add("scale_colors", scale_colors<float>);
-    list.add("scale_colors", scale_colors<double>);
+    HISTEQ_KERNEL(transpose_pixels, uint8_t, uint16_t, uint32_t, uint64_t);
+    HISTEQ_KERNEL(find_ranges, float, double);
+    HISTEQ_KERNEL(add_level_counts, uint8_t, uint16_t);
+    HISTEQ_KERNEL(rank_planes, uint16_t, int32_t, uint32_t, int64_t, uint64_t);
+    HISTEQ_KERNEL(look_up, uint8_t, uint16_t, int32_t);
+    HISTEQ_KERNEL(scale_colors, uint8_t, uint16_t, float, double);
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

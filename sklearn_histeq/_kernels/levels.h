@@ -4,8 +4,7 @@
  * the number of pixels), computed once per level in the order of the convention's own code. Counts
  * may be added in any order. What is looked up is a copy.
  */
-#ifndef HISTEQ_LEVELS_H
-#define HISTEQ_LEVELS_H
+#pragma once
 
 #include "output.h"
 #include "types.h"
@@ -122,8 +121,9 @@ inline void cumulate(int32_t *counts, ptrdiff_t n) {
         counts[i] = total += counts[i];
 }
 
-/* The CDF of cumulated counts. */
-inline void divide(const int32_t *cumulative, ptrdiff_t n, double n_pixels, double *cdf) {
+/* Set the CDF of cumulated counts. */
+inline void divide(const int32_t *cumulative, ptrdiff_t n, double *cdf) {
+    const double n_pixels = cumulative[n - 1];
     for (ptrdiff_t i = 0; i < n; ++i)
         cdf[i] = static_cast<double>(cumulative[i]) / n_pixels;
 }
@@ -185,7 +185,7 @@ void find_ranks(const Level *x, ptrdiff_t n, LevelRange range, const Present &pr
 
 /* table[level - low] of each pixel, its level clamped to the range. */
 template <class Level, class Item>
-void look_up_each(const Level *x, ptrdiff_t n, LevelRange range, const Item *table, Item *out) {
+void map_range_each(const Level *x, ptrdiff_t n, LevelRange range, const Item *table, Item *out) {
     const int32_t low = range.low, high = range.high;
     for (ptrdiff_t i = 0; i < n; ++i) {
         int32_t level = x[i];
@@ -196,10 +196,10 @@ void look_up_each(const Level *x, ptrdiff_t n, LevelRange range, const Item *tab
 }
 
 template <class Level>
-void look_up(const Level *x, ptrdiff_t n, LevelRange range, const void *table, Output out) {
+void map_range(const Level *x, ptrdiff_t n, LevelRange range, const void *table, Output out) {
     by_type(out, [=](auto *items) {
         using Item = std::remove_pointer_t<decltype(items)>;
-        look_up_each(x, n, range, as<Item>(table), items);
+        map_range_each(x, n, range, as<Item>(table), items);
     });
 }
 
@@ -292,5 +292,3 @@ template <class Index> void map(const Index *x, ptrdiff_t n, const void *table, 
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

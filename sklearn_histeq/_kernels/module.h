@@ -5,8 +5,7 @@
  * best variant that is allowed, and returns the kernel's number. Each array must be contiguous and
  * of the kernel's type; more is not checked.
  */
-#ifndef HISTEQ_MODULE_H
-#define HISTEQ_MODULE_H
+#pragma once
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -281,5 +280,3 @@ inline int share_instruction_sets(PyObject *) {
         PyModuleDef_HEAD_INIT, #name, nullptr, 0, nullptr, histeq_slots, nullptr, nullptr,         \
         nullptr};                                                                                  \
     PyMODINIT_FUNC PyInit_##name() { return PyModuleDef_Init(&histeq_definition); }
-
-#endif

@@ -4,8 +4,7 @@
  * output_max * largest in double precision, rounded half to even. Adding and subtracting MAGIC_64
  * does that for values below 2**51.
  */
-#ifndef HISTEQ_OUTPUT_H
-#define HISTEQ_OUTPUT_H
+#pragma once
 
 #include "types.h"
 
@@ -79,5 +78,3 @@ void fill_counted(const Pixel *x, ptrdiff_t n, double output_max, Output out) {
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

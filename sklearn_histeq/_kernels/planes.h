@@ -4,8 +4,7 @@
  * p % n_rows of counts and tables, so that planes may share a row with the other planes of their
  * channel.
  */
-#ifndef HISTEQ_PLANES_H
-#define HISTEQ_PLANES_H
+#pragma once
 
 #include "levels.h"
 #include "ranks.h"
@@ -87,5 +86,3 @@ template <class Index> int look_up(Planes<Index> planes, Values tables, Output o
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

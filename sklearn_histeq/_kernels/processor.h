@@ -1,6 +1,5 @@
 /* What the processor can do. */
-#ifndef HISTEQ_PROCESSOR_H
-#define HISTEQ_PROCESSOR_H
+#pragma once
 
 #include "types.h"
 
@@ -28,5 +27,3 @@ inline int best_instruction_set() {
 }
 
 } // namespace histeq
-
-#endif

@@ -4,8 +4,7 @@
  * are equal), so that ranks and counts are exact. Pixels that do not count take the rank of the
  * greatest counted value that is no greater, or of the least; NaN takes the rank after the last.
  */
-#ifndef HISTEQ_RANKS_H
-#define HISTEQ_RANKS_H
+#pragma once
 
 #include "levels.h"
 #include "types.h"
@@ -189,5 +188,3 @@ inline int32_t rank_levels(const uint16_t *x, const uint8_t *mask, ptrdiff_t n, 
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

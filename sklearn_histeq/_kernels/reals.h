@@ -8,8 +8,7 @@
  * so, and the plane is left to the caller. numpy.interp's arithmetic, slope * (x - x0) + y0 in
  * double precision, is kept in this order, and no multiply-add is contracted.
  */
-#ifndef HISTEQ_REALS_H
-#define HISTEQ_REALS_H
+#pragma once
 
 #include "levels.h"
 #include "output.h"
@@ -365,5 +364,3 @@ void interpolate_anew(const Real *x, ptrdiff_t n, const Grid<Real> &grid, const 
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -3,8 +3,7 @@
  * This header alone includes those of the C++ library and of the compiler, before any code for
  * special instructions begins: so none of their functions is compiled for these.
  */
-#ifndef HISTEQ_TYPES_H
-#define HISTEQ_TYPES_H
+#pragma once
 
 #include <atomic>
 #include <cmath>
@@ -197,5 +196,3 @@ class Scratch {
 };
 
 } // namespace histeq
-
-#endif

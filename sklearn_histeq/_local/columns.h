@@ -5,8 +5,7 @@
  * pixels are ranked first, and runs of ranks share a code; pixels with the same code are compared
  * one by one, unless all of them are equal.
  */
-#ifndef HISTEQ_COLUMNS_H
-#define HISTEQ_COLUMNS_H
+#pragma once
 
 #include "../_kernels/ranks.h"
 #include "../_kernels/types.h"
@@ -253,5 +252,3 @@ class Buckets {
 };
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

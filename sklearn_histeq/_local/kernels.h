@@ -1,6 +1,5 @@
 /* The kernel of local equalization. */
-#ifndef HISTEQ_LOCAL_KERNELS_H
-#define HISTEQ_LOCAL_KERNELS_H
+#pragma once
 
 #include "../_kernels/kernel.h"
 #include "local.h"
@@ -8,12 +7,7 @@
 namespace histeq::HISTEQ_TARGET {
 
 void list_kernels(KernelList &list) {
-    list.add("local", local<uint8_t>);
-    list.add("local", local<uint16_t>);
-    list.add("local", local<float>);
-    list.add("local", local<double>);
+    HISTEQ_KERNEL(local, uint8_t, uint16_t, float, double);
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

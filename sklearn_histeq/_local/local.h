@@ -4,8 +4,7 @@
  * of whole numbers in double precision: score / (2 * n) for mid-ranks, which is below + equal / 2
  * of n, and the truncated top * score / n in scikit-image's convention.
  */
-#ifndef HISTEQ_LOCAL_H
-#define HISTEQ_LOCAL_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
@@ -277,5 +276,3 @@ int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, pt
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

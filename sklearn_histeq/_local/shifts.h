@@ -6,8 +6,7 @@
  * number of pixels n in the window plus a sum of signs: + 1 for a neighbour below (which counts for
  * mid-ranks only), - 1 for one above.
  */
-#ifndef HISTEQ_SHIFTS_H
-#define HISTEQ_SHIFTS_H
+#pragma once
 
 #include "../_kernels/types.h"
 #include "windows.h"
@@ -149,5 +148,3 @@ template <class Pixel> class Shifts {
 };
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

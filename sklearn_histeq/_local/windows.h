@@ -1,6 +1,5 @@
 /* Where windows lie. */
-#ifndef HISTEQ_WINDOWS_H
-#define HISTEQ_WINDOWS_H
+#pragma once
 
 #include "../_kernels/types.h"
 
@@ -22,5 +21,3 @@ struct Windows {
 };
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

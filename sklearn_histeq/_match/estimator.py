@@ -13,7 +13,7 @@ from .. import _engine
 from .._arithmetic import color, dtypes, namespaces, output
 from .._base import ChannelAxis, Color, ImageTransformer, only_if
 from .._input import parameters
-from .._input.findings import check_channels_counted
+from .._input.pixel_errors import check_channels_counted
 from . import quantiles
 from .conventions import CONVENTIONS, REFERENCE
 from .reference import check_channels, check_geometry, check_reference, check_status

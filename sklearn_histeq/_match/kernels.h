@@ -1,6 +1,5 @@
 /* The kernels of histogram matching. */
-#ifndef HISTEQ_MATCH_KERNELS_H
-#define HISTEQ_MATCH_KERNELS_H
+#pragma once
 
 #include "../_kernels/kernel.h"
 #include "match.h"
@@ -9,14 +8,8 @@
 namespace histeq::HISTEQ_TARGET {
 
 void list_kernels(KernelList &list) {
-    list.add("match", match<uint8_t>);
-    list.add("match", match<uint16_t>);
-    list.add("match", match<float>);
-    list.add("match", match<double>);
-    list.add("find_level_quantiles", find_level_quantiles<uint8_t>);
-    list.add("find_level_quantiles", find_level_quantiles<uint16_t>);
+    HISTEQ_KERNEL(match, uint8_t, uint16_t, float, double);
+    HISTEQ_KERNEL(find_level_quantiles, uint8_t, uint16_t);
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -4,8 +4,7 @@
  * target's shares, slope * (q - x0) + y0 in double precision, is kept, with its exact values at the
  * points. A value is computed once per distinct intensity.
  */
-#ifndef HISTEQ_MATCH_H
-#define HISTEQ_MATCH_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
@@ -71,7 +70,8 @@ struct MatchArrays {
 /* Set the values of n distinct intensities with so many pixels each; without any (between levels
  * that are counted) the value of the one below. False where no pixel is counted. As a part of the
  * functions that call it, it takes longer. */
-[[gnu::noinline]] inline bool match_values(const int32_t *counts, ptrdiff_t n, const Target &target, double *values) {
+[[gnu::noinline]] inline bool match_values(const int32_t *counts, ptrdiff_t n, const Target &target,
+                                           double *values) {
     double n_counted = 0, cumulative = target.n_below;
     ptrdiff_t j = 0, first = 0;
     for (ptrdiff_t k = 0; k < n; ++k)
@@ -110,7 +110,7 @@ int match_plane(const Level *x, const uint8_t *mask, ptrdiff_t n, const Target &
     count_levels(x, mask, n, range, arrays.counts);
     match_values(arrays.counts, range.n_levels(), target, arrays.values);
     saturate(arrays.values, range.n_levels(), false, table);
-    look_up(x, n, range, table.start, out);
+    map_range(x, n, range, table.start, out);
     return 0;
 }
 
@@ -170,5 +170,3 @@ int match(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, pt
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -2,8 +2,7 @@
  *
  * How the bits are kept: order statistics are copies.
  */
-#ifndef HISTEQ_QUANTILES_H
-#define HISTEQ_QUANTILES_H
+#pragma once
 
 #include "../_kernels/levels.h"
 #include "../_kernels/ranks.h"
@@ -71,5 +70,3 @@ int find_level_quantiles(Planes<Level> planes, Mask mask, Array<uint8_t> status,
 }
 
 } // namespace histeq::HISTEQ_TARGET
-
-#endif

@@ -1,11 +1,13 @@
 """Checks of a reference image that is given to HistogramMatcher."""
 
 import math
+import os
 
 import numpy as np
 
 from .._arithmetic import status as bits
-from .._input.images import array_of_pillow, as_real, as_true_bool
+from .._input.images import array_of_pillow, as_real
+from .._input.masks import as_true_bool
 from .._input.parameters import shape_of
 from .._input.problem import REFERENCE, Setting, input_error, input_type_error
 
@@ -26,8 +28,19 @@ def check_reference(reference):
             (REFERENCE, " is a list whose rows differ in length"),
             "one image: an array (h, w), (c, h, w) or (h, w, c), or a row of pixels",
         )
+    if isinstance(reference, (str, bytes, os.PathLike)):
+        raise input_error(
+            (REFERENCE, f" is {str(reference)!r}"),
+            "None or one image",
+            "Read the file first: numpy.load for .npy, skimage.io.imread for a picture.",
+        )
     if hasattr(reference, "getbands"):
         reference = array_of_pillow(reference, REFERENCE)
+    if isinstance(reference, (list, tuple)):  # perhaps of planes
+        reference = [
+            array_of_pillow(part, REFERENCE) if hasattr(part, "getbands") else part
+            for part in reference
+        ]
     image = np.asarray(reference)
     if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
         raise input_error(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import sklearn
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import get_routing_for_object
 
@@ -144,14 +145,24 @@ class _RelitScorer:
             from sklearn.metrics import check_scoring  # takes time to import
 
             score = check_scoring(estimator)
+            if sklearn.get_config()["enable_metadata_routing"]:
+                wanted = get_routing_for_object(estimator).consumes("score", params)
+                params = {name: params[name] for name in wanted}
         relit = np.mean([score(estimator, copy, y, **params) for copy in self._copies(X)])
         if self.share == 1:
             return float(relit)
         return float(self.share * relit + (1 - self.share) * score(estimator, X, y, **params))
 
     def get_metadata_routing(self):
-        """Return what the score requests, such as sample_weight, for scikit-learn to route it."""
-        return get_routing_for_object(self._score)
+        """Return what the score requests, such as sample_weight, for scikit-learn to route it.
+
+        The score of an estimator that is still unknown requests all that it may want.
+        """
+        request = get_routing_for_object(self._score)
+        if self._score is None:
+            for name in ("sample_weight", "mask"):
+                request.score.add_request(param=name, alias=True)
+        return request
 
     def _copies(self, X):
         """Yield the copies; those of a data frame are data frames with the same columns."""

@@ -61,8 +61,8 @@ def _warn_of_range(status, images, learned):
     warn_the_caller(
         (X, came, numbers, f", but the distribution was learned from {learned_low:g} to "
          f"{learned_high:g}"),
-        remedy="Most of these values become the least or the largest output. Bring X to the scale "
-        "of the images in fit, or fit again.",
+        remedy="All values outside that range become the least or the largest output. Bring X to "
+        "the scale of the images in fit, or fit again.",
     )  # fmt: skip
 
 

@@ -1,0 +1,44 @@
+"""Masks as a user gives them, checked: which pixels count."""
+
+import numpy as np
+
+from .parameters import shape_of
+from .problem import MASK, input_error
+
+
+def mask_shape(X, planes):
+    """Return the shape of a mask beside images X and their planes.
+
+    (n, h, w), or (n, h*w) beside rows.
+    """
+    n, _, height, width = planes.shape
+    return (n, height * width) if X.ndim == 2 else (n, height, width)
+
+
+def check_mask(mask, shape):
+    """Return a mask as a boolean array of the expected shape."""
+    if shape_of(mask) is None:
+        raise input_error((MASK, " is a list whose rows differ in length"), f"shape {shape}")
+    mask = np.asarray(mask)
+    if mask.dtype != np.bool_:
+        raise input_error(
+            (MASK, f" has dtype {mask.dtype}"),
+            "bool, True where a pixel counts",
+            "Use mask.astype(bool).",
+        )
+    if mask.shape != shape:
+        raise input_error(
+            (MASK, f" has shape {mask.shape}"),
+            f"{shape}: one value for each pixel of each image, the same for all channels",
+        )
+    return as_true_bool(mask)
+
+
+def as_true_bool(X):
+    """Return bool images whose bytes are 0 and 1, as the engines read them as levels.
+
+    A view of other bytes as bool, as mask.view(bool), may hold others.
+    """
+    if X.dtype == np.bool_ and X.size and X.view(np.uint8).max() > 1:
+        return X.view(np.uint8) != 0
+    return X
