@@ -23,7 +23,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-readme test-no-compiler test-sanitized test-elsewhere fuzz fuzz-array-api bench bench-gpu clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-readme test-no-compiler test-sanitized coverage test-elsewhere fuzz fuzz-array-api bench bench-gpu clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -51,6 +51,7 @@ lint: .venv/installed-dev  ## run ruff, mypy, pyright and the schemas
 	.venv/bin/mypy
 	.venv/bin/python .ci/check_types.py
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_re*.yml
 	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
@@ -88,7 +89,8 @@ test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, 
 # The tests are those of the source archive, the package is the wheel: `pytest` does not look into
 # the directory that it runs in.
 dist: test-wheel  ## build a release into dist/, run all tests on it
-	.venv-wheel/bin/python -m pip install -q "$$(ls dist/*.whl)[tests]"
+	$(call upgrade-pip,.venv-wheel)
+	.venv-wheel/bin/python -m pip install -q "$$(ls dist/*.whl)[dask,plot]" --group tests
 	mkdir .venv-wheel/source && tar -xf dist/*.tar.gz -C .venv-wheel/source --strip-components=1
 	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
 		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
@@ -127,11 +129,24 @@ test-sanitized: .venv/installed-tests .venv/installed-dev  ## test pixels on san
 	rm -rf $(SANITIZED) && mkdir $(SANITIZED)
 	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml setup.py $(SANITIZED)
 	cd $(SANITIZED) && rm -f sklearn_histeq/*/*.so && CFLAGS='$(SANITIZERS) -g' \
-		../bin/python setup.py -q build_ext --inplace
+		CXXFLAGS='$(SANITIZERS) -g' ../bin/python setup.py -q build_ext --inplace
 	cd $(SANITIZED) && HISTEQ_TEST_ENGINES='auto portable' SCIPY_ARRAY_API=1 PYTHONMALLOC=malloc \
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 		../bin/python -m pytest -q -n auto -p no:cacheprovider -m engines $(ARGS)
+
+# Lines of the kernels, by gcov, in a copy that is compiled for it: a few examples of the tests that
+# run on all engines.
+COVERED = .venv/covered
+coverage: .venv/installed-tests .venv/installed-dev  ## measure which lines of the kernels the tests run
+	rm -rf $(COVERED) && mkdir $(COVERED)
+	cp -r sklearn_histeq tests benchmarks docs README.md LICENSE pyproject.toml setup.py $(COVERED)
+	cd $(COVERED) && rm -f sklearn_histeq/*/*.so && CFLAGS=--coverage CXXFLAGS=--coverage \
+		../bin/python setup.py -q build_ext --inplace
+	cd $(COVERED) && HISTEQ_TEST_ENGINES='auto portable' HYPOTHESIS_PROFILE=short SCIPY_ARRAY_API=1 \
+		../bin/python -m pytest -q -n auto -p no:cacheprovider -m engines $(ARGS)
+	cd $(COVERED) && ../bin/python -m pytest -q -p no:cacheprovider tests/test_kernels.py
+	.venv/bin/python .ci/kernel_coverage.py $(COVERED)
 
 # Debian 13 in a folder, with CPython 3.13: x86-64 takes minutes, arm64 under qemu an hour.
 test-elsewhere: .venv/installed-dev  ## run the tests on Debian 13, x86-64 and arm64
@@ -140,8 +155,9 @@ test-elsewhere: .venv/installed-dev  ## run the tests on Debian 13, x86-64 and a
 
 # Both engines on planes made to be awkward; CASES=100000 takes hours.
 CASES ?= 300
-fuzz: .venv/installed-tests  ## compare the bits of both engines on random planes
+fuzz: .venv/installed-tests  ## compare bits on random planes, of both engines and of the libraries
 	.venv/bin/python benchmarks/fuzz_engines.py --cases $(CASES) $(ARGS)
+	.venv/bin/python benchmarks/compare_libraries.py --planes $(CASES)
 
 fuzz-array-api: .venv-array-api/installed-tests  ## compare the engine for other devices, likewise
 	for library in torch array_api_strict; do SCIPY_ARRAY_API=1 .venv-array-api/bin/python \
@@ -163,9 +179,14 @@ clean:  ## remove builds and caches
 distclean: clean  ## remove the environments, too
 	rm -rf .venv .venv-array-api .venv-elsewhere .venv-no-compiler .venv-oldest .venv-readme .venv-wheel
 
-$(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
+.venv/installed-plot: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'Installing into .venv; the first time this takes a minute or two.'
-	.venv/bin/python -m pip install -q --editable '.[$*]'
+	.venv/bin/python -m pip install -q --editable '.[plot]'
+	@touch $@
+
+$(addprefix .venv/installed-,tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
+	@echo 'Installing into .venv; the first time this takes a minute or two.'
+	.venv/bin/python -m pip install -q --editable '.[dask,plot]' --group $*
 	@touch $@
 
 .venv-oldest/installed-tests: $(INSTALLED_FROM) $(SOURCES) Makefile | .venv-oldest/bin/python
@@ -173,7 +194,8 @@ $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLE
 	rm -rf build .venv-oldest/wheel
 	.venv-oldest/bin/python -m pip wheel -q --no-deps --wheel-dir .venv-oldest/wheel .
 	.venv-oldest/bin/python -m pip install -q --force-reinstall --no-deps .venv-oldest/wheel/*.whl
-	.venv-oldest/bin/python -m pip install -q "$$(ls .venv-oldest/wheel/*.whl)[tests]" $(OLDEST)
+	.venv-oldest/bin/python -m pip install -q "$$(ls .venv-oldest/wheel/*.whl)[dask,plot]" \
+		--group tests $(OLDEST)
 	@touch $@
 
 # All but PyTorch is taken from .venv, so that nothing is compiled twice.
@@ -188,6 +210,7 @@ $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLE
 .venv/bin/python:
 	$(call require-python,v >= 311,sklearn-histeq needs Python 3.11 or newer)
 	$(PYTHON) -m venv .venv
+	$(call upgrade-pip,.venv)
 
 .venv-array-api/bin/python: | .venv/bin/python
 	.venv/bin/python -m venv .venv-array-api
@@ -195,6 +218,10 @@ $(addprefix .venv/installed-,plot tests dev docs): .venv/installed-%: $(INSTALLE
 .venv-oldest/bin/python:
 	$(call require-python,311 <= v <= 312,The oldest releases need Python 3.11 or 3.12)
 	$(PYTHON) -m venv .venv-oldest
+	$(call upgrade-pip,.venv-oldest)
+
+# Python 3.11 brings a pip that knows no dependency groups.
+upgrade-pip = $(1)/bin/python -m pip install -q --upgrade 'pip>=25.1'
 
 # $(call require-python,CONDITION ON v,MESSAGE), where v is 311 for Python 3.11
 define require-python

@@ -5,6 +5,7 @@ import re
 import sys
 import sysconfig
 import tomllib
+import warnings
 from glob import glob
 from pathlib import Path
 
@@ -48,6 +49,9 @@ OPTIONS = (
         *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
     ]
 )
+
+# That Python finds the checkout first, when it is started there, is what the README wants.
+warnings.filterwarnings("ignore", message="(?s).*Editable installation")
 
 
 class BuildKernels(build_ext):

@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 clone = Path(sys.argv[1]).resolve()
@@ -26,7 +27,11 @@ def run(command, **options):
 
 
 line = re.search(r"^ +(pip install .*?)  +#", readme, re.M)[1]
+start = time.monotonic()
 run([*shlex.split(line), "--quiet"])
+seconds, times = time.monotonic() - start, os.times()
+busy = times.children_user + times.children_system
+print(f"Installing took {seconds:.0f} s, {busy:.0f} s of processor time, {os.cpu_count()} cores.")
 (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
 (printed,) = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)
 found = run(["python", "-W", "error::UserWarning"], input=example)

@@ -712,7 +712,6 @@ PATHS = {
     "match in parts": (match_in_parts_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
     "recolor": (recolor_path, DTYPES),
-    "estimators": (estimators_path, DTYPES),
 }
 
 
@@ -776,8 +775,10 @@ def main():
     np.seterr(all="ignore")
     if options.library:
         _engines.tried, _engines.wanted = Elsewhere(options.library), _engines.tried
-        for name in [name for name in PATHS if "parts" in name] + ["clahe skimage", "estimators"]:
+        for name in [name for name in PATHS if "parts" in name or name == "clahe skimage"]:
             del PATHS[name]
+    else:  # they need the threads and the process below
+        PATHS["estimators"] = estimators_path, DTYPES
     if options.library == "array_api_strict":  # the standard has no float16
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     _engines.n_images = options.images

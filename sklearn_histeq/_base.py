@@ -143,8 +143,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike, *, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Transform images.
 
-        For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96
-        rows.
+        For a single image, call `transform(image[None])`: an array of shape (96, 96)
+        is read as 96 flattened images.
 
         Parameters
         ----------
@@ -228,13 +228,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _convention(self):
-        """The record of the convention; None where there is none of that name."""
+        """The record of the convention; None if no convention has that name."""
         name = self.convention
         return self._conventions.get(name) if isinstance(name, str) else None
 
     @property
     def _is_stateful(self):
-        """Whether fit learns from pixels."""
+        """True if fit learns from pixels."""
         return False
 
     def _check_params(self):
@@ -242,7 +242,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         raise NotImplementedError
 
     def _check_images(self, images):
-        """Check what the subclass demands of images."""
+        """Check what only the subclass requires of images."""
 
     def _function(self, images, learned):
         """Return a function(planes, mask, out, map_parts) that maps planes into out.
@@ -307,7 +307,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         parameters.check_state_params(current, getattr(self, "_params_of_state", {}))
 
     def _check_n_channels(self, images):
-        """Refuse another number of channels than was fitted."""
+        """Refuse a number of channels other than that of fit."""
         n_channels = images.planes.shape[1]
         if n_channels != self.n_channels_in_:
             raise input_error(
@@ -436,7 +436,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return map_planes(Work(function, limits, ns, self.n_jobs, is_value), images, out)
 
     def _check_container(self, images):
-        """Refuse to put images into a data frame, with a clearer message than the data frame's.
+        """Refuse images where set_output asks for a data frame, with a clear message.
 
         scikit-learn keeps the choice of set_output under a private name. Should that change, the
         data frame still refuses.
@@ -461,7 +461,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
 
     def _check_two_dimensional(self, shape):
-        """Refuse images that are not flattened, where a data frame or its columns are asked for."""
+        """Refuse images that are not flattened where a data frame or its columns are requested."""
         if len(shape) > 1 and not self.flatten:
             raise input_error(
                 (

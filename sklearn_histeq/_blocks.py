@@ -1,4 +1,4 @@
-"""Work on planes: in blocks over threads, in chunks of dask, in parts of a large plane.
+"""Process planes: in blocks over threads, in chunks of dask, in parts of a large plane.
 
 This is the only module with threads. The same work serves images in memory, on other devices and
 in dask arrays; it is a function of planes, masks and output, which knows nothing of blocks.
@@ -29,7 +29,7 @@ PIXELS_PER_REMOTE_BLOCK = 2**22
 
 
 class Work(NamedTuple):
-    """What is done with planes (n, c, h, w).
+    """What to do with planes (n, c, h, w).
 
     Attributes
     ----------
@@ -121,12 +121,12 @@ def _settled(work):
 
 
 def _map_chunk(work, out, expected, block, mask, numbering):
-    """Do what `map_planes` says for one chunk of a dask array."""
+    """Do the work of `map_planes` for one chunk of a dask array."""
     return map_planes(work, read_chunk(expected, block, mask, numbering), out)
 
 
 def _sum_chunk(work, add, expected, block, mask, numbering):
-    """Do what `sum_planes` says for one chunk of a dask array."""
+    """Do the work of `sum_planes` for one chunk of a dask array."""
     return sum_planes(work, read_chunk(expected, block, mask, numbering), add)
 
 
@@ -215,7 +215,7 @@ def part_indices(shape, n_pixels, by_rows=False):
 
 
 def row_indices(planes, n_pixels, map_parts):
-    """Return indices between rows for threads that share one plane; else one of all rows."""
+    """Return indices of rows for each thread if threads share one plane, else of all rows."""
     is_shared = map_parts is not map and planes.shape[0] * planes.shape[1] == 1
     n_pixels = n_pixels if is_shared else math.prod(planes.shape[2:])
     return part_indices(planes.shape, n_pixels, by_rows=True)
@@ -270,7 +270,7 @@ def _map_in_threads(n_threads, function, parts):
 
 @lru_cache(maxsize=8)
 def _pool(n_threads):
-    """Return threads that wait for work: to start them anew costs as much as a small batch."""
+    """Return a pool of threads, kept because starting threads costs as much as a small batch."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="sklearn-histeq")
 
 

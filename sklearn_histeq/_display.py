@@ -1,4 +1,4 @@
-"""Arrays to figures: pictures before and after, with their histograms and CDFs.
+"""Figures of images before and after equalization, with their histograms and CDFs.
 
 matplotlib is an optional extra, so it is imported when something is drawn and not before.
 """
@@ -199,7 +199,7 @@ class EqualizationDisplay:
         return cls(planes, planes_after, color=color, mask=counted).plot(ax)
 
     def plot(self, ax: Any = None, *, tile_grid: bool = False) -> EqualizationDisplay:
-        """Draw the display; drawing it again gives the same.
+        """Draw the display. It can be drawn several times.
 
         Parameters
         ----------
@@ -254,7 +254,7 @@ class EqualizationDisplay:
 
 
 def _check_is_batch(name: Argument, X: Any, image_shape: Any) -> None:
-    """Refuse one image alone, of which the first rows would be taken for the first images."""
+    """Refuse a single image: its first rows would be read as the first images."""
     shape = np.shape(X)
     if len(shape) == 2 and image_shape is None:
         raise input_error(
@@ -282,7 +282,7 @@ def _check_gives_images(estimator: Any) -> None:
 
 
 def _layout_of(estimator: Any) -> dict[str, Any]:
-    """Return how an estimator, or a Pipeline's first step, takes its images to be laid out."""
+    """Return the layout of images that an estimator, or a Pipeline's first step, expects."""
     steps = getattr(estimator, "steps", None)
     first = steps[0][1] if steps else estimator
     defaults = {"channel_axis": 1, "image_shape": None, "color": "channels"}
@@ -320,7 +320,7 @@ def _planes(
 def _planes_after(
     before: NDArray[Any], X: Any, after: Any, channel_axis: int, image_shape: Any
 ) -> NDArray[Any]:
-    """Return images after as planes; rows take the geometry of the planes before."""
+    """Return the images after as planes; flattened images get the shape of those before."""
     after, _ = _read("after", after, channel_axis, None)
     n, _, height, width = before.shape
     if after.ndim == 2 and after.shape == (n, height * width):

@@ -1,4 +1,4 @@
-"""Select the engine that loops over the pixels: compiled, the definition, or that for devices.
+"""Select the engine that loops over the pixels: compiled, definition, or devices.
 
 Each method has a module per engine, with the same functions of planes; `definition` documents them.
 The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine for arrays of NumPy. It is no
@@ -71,7 +71,7 @@ DEVICES = Engine(equalize_devices, clahe_devices, local_devices, match_devices)
 
 
 def select(planes):
-    """Return the engine for planes, as the environment says; on another device there is but one."""
+    """Return the engine for planes, by the environment; other devices have one engine only."""
     if not isinstance(planes, np.ndarray):
         return DEVICES
     choice = os.environ.get("SKLEARN_HISTEQ_ENGINE", "auto")

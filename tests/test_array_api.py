@@ -37,6 +37,8 @@ from sklearn_histeq import (
     HistogramEqualizer,
     HistogramMatcher,
     LocalHistogramEqualizer,
+    relight,
+    relit_scorer,
 )
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -524,3 +526,50 @@ def test_the_example_of_the_page():
         exec(example, found)
     assert isinstance(found["predicted"], torch.Tensor)
     assert found["search"].best_score_ > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "bool"])
+def test_copies_in_other_lights(place, dtype):
+    x = faces(4, 3, dtype=dtype)
+    expected = relight(x, "mild", random_state=0)
+    assert_same(place.back(relight(place.take(x), "mild", random_state=0)), expected)
+
+
+def test_scores_on_copies_in_other_lights(place):
+    """The estimator gets copies of the library and on the device of the images."""
+    x, seen = faces(4, 1, dtype="float32"), []
+
+    def score(estimator, X, y):
+        seen.append(place.back(X))
+        return 0.25
+
+    scorer = relit_scorer(score, "mild", share=0.5, n_copies=2)
+    assert scorer(None, place.take(x), None) == 0.25
+    copies = [relight(x, "mild", random_state=seed) for seed in scorer.seeds]
+    assert_same(np.stack(sorted(seen, key=bytes)), np.stack(sorted([*copies, x], key=bytes)))
+
+
+@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+def test_a_library_without_boolean_indexing(device, dtype):
+    """It is optional in the standard, since its shapes depend on data."""
+    strict = pytest.importorskip("array_api_strict")
+    x, mask = faces(4, 3, dtype=dtype), np.random.default_rng(0).random((4, 8, 8)) < 0.7
+    if dtype == "float32":
+        x[0, 0, 0, 0] = np.nan
+    place = Place("strict device1", strict, strict.Device(device))
+    with sklearn.config_context(array_api_dispatch=True):
+        for estimator in (
+            HistogramEqualizer(),
+            HistogramEqualizer(scope="dataset"),
+            HistogramEqualizer(scope="dataset", n_bins=16),
+            AdaptiveHistogramEqualizer(n_tiles=2),
+            HistogramMatcher(),
+            LocalHistogramEqualizer(window=3),
+        ):
+            for counted in (None, mask):
+                expected = clone(estimator).fit_transform(x, mask=counted)
+                with strict.ArrayAPIStrictFlags(boolean_indexing=False):
+                    taken = place.take(x), place.take(counted)
+                    found = clone(estimator).fit_transform(taken[0], mask=taken[1])
+                assert_same(place.back(found), expected)

@@ -48,7 +48,6 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("argv", "words"),
         [
-            ([], "the following arguments are required: COMMAND"),
             (["nonsense"], "invalid choice: 'nonsense'"),
             (["demo", "--repeats", "0"], "'0', but expected an integer >= 1"),
             (["demo", "--repeats", "two"], "'two', but expected an integer >= 1"),
@@ -81,6 +80,15 @@ class TestOptions:
             main(["--version"])
         assert stop.value.code == 0
         assert capsys.readouterr().out == f"sklearn-histeq {sklearn_histeq.__version__}\n"
+
+    def test_no_arguments_print_the_help(self, capsys):
+        printed = []
+        for argv in ([], ["--help"]):
+            with pytest.raises(SystemExit, match=r"^0$"):
+                main(argv)
+            printed.append(capsys.readouterr())
+        assert printed[0] == printed[1]
+        assert "histeq equalize dark.jpg" in printed[0].out
 
     def test_help_tells_it_all(self, capsys):
         with pytest.raises(SystemExit) as stop:

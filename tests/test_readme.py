@@ -1,9 +1,25 @@
-"""The README's example runs as it stands, and prints what the README says."""
+"""The README is short, its example prints what it says, and its figures are those of the docs."""
 
 import re
 from pathlib import Path
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def page(name):
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def row(text, *starts):
+    """The cells of the only line of a table that starts with these cells."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.split("\n")]
+    (found,) = [cells for cells in rows if cells[: len(starts)] == list(starts)]
+    return found
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 90
 
 
 def test_the_example_prints_what_the_readme_says(capsys):
@@ -13,24 +29,33 @@ def test_the_example_prints_what_the_readme_says(capsys):
     assert capsys.readouterr().out == printed
 
 
-def test_the_table_of_results_stands_in_the_docs():
-    """Its figures are measured by benchmarks/measure_faces.py, which writes those of the docs."""
-    choosing = (Path(__file__).parents[1] / "docs" / "choosing.md").read_text(encoding="utf-8")
-    names = {
-        "raw pictures": "raw",
-        "standardised pictures": "standardised",
-        "`AdaptiveHistogramEqualizer()`": "`AdaptiveHistogramEqualizer()`: 8 tiles, clip limit 3",
-        "`AdaptiveHistogramEqualizer(clip_limit=None)`": "8 tiles, unclipped",
-        "`LocalHistogramEqualizer(window=1/4)`, then normal": "window 1/4, then normal",
-        "`LocalHistogramEqualizer()`, then normal": "window 1/8, then normal",
-    }
-    table = README[README.index("## How much it helps") :].split("\n\n")[2]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n")[2:]]
-    assert len(rows) == 8
-    for name, *figures in rows:
-        many, even = (
-            [cell.split(" / ")[-1].strip() for cell in line.split("|")[2:-1]]
-            for line in choosing.split("\n")
-            if line.startswith(f"| {names.get(name, name)} |") and " / " in line
-        )
-        assert figures == [many[1], many[2], even[0]], name
+def test_the_accuracies_are_those_of_choosing():
+    """benchmarks/measure_faces.py measures them."""
+    text = page("choosing.md")
+    text = text[text.index("## Results under many lights") : text.index("## Results under even")]
+    accuracies = [
+        float(row(text, name)[2].split(" / ")[-1])  # of LDA, 20 brightest → 20 darkest
+        for name in ("window 1/8, then normal", "raw")
+    ]
+    (found,) = re.findall(r"Accuracy in harsh light: ([\d.]+) % instead of ([\d.]+) %", README)
+    assert found == tuple(f"{100 * accuracy:.1f}" for accuracy in accuracies)
+
+
+def test_the_planes_are_those_of_migration():
+    """benchmarks/compare_libraries.py counts them."""
+    (found,) = re.findall(r"([\d,]+) random planes", README)
+    assert found == row(page("migration.md"), "all")[2]
+
+
+def test_the_speeds_are_those_of_performance():
+    """`make bench` measures them."""
+    text = page("performance.md")
+    text = text[text.index("### 1000×96×96") :]
+    text = text[: text.index("###", 3)]
+    skimage, opencv = (
+        float(row(text, *path)[2].split()[0])
+        for path in (("uint8 → float64", "skimage"), ("uint8 → uint8", "cv2"))
+    )
+    pattern = r"([\d.]+) times as fast as a loop over (scikit-image|OpenCV)"
+    found = {library: figure for figure, library in re.findall(pattern, README)}
+    assert found == {"scikit-image": f"{skimage:.0f}", "OpenCV": f"{opencv:.1f}"}

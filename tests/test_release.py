@@ -87,6 +87,19 @@ def test_targets_that_are_named_exist(page):
     assert named <= targets | {"help"}, named - targets
 
 
+def test_actions_are_named_by_hash_and_version():
+    """A tag could be moved to other code; the version says to a reader what the hash is."""
+    if not (workflows := [*(ROOT / ".github" / "workflows").glob("*.yml")]):
+        pytest.skip("a source archive has no workflows")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in workflows)
+    used = re.findall(r"uses: (\S+?)@(.+)", text)
+    assert used
+    pinned = re.compile(r"[0-9a-f]{40}  # v\d+\.\d+\.\d+")
+    assert [ref for _, ref in used if not pinned.fullmatch(ref)] == []
+    by_action = {action: {ref for name, ref in used if name == action} for action, _ in used}
+    assert {action for action, refs in by_action.items() if len(refs) > 1} == set()
+
+
 PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
 DEPENDENCIES = dict(re.match(r"([\w-]+)>=([\d.]+)$", d).groups() for d in PROJECT["dependencies"])
 

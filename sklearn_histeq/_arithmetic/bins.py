@@ -1,4 +1,4 @@
-"""Equal bins of many rows at once: their edges, their counts, and transfer functions from these."""
+"""Equal bins of many rows at once: edges, counts and transfer functions."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from .rows import Rows, as_doubles, counts_of, gather, ranges_of
 
 
 class Found(NamedTuple):
-    """Rows with bins, and the transfer functions from these.
+    """Rows that have bins, and their transfer functions.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ def _edges(low, high, n_bins):
 
 
 def _are_bins(edges):
-    """Return which rows of edges bound bins; see `transfer.are_bins`."""
+    """Return which rows of edges can be used as bins; see `transfer.are_bins`."""
     is_finite = np.isfinite(edges).all(axis=1) & np.isfinite(_centers(edges)).all(axis=1)
     return is_finite & (edges[:, :-1] < edges[:, 1:]).all(axis=1)
 
@@ -82,7 +82,7 @@ def _centers(edges):
 
 
 def _are_beyond_doubles(rows):
-    """Return which rows have counted integers that are no doubles."""
+    """Return which rows have counted integers that a double cannot hold."""
     if rows.dtype.kind == "f" or rows.dtype.itemsize < 8:
         return np.zeros(rows.pixels.shape[0], bool)
     low, high = ranges_of(rows)

@@ -1,4 +1,4 @@
-"""Colour images: one value plane equalized, hue and saturation kept."""
+"""Colour images: equalize their value, and keep hue and saturation."""
 
 from functools import reduce
 
@@ -13,7 +13,7 @@ PIXELS_AT_ONCE = 2**18
 
 
 def map_value(function, recolor, stored, planes, mask, out, map_parts):
-    """Do the work of function on the value of colours alone; return the status (n, 1).
+    """Apply function to the value of colours alone; return the status (n, 1).
 
     function(value, mask, equalized, map_parts) and recolor(planes, value, equalized, out, stored)
     are called; `stored` is the `output.Stored` of equalized values. One large image is recoloured
@@ -88,7 +88,7 @@ def opacity(alpha, equalized, top):
 
 
 def _channels(planes):
-    """Return the channels one by one: fast, too, where the channels of a pixel lie side by side."""
+    """Return the channels one by one; also fast where channels are last in memory."""
     return [planes[:, channel : channel + 1, ...] for channel in range(planes.shape[1])]
 
 

@@ -16,7 +16,7 @@ from .output import largest_level
 
 @dataclass(frozen=True, eq=False)
 class Convention:
-    """What all conventions have.
+    """The fields that all conventions have.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Convention:
         return largest_level(dtype) if self.output_max is None else self.output_max
 
     def __reduce__(self):
-        """Pickle the name alone: the same record, which `is` compares, exists in every process."""
+        """Pickle the name alone, so that a record is the same object after unpickling."""
         return _record, (type(self), self.name)
 
 

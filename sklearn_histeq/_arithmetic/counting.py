@@ -1,4 +1,4 @@
-"""Counts that add: the counts of many images, in any order and in any blocks.
+"""Counts that can be added: those of many images, in any order and in any blocks.
 
 Integers are counted exactly, with one count per distinct level. Floats are counted in a lattice of
 bins [k 2^e, (k+1) 2^e), at most N_FINE of them. Where a wider range needs more, e grows and bins
@@ -90,7 +90,7 @@ def merge(values, counts):
 
 
 def _unsigned_zero(values):
-    """Return values, zero without a sign: which of equal zeros is kept depends on the order."""
+    """Return values with -0.0 as 0.0, since it depends on the order which one is kept."""
     return values + 0 if values.dtype.kind == "f" else values
 
 
@@ -129,7 +129,7 @@ def occupied(lattice, dtype):
 
 
 def bin_levels(state, edges):
-    """Return the counts, over edges that bound them all, of exactly counted values."""
+    """Return the counts between edges of exactly counted values, all of which lie within."""
     binned = np.zeros(len(edges) - 1, np.int64)
     np.add.at(binned, transfer.bin_numbers(state.levels, edges), state.counts)
     return binned

@@ -1,4 +1,4 @@
-"""Types: those that results have for images of a type, and those that images are learned in."""
+"""Dtypes of results, and dtypes in which images are learned from."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def learned(dtype):
 
 
 def brightest(*candidates):
-    """Return the dtype whose largest level is the largest, whatever their order."""
+    """Return the dtype with the largest level."""
     return max(candidates, key=lambda dtype: (full_intensity(dtype), dtype.name))
 
 
@@ -43,5 +43,5 @@ def full_intensity(dtype):
 
 
 def joint(dtype, before):
-    """Return the dtype to learn in when a batch joins: the wider float, the same integer."""
+    """Return the dtype for learning from one more batch: the wider float, or the same integer."""
     return np.promote_types(learned(dtype), before) if before.kind == "f" else before

@@ -1,4 +1,4 @@
-"""The namespace of an array: NumPy, or what array_api_compat makes of the library it came from.
+"""The functions of the library that an array belongs to: NumPy, or by array_api_compat.
 
 The only module that imports array_api_compat, which scikit-learn brings, and it does so when the
 first array of another library comes.

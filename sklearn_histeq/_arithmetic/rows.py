@@ -1,4 +1,4 @@
-"""Planes as rows of pixels, and what the array API has no function for: for the devices' engines.
+"""Planes as rows of pixels, and operations that the array API lacks, for `devices`.
 
 A row is a plane, or all planes of a channel. `index` arrays are int64 and shaped like the pixels.
 """
@@ -157,7 +157,7 @@ def cumulated(counts):
 
 
 def at_or_below(points, values):
-    """Return the place of the last point at or below each value, -1 if there is none, by rows.
+    """Return the index of the last point <= each value, row by row; -1 if there is none.
 
     Points increase, or stay, along each row. Of NaN the place has no meaning, but is one.
     """
@@ -165,7 +165,7 @@ def at_or_below(points, values):
 
 
 def first_at_or_above(points, values):
-    """Return the place of the first point at or above each value, by rows."""
+    """Return the index of the first point >= each value, row by row."""
     return _search(points, values, "left")
 
 

@@ -27,7 +27,7 @@ def of_values(planes):
 
 
 def has_any(found):
-    """Return whether something was found in each plane (..., h, w), as bool of NumPy (...)."""
+    """Return whether each plane (..., h, w) has a True value, as a NumPy array (...)."""
     xp = namespaces.namespace(found)
     return np.asarray(namespaces.to_numpy(xp.any(found, axis=(-2, -1))))
 

@@ -125,7 +125,7 @@ def _between(axis):
 
 
 def _shares(fraction):
-    """Return the shares of the tiles on both sides (length, 2), exact as doubles."""
+    """Return the weights of the tiles on both sides (length, 2), exact as doubles."""
     shares = np.stack([fraction.dtype.type(1) - fraction, fraction], axis=1)
     return shares.astype(np.float64)
 
@@ -175,7 +175,7 @@ def _peers_tiles(pixels, y, x, n_tiles):
 
 
 def _skimage(planes, mask, out, pixel, rule, map_parts):
-    """Call the kernel of scikit-image's CLAHE, unless it refuses a plane."""
+    """Call the kernel of scikit-image's CLAHE, except for planes that scikit-image refuses."""
     is_float, tile_shape = pixel.kind == "f", rule.tiles
     pixels = arrays.as_pixels(planes, pixel) if is_float else arrays.as_native(planes)
     status = _refused(pixels)
@@ -201,7 +201,7 @@ def _skimage(planes, mask, out, pixel, rule, map_parts):
 
 
 def _quantize(_, part):
-    """Write floats in [0, 1] as levels of 16 bits; return a status that tells nothing."""
+    """Write floats in [0, 1] as levels of 16 bits; return an empty status."""
     part.out[...] = np.rint(part.planes * part.planes.dtype.type(65535))
     return np.zeros(part.planes.shape[:2], np.uint8)
 

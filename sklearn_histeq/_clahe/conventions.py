@@ -95,7 +95,7 @@ class ClaheRule(NamedTuple):
 
     @property
     def of_whole_planes(self):
-        """The rule of HistogramEqualizer that says the same, or None where tiles are needed.
+        """The equivalent rule of HistogramEqualizer, or None if tiles are needed.
 
         One tile without a limit is global equalization by definition.
         """

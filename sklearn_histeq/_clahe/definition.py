@@ -160,7 +160,7 @@ def clipped_cdf(counts, clip_limit):
 
 
 def clip_counts(counts, limit):
-    """Return min(count + d, limit) with the one d >= 0 that keeps the sum of the counts.
+    """Return min(count + d, limit), with d >= 0 such that the sum of the counts is unchanged.
 
     This is where CLAHE's redistribution of what was clipped comes to rest. While k bins are at the
     limit, the others share what was cut off those: d = (sum of these k - k * limit) / (n - k). More

@@ -27,7 +27,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     from one side is corrected, which no single transfer function can do.
     A limit on the slope keeps noise in flat tiles down.
 
-    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
+    96 flattened images.
 
     Parameters
     ----------
@@ -229,7 +230,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         return self._convention.tiling.edges(shape, self._tiles(shape))
 
     def _warn(self, images, used):
-        """Warn, at most once, of tiles that are not what the parameters seem to ask for."""
+        """Warn, at most once, if the tiles differ from what the parameters ask for."""
         height, width = shape = images.planes.shape[2:]
         on_images, n_tiles = (
             f" on images of {height}×{width} pixels: ",

@@ -19,7 +19,7 @@ def check_tiles(name, value):
 
 
 def check_clip_limit(clip_limit, convention):
-    """Refuse a limit that is neither None, "auto", nor a number of a range that has a meaning."""
+    """Refuse a clip limit that is neither None, "auto", nor a number in the valid range."""
     if clip_limit is None or (isinstance(clip_limit, str) and clip_limit == "auto"):
         return
     limit = _as_float(clip_limit) if is_real(clip_limit) else np.nan
@@ -46,7 +46,7 @@ def _as_float(number):
 
 
 def check_tile_shape_of_convention(tile_shape, convention):
-    """Refuse a shape of tiles where the convention cuts images by the number of tiles."""
+    """Refuse tile_shape if the convention divides images by the number of tiles."""
     if tile_shape is not None and not convention.takes_tile_shape:
         raise input_error(
             (Setting("tile_shape", tile_shape), " with ", Setting("convention", convention.name)),

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Axis(NamedTuple):
-    """Which two tiles each pixel along an axis lies between, and how far from the first.
+    """The two tiles around each pixel along an axis, and its distance from the first.
 
     Attributes
     ----------

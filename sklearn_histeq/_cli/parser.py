@@ -72,8 +72,11 @@ examples:
 
 
 def parse(arguments: Sequence[str]) -> Callable[[], int | None]:
-    """Return the work that the arguments ask for, which may return an exit status."""
-    options = _parse(arguments)
+    """Return the work that the arguments ask for, which may return an exit status.
+
+    Without arguments the help is printed.
+    """
+    options = _parse(arguments or ["--help"])
     work: Callable[[], int | None] = options.prepare(options)
     return work
 

@@ -57,7 +57,8 @@ class HistogramEqualizer(ImageTransformer):
     :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result for one image never
     depends on the other images, unless `scope="dataset"` is set.
 
-    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
+    96 flattened images.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ def check_output_distribution(output_distribution, convention):
 
 
 def check_normal_dtype(dtype):
-    """Refuse to store normal quantiles, which have no largest value, in integers."""
+    """Refuse an integer dtype for normal quantiles, which have no largest value."""
     if dtype.kind != "f":
         raise input_error(
             (

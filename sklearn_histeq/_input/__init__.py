@@ -1,4 +1,4 @@
-"""What a user gives, checked: parameters, images, masks; and what engines found, as errors."""
+"""Check parameters, images and masks, and raise errors for what engines found in pixels."""
 
 from .images import Images, read, read_in_memory
 from .layout import Layout

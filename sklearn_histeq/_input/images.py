@@ -1,11 +1,11 @@
-"""Images as a user gives them, checked and laid out as planes: `read` for everything that takes X.
+"""Check images and lay them out as planes; everything that takes X calls `read`.
 
 No pixel is read here. What is wrong with pixels, engines find while they work: see `pixel_errors`.
 """
 
 import numbers
 import os
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,7 +129,7 @@ def check_images(X, name=None):
 
 
 def _refuse_masked_arrays(X):
-    """Refuse numpy.ma arrays, whose mask would be dropped in silence."""
+    """Refuse numpy.ma arrays, because their mask would be ignored."""
     parts = X if isinstance(X, (list, tuple)) else [X]
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         raise input_type_error(
@@ -172,7 +172,8 @@ def _refuse_files(X):
             "one array",
             f"Take it out first: X[{next(iter(X.files), 'name')!r}].",
         )
-    if X is None or isinstance(X, (Mapping, Iterator, Set)):
+    is_container = isinstance(X, (dict, set, Iterator)) and not hasattr(X, "shape")  # not sparse
+    if X is None or is_container:
         raise input_type_error(
             (_X, " is None" if X is None else f" is of type {type(X).__name__}"),
             "an array of images",
@@ -188,7 +189,7 @@ def _refuse_files(X):
 
 
 def _as_one_array(X):
-    """Return a list of pictures, of arrays, or of nested lists as one array of one shape."""
+    """Return a list of PIL images, arrays or nested lists as one array of one shape."""
     if hasattr(X, "getbands"):
         raise input_error(
             (_X, " is one PIL image"),
@@ -327,7 +328,7 @@ class Declared(NamedTuple):
 
 
 def declared(images):
-    """Return what the chunks of images hold."""
+    """Return what a dask array says of its images without computing them."""
     return Declared(images.X.dtype, images.chunks.X.shape[1:], images.X.shape[1:], images.layout)
 
 

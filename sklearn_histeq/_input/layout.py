@@ -1,4 +1,4 @@
-"""From axes to planes, as views.
+"""Views of images as planes.
 
 Whatever layout an array of images has, its planes are a view of shape (n, n_channels, height,
 width).

@@ -22,13 +22,13 @@ def check_choice(name, value, choices):
 
 
 def check_flag(name, value):
-    """Refuse anything but True and False."""
+    """Refuse everything except True and False."""
     if not isinstance(value, (bool, np.bool_)):
         raise input_error((Setting(name, value),), "True or False")
 
 
 def check_count(name, value):
-    """Refuse anything but an integer >= 1."""
+    """Refuse everything except an integer >= 1."""
     if not is_integer(value) or value < 1:
         raise input_error((Setting(name, value),), "an integer >= 1")
 
@@ -95,7 +95,7 @@ def check_dtype(dtype):
 
 
 def check_bins_of_convention(n_bins, default, convention):
-    """Refuse a number of bins where the convention has none to choose."""
+    """Refuse n_bins if the number of bins is fixed by the convention."""
     if not convention.takes_n_bins and n_bins != default:
         raise input_error(
             (Setting("n_bins", n_bins), " with ", Setting("convention", convention.name)),

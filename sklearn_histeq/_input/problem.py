@@ -1,4 +1,4 @@
-"""What is wrong with an input, as an object: which parameter, what came, what was expected, remedy.
+"""Errors and warnings as objects: parameter, what came, what was expected, remedy.
 
 Errors and warnings of this package carry a `Problem`. Its text is written in pieces, so that a
 program can spell the names of parameters, their values and the numbers of images in its own way.

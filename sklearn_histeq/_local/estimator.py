@@ -25,10 +25,11 @@ class LocalHistogramEqualizer(ImageTransformer):
     change it at all. There are no bins and no clip limit.
 
     The windows also remove shading that is larger than they are, and with it much of what tells
-    evenly lit faces apart. The pictures must be aligned to the pixel. The page "Choosing an
+    evenly lit faces apart. The images must be aligned to the pixel. The page "Choosing an
     estimator" has the measurements.
 
-    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
+    96 flattened images.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     is, to the last bit.
 
     The values of a window lie evenly in (0, 1). Classifiers that compare distances do better with
-    normal quantiles. :class:`HistogramEqualizer` brings the whole picture to them: ::
+    normal quantiles. :class:`HistogramEqualizer` brings the whole image to them: ::
 
         make_pipeline(
             LocalHistogramEqualizer(),

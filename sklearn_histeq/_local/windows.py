@@ -1,4 +1,4 @@
-"""Windows: how far they reach, and which value the counts in a window give to its pixel.
+"""The size of windows, and the value of a pixel by the counts in its window.
 
 Counts are three arrays: how many counted pixels of the window are below the pixel in the middle,
 how many are equal to it, and how many there are.

@@ -1,4 +1,4 @@
-"""The only convention of HistogramMatcher: it takes all images, and gives those of a reference."""
+"""The only convention of HistogramMatcher: it accepts all images."""
 
 from dataclasses import dataclass
 

@@ -35,7 +35,8 @@ class HistogramMatcher(ImageTransformer):
     of a reference, so that its intensities are distributed as those of the reference [1]_. The
     reference is learned, or given.
 
-    For a single image, call `transform(image[None])`: a bare array of shape (96, 96) is 96 rows.
+    For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
+    96 flattened images.
 
     Parameters
     ----------

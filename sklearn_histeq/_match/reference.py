@@ -67,7 +67,7 @@ def check_geometry(reference, image_shape):
 
 
 def check_channels(n_channels, expected):
-    """Refuse a reference of another number of channels than the images."""
+    """Refuse a reference whose number of channels differs from that of the images."""
     if n_channels != expected:
         raise input_error(
             (

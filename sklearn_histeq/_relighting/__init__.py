@@ -1,4 +1,4 @@
-"""Copies of images in other lights, and scores on them, to choose for lights not in the images."""
+"""Copies of images in simulated lights, and scores on such copies, for validation."""
 
 from ._relight import relight
 from ._scorer import relit_scorer

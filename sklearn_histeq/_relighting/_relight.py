@@ -50,8 +50,8 @@ def relight(
     """Return copies of images, each in another simulated light.
 
     Use the copies to see what a change of light does to a classifier, and to choose its first step
-    by :func:`relit_scorer`. The copies serve validation. Where you have pictures that were taken in
-    the light of future pictures, these are better.
+    by :func:`relit_scorer`. The copies serve validation. Where you have images that were taken in
+    the light of future images, these are better.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def relight(
         gain * (f * light(d)) ** gamma + noise,    d = x * cos(a) + y * sin(a)
 
     The result is rounded and clipped. The noise is normal with the standard deviation 0.7 / 255,
-    which is 0.7 levels of a picture in 8 bits. The light of each image is drawn from uniform
+    which is 0.7 levels of an 8-bit image. The light of each image is drawn from uniform
     distributions: the angle a in [0, 2π), log(gamma) in [-1, 1], and
 
     ========  ============  ===================================================================
@@ -150,7 +150,7 @@ def check_lights(strength, channel_axis, image_shape, bits):
 
 
 def _check_intensities(X):
-    """Refuse images of which it is not known what white is."""
+    """Refuse images whose value of white is unknown."""
     if X.dtype.kind == "i":
         raise input_error(
             (_X, f" has dtype {X.dtype}"),
@@ -171,18 +171,18 @@ def _check_intensities(X):
 
 
 def _no_shade(distance, reach, draws):
-    """The same light everywhere."""
+    """Return a light that is the same everywhere."""
     return 1.0
 
 
 def _linear_shade(distance, reach, draws):
-    """Light that falls linearly from one corner to the other."""
+    """Return a light that decreases linearly from one side to the other."""
     low = _between(0.1, 0.5, draws[:, 0])
     return low + (1 - low) * (distance / reach + 1) / 2
 
 
 def _hard_shade(distance, reach, draws):
-    """Light with a shadow, whose edge is hard or soft."""
+    """Return a light with a shadow, whose edge is hard or soft."""
     low = _between(0, 0.08, draws[:, 0])
     steepness, place = _between(1, 6, draws[:, 1]), _between(-0.8, 0.8, draws[:, 2])
     return low + (1 - low) / (1 + np.exp(-2 * steepness * (distance - place)))

@@ -79,13 +79,13 @@ def relit_scorer(
     The copies of a validation set depend on its images and on `random_state` alone.
     Where two candidates tie, scikit-learn's searches take the first: list the steps that are more
     robust to changes of light first. The method `score` of a search uses its scorer, so it relights
-    the pictures that it is given. For the accuracy on pictures as they are, call
+    the images that it is given. For the accuracy on images as they are, call
     `search.best_estimator_.score`.
 
     Examples
     --------
-    Faces are to be told from other things, and all pictures are in even light. Ordinary validation
-    hardly tells three first steps apart. In another light they differ.
+    A classifier has to tell faces from other things. All images have even light, so that ordinary
+    validation gives nearly the same score for three first steps. In another light they differ.
 
     >>> import numpy as np
     >>> from skimage.data import lfw_subset

@@ -1,0 +1,143 @@
+"""Compare the estimators with the libraries whose results they give, bit for bit, on random planes.
+
+    python benchmarks/compare_libraries.py --planes 1000 --seed 0
+
+draws so many planes for each function of a library and for each dtype, and prints a table, which is
+that of docs/migration.md. It stops at the first plane with a bit that differs. Sizes, ranges and
+distributions of the planes are drawn at random.
+"""
+
+import argparse
+import warnings
+from functools import partial
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+from skimage import exposure
+from skimage.filters import rank
+from sklearn.base import BaseEstimator
+
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
+
+REFERENCE = np.random.default_rng(1).integers(20, 200, (40, 50), dtype=np.uint8)
+SIDES = (16, 17, 25, 31, 64, 96)
+LEVELS = (2, 10, 100, 256)
+REALS = ("float32", "float64")
+
+
+def recipe(plane):
+    """Return what the classic recipe for NumPy makes of a plane."""
+    density, edges = np.histogram(plane, 256, density=True)
+    cdf = density.cumsum()
+    return np.interp(plane, edges[:-1], 255 * cdf / cdf[-1])
+
+
+def pillow(plane):
+    """Return what ImageOps.equalize makes of a plane."""
+    return np.asarray(ImageOps.equalize(Image.fromarray(plane)))
+
+
+class Peer(NamedTuple):
+    """A function of a library, the estimator with its results, and the dtypes that both take."""
+
+    name: str
+    function: object
+    estimator: BaseEstimator
+    dtypes: tuple
+
+
+PEERS = [
+    Peer(
+        "skimage.exposure.equalize_hist",
+        exposure.equalize_hist,
+        HistogramEqualizer(),
+        ("uint8", "uint16", *REALS),
+    ),
+    Peer("cv2.equalizeHist", cv2.equalizeHist, HistogramEqualizer(convention="opencv"), ("uint8",)),
+    Peer("PIL.ImageOps.equalize", pillow, HistogramEqualizer(convention="pillow"), ("uint8",)),
+    Peer(
+        "NumPy: the classic recipe",
+        recipe,
+        HistogramEqualizer(convention="numpy"),
+        ("uint8", "uint16", *REALS),
+    ),
+    Peer(
+        "skimage.exposure.equalize_adapthist",
+        exposure.equalize_adapthist,
+        AdaptiveHistogramEqualizer(convention="skimage"),
+        ("uint8", "uint16", *REALS),
+    ),
+    Peer(
+        "cv2.createCLAHE",
+        cv2.createCLAHE().apply,
+        AdaptiveHistogramEqualizer(convention="opencv"),
+        ("uint8", "uint16"),
+    ),
+    Peer(
+        "skimage.filters.rank.equalize",
+        partial(rank.equalize, footprint=np.ones((5, 5), np.uint8)),
+        LocalHistogramEqualizer(convention="skimage", window=5),
+        ("uint8",),
+    ),
+    Peer(
+        "skimage.exposure.match_histograms",
+        partial(exposure.match_histograms, reference=REFERENCE),
+        HistogramMatcher(reference=REFERENCE),
+        ("uint8", "uint16", *REALS),
+    ),
+]
+
+
+def draw(rng, dtype):
+    """Return a random plane with at least two levels."""
+    shape = rng.choice(SIDES, 2)
+    values = rng.random(shape) ** rng.uniform(0.3, 3)
+    if rng.random() < 0.5:  # the rest are noise, in which no pixel is like its neighbours
+        values = (values + np.linspace(0, 3, shape[1])) / 4
+    if np.dtype(dtype).kind == "f":
+        return values.astype(dtype)
+    top = 2 ** rng.integers(9, 17) if dtype == "uint16" else rng.choice(LEVELS)
+    plane = (values * top).astype(dtype)
+    plane[0, :2] = 0, top - 1
+    return plane
+
+
+def compare(peer, dtype, n_planes, seed):
+    """Stop if the estimator and its peer differ in a bit of a plane."""
+    rng = np.random.default_rng(seed)
+    for number in range(n_planes):
+        plane = draw(rng, dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = peer.function(plane)
+        found = peer.estimator.fit_transform(plane[None])[0]
+        message = f"{peer.name}, {dtype}, plane {number}, seed {seed}"
+        np.testing.assert_array_equal(found, expected, err_msg=message, strict=True)
+
+
+def main():
+    """Compare, and print the table: a row is printed when no bit of its planes has differed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--planes", type=int, default=1000, help="for each function and dtype")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print("| function | dtypes | planes compared |\n|---|---|---|")
+    total = 0
+    for peer in PEERS:
+        for dtype in peer.dtypes:
+            compare(peer, dtype, options.planes, options.seed)
+        count = options.planes * len(peer.dtypes)
+        print(f"| `{peer.name}` | {', '.join(peer.dtypes)} | {count:,} |", flush=True)
+        total += count
+    print(f"| all | | {total:,} |")
+
+
+if __name__ == "__main__":
+    main()
