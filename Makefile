@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # The lower bounds in pyproject.toml. pytest 10 will refuse what scikit-learn 1.6 hands it.
 OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 scipy==1.14.1 \
-	threadpoolctl==3.1.0 pillow==11.0.0 tifffile==2024.5.22 'pytest<10'
+	threadpoolctl==3.1.0 pillow==11.0.0 tifffile==2024.5.22 imagecodecs==2024.6.1 'pytest<10'
 
 # The release of PyTorch that is tested. For Linux, PyPI's brings gigabytes of CUDA, PyTorch's own
 # index has one for the CPU: TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'.
@@ -23,7 +23,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-readme test-no-compiler test-sanitized coverage test-elsewhere fuzz fuzz-array-api bench bench-gpu clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-readme test-no-compiler test-sanitized coverage test-elsewhere test-pictures fuzz fuzz-array-api fuzz-pictures bench bench-gpu clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -38,8 +38,8 @@ EVERY_ENGINE = HISTEQ_TEST_ENGINES='reference auto portable'
 test: .venv/installed-tests  ## run all tests
 	$(EVERY_ENGINE) SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
-test-all: .venv/installed-tests  ## run all tests, and scikit-learn's checks over all parameters
-	$(EVERY_ENGINE) HISTEQ_TEST_ALL=1 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
+test-all: .venv/installed-tests  ## run all tests, scikit-learn's checks over all parameters, and more signals
+	$(EVERY_ENGINE) HISTEQ_TEST_ALL=1 HISTEQ_SIGNALS=12 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
@@ -90,7 +90,7 @@ test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, 
 # the directory that it runs in.
 dist: test-wheel  ## build a release into dist/, run all tests on it
 	$(call upgrade-pip,.venv-wheel)
-	.venv-wheel/bin/python -m pip install -q "$$(ls dist/*.whl)[dask,plot]" --group tests
+	.venv-wheel/bin/python -m pip install -q "$$(ls dist/*.whl)[dask,files,plot]" --group tests
 	mkdir .venv-wheel/source && tar -xf dist/*.tar.gz -C .venv-wheel/source --strip-components=1
 	cd .venv-wheel/source && rm -r sklearn_histeq/ && \
 		SCIPY_ARRAY_API=1 ../bin/pytest -q -n auto -p no:cacheprovider $(ARGS)
@@ -163,6 +163,16 @@ fuzz-array-api: .venv-array-api/installed-tests  ## compare the engine for other
 	for library in torch array_api_strict; do SCIPY_ARRAY_API=1 .venv-array-api/bin/python \
 		benchmarks/fuzz_engines.py --library $$library --cases $(CASES) $(ARGS) || exit 1; done
 
+# Damaged copies of all kinds of pictures, within limits of memory and time.
+MUTANTS ?= 20000
+fuzz-pictures: .venv/installed-tests  ## equalize damaged picture files, which must be read or refused
+	.venv/bin/python benchmarks/fuzz_pictures.py --mutants $(MUTANTS) $(ARGS)
+
+# Pillow's source archive has about a thousand in Tests/images.
+PICTURES ?= pictures
+test-pictures: .venv/installed-tests  ## equalize all pictures in PICTURES=folder, compare what is kept
+	.venv/bin/python benchmarks/check_pictures.py $(PICTURES) $(ARGS)
+
 bench: .venv/installed-tests  ## measure the package beside its peers, write docs/performance.md
 	.venv/bin/python benchmarks/bench_equalize.py --write $(ARGS)
 	.venv/bin/python benchmarks/bench_paths.py --write
@@ -186,7 +196,7 @@ distclean: clean  ## remove the environments, too
 
 $(addprefix .venv/installed-,tests dev docs): .venv/installed-%: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'Installing into .venv; the first time this takes a minute or two.'
-	.venv/bin/python -m pip install -q --editable '.[dask,plot]' --group $*
+	.venv/bin/python -m pip install -q --editable '.[dask,files,plot]' --group $*
 	@touch $@
 
 .venv-oldest/installed-tests: $(INSTALLED_FROM) $(SOURCES) Makefile | .venv-oldest/bin/python
@@ -194,7 +204,7 @@ $(addprefix .venv/installed-,tests dev docs): .venv/installed-%: $(INSTALLED_FRO
 	rm -rf build .venv-oldest/wheel
 	.venv-oldest/bin/python -m pip wheel -q --no-deps --wheel-dir .venv-oldest/wheel .
 	.venv-oldest/bin/python -m pip install -q --force-reinstall --no-deps .venv-oldest/wheel/*.whl
-	.venv-oldest/bin/python -m pip install -q "$$(ls .venv-oldest/wheel/*.whl)[dask,plot]" \
+	.venv-oldest/bin/python -m pip install -q "$$(ls .venv-oldest/wheel/*.whl)[dask,files,plot]" \
 		--group tests $(OLDEST)
 	@touch $@
 

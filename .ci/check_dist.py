@@ -31,7 +31,7 @@ with zipfile.ZipFile(wheel) as zipped:
 top = {name.split("/")[0] for name in inside}
 assert {name for name in top if not name.endswith(".dist-info")} == {"sklearn_histeq"}, top
 modules = {name for name in expected if name.startswith("sklearn_histeq/")}
-modules = {name for name in modules if name.endswith((".py", "py.typed"))}
+modules = {name for name in modules if name.endswith((".py", ".pyi", "py.typed"))}
 assert modules <= inside, modules - inside
 others = {name for name in inside - modules if ".dist-info/" not in name}
 assert all(name.endswith((".so", ".pyd")) for name in others), others

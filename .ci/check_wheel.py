@@ -16,7 +16,7 @@ from skimage import exposure
 import sklearn_histeq
 
 assert "SCIPY_ARRAY_API" not in os.environ
-for extra in ("matplotlib", "pandas", "polars", "dask", "cv2", "pytest"):
+for extra in ("matplotlib", "pandas", "polars", "dask", "cv2", "imagecodecs", "pytest"):
     assert importlib.util.find_spec(extra) is None, f"{extra} is installed, the check is void"
 
 # The wheel is what is imported, and it is complete.

@@ -14,7 +14,7 @@ from sklearn import config_context
 
 from ._input import Layout, input_error, parameters, read_in_memory
 from ._input.masks import check_mask
-from ._input.problem import Argument, Setting
+from ._input.problem import Argument
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -258,15 +258,15 @@ def _check_is_batch(name: Argument, X: Any, image_shape: Any) -> None:
     shape = np.shape(X)
     if len(shape) == 2 and image_shape is None:
         raise input_error(
-            (name, f" has shape {shape}, rows, with ", Setting("image_shape", None)),
-            "(height, width), to draw the rows as images",
+            (name, f" of shape {shape} is read as {shape[0]} flattened images"),
+            "images, or image_shape=(height, width) of the flattened ones",
             f"Pass {name.name}[None], if it is one gray image.",
         )
     if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) >= 2 * shape[-1]:
         raise input_error(
             (name, f" has shape {shape}, as one colour image has"),
             "an array of images",
-            f"Pass {name.name}[None], and set channel_axis=-1.",
+            f"Pass {name.name}[None], with channel_axis=-1.",
         )
 
 

@@ -226,6 +226,10 @@ def jpegs():
     iptc = segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x05hello\0")
     for k in range(3):
         yield f"sampling-{k}", pillow(smooth, "JPEG", subsampling=k)
+    for name in ("440", "411"):
+        factor = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}")
+        options = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor]
+        yield f"sampling-{name}", cv2.imencode(".jpg", smooth, options)[1].tobytes()
     yield "gray", pillow(smooth[..., 0], "JPEG")
     yield "progressive", pillow(smooth, "JPEG", progressive=True)
     yield "comment", pillow(smooth, "JPEG", comment=b"a comment")

@@ -311,7 +311,10 @@ def test_pictures_compared(kind, tmp_path):
         (lambda x: draw(x=x, n_images=0), r"n_images=0, but expected an integer >= 1"),
         (lambda x: draw(x=x, tile_grid=True), r"tile_grid=True, but expected False: .*Adaptive"),
         (lambda x: draw(x=x).plot(plt.subplots(2, 3)[1]), r"ax has shape \(2, 3\), .*\(4, 4\)"),
-        (lambda x: draw(x=x.reshape(6, -1)), r"image_shape=None, but expected \(height, width\)"),
+        (
+            lambda x: draw(x=x.reshape(6, -1)),
+            r"6 flattened images, but expected images, or image_shape=\(height, width\)",
+        ),
         (lambda x: draw(x=np.repeat(x, 2, axis=1)), r"X has 2 channels, but expected 1 \(gray\)"),
         (
             lambda x: EqualizationDisplay.from_images(x, x[:, :, :4]),

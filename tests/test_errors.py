@@ -311,13 +311,13 @@ MISTAKES = {
         lambda: HistogramEqualizer(channel_axis=-1).transform(PHOTOS[0]),
         UserWarning,
         ["(40, 40, 3) is read as 40 images of 40×3 pixels"],
-        ["image[None]", "channel_axis=-1"],
+        ["X[None]", "channel_axis=-1"],
     ),
     "one line of pixels": (
         lambda: HistogramEqualizer().transform(GRAY[0, 0]),
         ValueError,
         ["1 dimension(s) (shape (24,))"],
-        ["Expected 2D array", "image[None]"],
+        ["Expected 2D array", "X.reshape(1, h, w)"],
     ),
     "a mask in the place of y": (
         lambda: HistogramEqualizer().fit_transform(GRAY, MASK),
@@ -340,13 +340,13 @@ MISTAKES = {
     "names of files": (
         lambda: HistogramEqualizer().fit(["a.png", "b.png"]),
         ValueError,
-        ["names of files, 'a.png'"],
+        ["names of files, which begins with 'a.png'"],
         ["expected an array of images", "skimage.io.imread"],
     ),
     "paths of files": (
         lambda: relight([Path("a.png")]),
         ValueError,
-        ["names of files, 'a.png'"],
+        ["names of files, which begins with 'a.png'"],
         ["expected an array of images", "skimage.io.imread"],
     ),
     "the name of the reference": (
@@ -400,8 +400,8 @@ MISTAKES = {
     "one image for the display": (
         lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(), GRAY[0]),
         ValueError,
-        ["X has shape (24, 24)"],
-        ["expected", "[None]"],
+        ["X of shape (24, 24) is read as 24 flattened images"],
+        ["expected images", "X[None]"],
     ),
     "one colour image for the display": (
         lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(channel_axis=-1), PHOTOS[0]),

@@ -448,7 +448,7 @@ def test_lines_of_pixels_have_no_windows(estimator, call, shape, channel_axis, w
     [
         (KERAS, 1, "6 channels of 6×1 pixels.*channel_axis=-1"),
         (KERAS.reshape(5, 1, 6, 6), -1, "6 channels of 1×6 pixels.*channel_axis=1"),
-        (KERAS.reshape(5, 36, 1), 1, "1 channel of 36×1 pixels.*pass rows"),
+        (KERAS.reshape(5, 36, 1), 1, "1 channel of 36×1 pixels.*Pass rows"),
         (KERAS.reshape(5, 2, 18, 1), 1, "2 channels of 18×1 pixels.*channel_axis=-1"),
     ],
 )
@@ -467,7 +467,7 @@ def test_lines_of_pixels_are_a_warning(estimator, X, channel_axis, words):
         ((5, 16, 17, 2), 1, "16 channels of 17×2 pixels.*channel_axis=-1"),
         ((5, 16, 17, 3), 1, "16 channels of 17×3 pixels.*channel_axis=-1"),
         ((5, 16, 17, 4), 1, "16 channels of 17×4 pixels.*channel_axis=-1"),
-        ((16, 17, 3), 1, r"16 images of 17×3 pixels.*image\[None\]"),
+        ((16, 17, 3), 1, r"16 images of 17×3 pixels.*X\[None\]"),
     ],
 )
 def test_copies_in_other_lights_warn_of_the_same_layouts(shape, channel_axis, words):

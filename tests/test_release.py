@@ -115,7 +115,7 @@ def test_what_is_imported_is_declared():
                 imported.add(node.module.split(".")[0])
     names = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
     others = imported - sys.stdlib_module_names - {"sklearn_histeq"}
-    optional = {"dask", "matplotlib", "array_api_compat"}
+    optional = {"dask", "matplotlib", "array_api_compat", "imagecodecs"}
     assert optional <= others
     assert {names.get(name, name) for name in others - optional} == set(DEPENDENCIES)
 

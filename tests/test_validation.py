@@ -26,7 +26,7 @@ def an_open_archive(folder):
 
 
 ODD = {
-    "one dimension": (np.arange(5.0), r"1 dimension.*Expected 2D array.*image\[None\]"),
+    "one dimension": (np.arange(5.0), r"1 dimension.*Expected 2D array.*X\.reshape"),
     "a number": (5.0, r"0 dimension.*Expected 2D array"),
     "a name": ("faces.npy", r"'faces.npy', but expected an array.*numpy\.load"),
     "one PIL image": (Image.new("L", (4, 5)), r"one PIL image.*numpy\.asarray\(X\)\[None\]"),
@@ -156,8 +156,8 @@ def test_a_reference_of_bools_has_two_levels():
 @pytest.mark.parametrize(
     ("shape", "channel_axis", "remedy"),
     [
-        ((512, 512, 3), 1, r"512 images of 512×3 pixels.*image\[None\] with channel_axis=-1"),
-        ((40, 30, 4), 1, r"40 images of 30×4 pixels.*image\[None\]"),
+        ((512, 512, 3), 1, r"512 images of 512×3 pixels.*X\[None\] with channel_axis=-1"),
+        ((40, 30, 4), 1, r"40 images of 30×4 pixels.*X\[None\]"),
         ((1, 64, 48, 3), 1, r"64 channels of 48×3 pixels.*channel_axis=-1"),
         ((2, 64, 48, 4), 1, r"64 channels of 48×4 pixels.*channel_axis=-1"),
         ((2, 3, 64, 64), -1, r"64 channels of 3×64 pixels.*channel_axis=1"),

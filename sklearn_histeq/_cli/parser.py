@@ -1,8 +1,7 @@
 """The commands and their options.
 
-Each command is one function in `_COMMANDS`, which adds a parser and names the function that returns
-the work to do. That function imports what the command needs. The commands for files are in `files`,
-and the demo is in `demo`.
+Each command has a parser that names the function that returns the work to do. That function imports
+what the command needs. The commands for files are in `files`, and the demo is in `demo`.
 """
 
 from __future__ import annotations
@@ -15,13 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sklearn_histeq import __version__
-from sklearn_histeq._cli.files.options import (
-    Commands,
-    add_clahe,
-    add_equalize,
-    add_local,
-    add_match,
-)
+from sklearn_histeq._cli.files.options import Commands, Paragraphs, add_all
 
 _START = """\
 Start with equalize. Where light falls from one side, try clahe, and under harsh
@@ -34,34 +27,24 @@ examples:
 '%(prog)s COMMAND --help' describes a command.
 """
 
-_DEMO = """\
+_DEMO = """
 Shows what histogram equalization does for face recognition.
 
-Without --data the demo uses 200 images of 25x25 pixels from scikit-image (no
-network needed). Classifiers learn to distinguish faces from other things in the
-original images, and are tested on copies under other lights. The lights are
-simulated: each image gets a random gamma and gain, and light that falls from a
-random direction, up to harsh shadows.
+Without --data the demo uses 200 images of 25x25 pixels from scikit-image (no network needed).
+Classifiers learn to distinguish faces from other things in the original images, and are tested on
+copies under simulated lights. With --data it recognises people in your own pictures: trained on a
+random part of them and, in the harder case, on the brightest and tested on the darkest.
 
-With --data the demo recognises people in your own pictures. The classifiers are
-trained on a random part of the images and tested on the others. In the harder
-case they are trained on the brightest images and tested on the darkest.
-
-The tables compare the original images (raw), each image minus its mean and
-divided by its standard deviation (standardised, the simple baseline),
-HistogramEqualizer (equalized), AdaptiveHistogramEqualizer (tiles) and
-LocalHistogramEqualizer (windows). GridSearchCV then chooses among these three,
-HistogramMatcher (matched), their parameters, and "passthrough", which does not
-equalize. At the end the demo writes a figure of faces before and after, with
-their histograms and CDFs.
+The tables compare the original images (raw), each image minus its mean and divided by its
+standard deviation (standardised), and those of the estimators. GridSearchCV then chooses among
+them and their parameters. At the end the demo writes a figure with histograms and CDFs.
 """
 
-_DATA = """\
-your own faces: an .npz file with X, of shape (n, height, width) or
-(n, 1, height, width), and y, the person in each image (numbers or text); or a
-folder with one subfolder of pictures (PGM, PNG, JPEG) per person, all of one
-size. People with a single image are left out, and large images are reduced
-"""
+_DATA = (
+    "your own faces: an .npz file with X, of shape (n, height, width) or (n, 1, height, width), and"
+    " y, the person in each image (numbers or text); or a folder with one subfolder of pictures"
+    " (PGM, PNG, JPEG) per person, all of one size"
+)
 
 _EXAMPLES = """\
 examples:
@@ -121,8 +104,8 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"sklearn-histeq {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_command in _COMMANDS:
-        add_command(commands)
+    add_all(commands)
+    _add_demo(commands)
     return parser
 
 
@@ -133,38 +116,17 @@ def _add_demo(commands: Commands) -> None:
         help="show what equalization does for face recognition, on bundled or your own pictures",
         description=_DEMO,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
+    output = "file for the figure; a file that the demo did not write is never overwritten"
+    repeats = "number of random draws behind each mean (default: 20, or 5 with --data)"
+    seed = "seed of the draws and lights; the same seed gives the same result"
+    jobs = "number of threads for GridSearchCV; -1 uses all processors (default: 1)"
     demo.add_argument("--data", type=Path, metavar="PATH", help=_DATA)
-    demo.add_argument(
-        "--output",
-        type=Path,
-        metavar="PNG",
-        default=Path("demo.png"),
-        help="file for the figure; a file that the demo did not write is never overwritten "
-        "(default: %(default)s)",
-    )
-    demo.add_argument(
-        "--repeats",
-        type=_at_least(1),
-        metavar="N",
-        help="number of random draws behind each mean ± standard deviation (default: 20, or 5 with "
-        "--data)",
-    )
-    demo.add_argument(
-        "--seed",
-        type=_at_least(0),
-        metavar="N",
-        default=0,
-        help="seed of the draws and lights; the same seed gives the same result "
-        "(default: %(default)s)",
-    )
-    demo.add_argument(
-        "--n-jobs",
-        type=_number_of_jobs,
-        metavar="N",
-        help="number of threads for GridSearchCV; -1 uses all processors (default: 1)",
-    )
+    demo.add_argument("--output", type=Path, metavar="PNG", default=Path("demo.png"), help=output)
+    demo.add_argument("--repeats", type=_at_least(1), metavar="N", help=repeats)
+    demo.add_argument("--seed", type=_at_least(0), metavar="N", default=0, help=seed)
+    demo.add_argument("--n-jobs", type=_number_of_jobs, metavar="N", help=jobs)
     demo.set_defaults(prepare=_prepare_demo, parser=demo)
 
 
@@ -192,6 +154,3 @@ def _number_of_jobs(text: str) -> int:
     if not text.strip().removeprefix("-").isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer other than 0")
     return int(text)
-
-
-_COMMANDS = (add_equalize, add_clahe, add_local, add_match, _add_demo)

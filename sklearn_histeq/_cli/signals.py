@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _received: list[int] = []  # the signal that ended the run
 _clean_ups: list[Callable[[], None]] = []
 _is_nothing_begun = False
+_is_over = False
 
 
 def at_end(clean_up: Callable[[], None]) -> None:
@@ -27,42 +29,55 @@ def at_end(clean_up: Callable[[], None]) -> None:
 def ending_run(is_process: bool = False) -> Iterator[None]:
     """Let the first of Ctrl-C, SIGTERM and SIGHUP end the run by a KeyboardInterrupt, and clean up.
 
-    Later signals are ignored, so that they cannot interrupt the cleaning up. A signal that was
+    Later signals change nothing, so that they cannot interrupt the cleaning up. A signal that was
     ignored before (as SIGHUP by nohup) stays ignored. Afterwards the handlers are as they were, or
     if the process ends with the run, all signals are ignored.
     """
+    global _is_over
     _received.clear()
+    _is_over = False
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
-    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: old for number, old in before.items() if old != signal.SIG_IGN}
-
-    def ignore() -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
+    before, hook = _handlers(), sys.unraisablehook
 
     def end(number: int, frame: object) -> None:
-        ignore()
+        # The handlers stay installed: where a second signal has come already, Python would report
+        # that its handler is gone.
+        if _received or _is_over:
+            return
         _received.append(number)
         if is_process and _is_nothing_begun:
             _exit_at_once()
-        end_if_received()
+        raise KeyboardInterrupt
+
+    def tell(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:  # `end_if_received` raises it again
+            hook(unraisable)
 
     try:
         try:
+            sys.unraisablehook = tell
             for number in before:
                 signal.signal(number, end)
             yield
         finally:
-            ignore()
+            _is_over = True
     finally:  # `end` may interrupt the inner clause, but not this one
         for clean_up in _clean_ups:
             clean_up()
-        if not is_process:
-            for number, old in before.items():
-                signal.signal(number, old or signal.SIG_DFL)
+        if is_process:  # a signal between two of the next instructions is not worth a message
+            sys.unraisablehook = lambda _: None
+        for number, old in before.items():
+            signal.signal(number, signal.SIG_IGN if is_process else old or signal.SIG_DFL)
+        sys.unraisablehook = hook
+
+
+def _handlers() -> dict[int, signal._HANDLER]:
+    """Return the handlers of the signals that are not ignored."""
+    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    return {number: old for number, old in handlers.items() if old != signal.SIG_IGN}
 
 
 @contextmanager

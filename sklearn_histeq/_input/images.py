@@ -177,14 +177,15 @@ def _refuse_files(X):
         raise input_type_error(
             (_X, " is None" if X is None else f" is of type {type(X).__name__}"),
             "an array of images",
-            "Stack the images, which need one shape: numpy.stack(list_of_images).",
+            "Stack the images, which need one shape: numpy.stack(list(images)).",
         )
     is_flat = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1
     if is_flat and len(X) and isinstance(X[0], (str, bytes, os.PathLike)):
         raise input_error(
-            (_X, f" is a list of names of files, {str(X[0])!r} and others"),
+            (_X, f" is a list of names of files, which begins with {str(X[0])!r}"),
             "an array of images",
-            "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]).",
+            "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]); colour "
+            "pictures then need channel_axis=-1.",
         )
 
 
@@ -258,8 +259,8 @@ def _check_n_dimensions(X):
                 f" has {X.ndim} dimension(s) (shape {X.shape}). Expected 2D array or more: rows "
                 "(n, n_pixels), images (n, h, w), or images with channels",
             ),
-            remedy="Reshape your data: one image alone is image[None], one row of pixels is "
-            "X.reshape(1, -1).",
+            remedy="Reshape your data: one row of pixels is X.reshape(1, -1), one image is "
+            "X.reshape(1, h, w).",
         )
     if X.ndim > 4:
         raise input_error(
@@ -296,8 +297,9 @@ def check_convention(images, convention, default):
         raise input_error(
             (_X, f" has dtype {dtype}"),
             " or ".join(map(str, accepted)),
-            f"Use convention={default!r}, which takes any dtype; dtype='uint8' or 'uint16' sets "
-            "the type of its output. Or scale the images by their own range first.",
+            f"Use convention={default!r}, which takes any dtype; with dtype='uint8' or 'uint16' "
+            "its output has that type. Or scale the images by their own range first: "
+            "(X / X.max() * 255).astype('uint8').",
             by=(named, " "),
         )
     if images.mask is not None and not convention.takes_mask:

@@ -79,17 +79,18 @@ class Layout(NamedTuple):
         remedy = self._remedy_of_width(shape, height, width)
         if remedy is None and len(shape) == 3 and width in (3, 4) and min(shape[:2]) >= 2 * width:
             read_as = f"{shape[0]} images of {height}×{width} pixels"
-            remedy = "pass image[None] with channel_axis=-1, if it is one colour image"
+            remedy = "pass X[None] with channel_axis=-1, if it is one colour image"
         elif remedy is None and n_channels > 4:
             if self.channel_axis == 1 and width <= 4 and height > width:
-                remedy = "set channel_axis=-1, if the channels come last"
+                remedy = "set channel_axis=-1, if the channels come last, or move them: "
+                remedy += "numpy.moveaxis(X, -1, 1)"
             elif self.channel_axis == -1 and height <= 4 and width >= 4 * height:
-                remedy = "set channel_axis=1, if the channels come first"
+                remedy = "set channel_axis=1, if the channels come first, or move them: "
+                remedy += "numpy.moveaxis(X, 1, -1)"
         if remedy is not None:
             warn_the_caller(
                 (X, f" of shape {shape} is read as {read_as}"),
-                remedy=f"That is unusual: {remedy}, or move the axis (numpy.moveaxis) to say what "
-                "the array holds.",
+                remedy=f"That is unusual. {remedy[0].upper()}{remedy[1:]}.",
             )
 
     def _remedy_of_width(self, shape, height, width):

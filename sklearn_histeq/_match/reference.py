@@ -9,7 +9,7 @@ from .._arithmetic import status as bits
 from .._input.images import array_of_pillow, as_real
 from .._input.masks import as_true_bool
 from .._input.parameters import shape_of
-from .._input.problem import REFERENCE, Setting, input_error, input_type_error
+from .._input.problem import REFERENCE, Setting, X, input_error, input_type_error
 
 
 def check_reference(reference):
@@ -72,7 +72,9 @@ def check_channels(n_channels, expected):
         raise input_error(
             (
                 REFERENCE,
-                f" has {n_channels} channel(s), but X has {expected}: expected the same number",
+                f" has {n_channels} channel(s), but ",
+                X,
+                f" has {expected}: expected the same number",
             ),
             remedy="Give one image laid out as one of X; check channel_axis (and image_shape for "
             "rows).",

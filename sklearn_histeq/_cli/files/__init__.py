@@ -22,23 +22,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sklearn_histeq import EqualizationDisplay
-from sklearn_histeq._cli.atomic_write import check_file_target, output_folder, save_figure
+from sklearn_histeq._cli import atomic_write
 from sklearn_histeq._cli.errors import FileError, PictureError, UsageError
+from sklearn_histeq._cli.files import npy, picture_run
 from sklearn_histeq._cli.files.formats import FORMATS, read_picture
 from sklearn_histeq._cli.files.job import FileJob, in_options, is_array, option, warn_of_single
-from sklearn_histeq._cli.files.npy import NpyFile, run_array
-from sklearn_histeq._cli.files.picture_run import (
-    N_EXAMPLES,
-    Example,
-    PictureRun,
-    check_unique,
-    stack_examples,
-    summarize,
-)
+from sklearn_histeq._cli.files.picture import rescale
 from sklearn_histeq._cli.progress import say
 
 _SIGNATURE = "sklearn-histeq"  # stored in a figure's file
-_MAX_PIXELS = 2**29  # Pillow warns above this, and refuses twice as many
 
 
 def run(job: FileJob) -> int:
@@ -49,65 +41,53 @@ def run(job: FileJob) -> int:
     UsageError
         If the options are wrong, or do not fit the input.
     FileError
-        If a file cannot be read, used or written. OUT is then what it was.
+        If a file cannot be read, used or written.
     """
     with _surroundings(job.quiet):
         _check_inputs(job)
+        _check_target(job)
         _check_parameters(job)
         if job.plot is not None:
-            _check_plot(job)
-        reference = None if job.reference is None else _read_reference(job)
+            _check_plot(job, job.plot)
+        reference = None if job.reference is None else _read_reference(job, job.reference)
         if is_array(job.sources[0]):
             return _run_arrays(job, reference)
-        pictures = PictureRun(job, reference)
+        pictures = picture_run.PictureRun(job, reference)
         if job.learns and job.train is None and pictures.n_pictures == 1:
             warn_of_single(job)
         status, examples = pictures.run()
-        if job.plot is not None and examples:
-            _plot(job, *stack_examples(examples))
+        if examples:
+            _plot(job, *picture_run.stack_examples(examples))
         return status
 
 
 def _run_arrays(job: FileJob, reference: NDArray[Any] | None) -> int:
-    """Run over .npy files, one by one."""
-    n_examples = N_EXAMPLES if job.plot else 0
-    if len(job.sources) == 1:
-        into = job.target / job.sources[0].name if job.target.is_dir() else job.target
-        examples = [run_array(replace(job, target=into), reference, n_examples)]
-    else:
-        examples = _run_several_arrays(job, reference, n_examples)
+    """Run over .npy files, one by one; those that fail are reported."""
+    is_single = len(job.sources) == 1
+    targets = picture_run.find_targets(job, job.sources)
+    sources, existing = picture_run.without_existing(job, targets)
+    examples, failed = [], []
+    for source in sources:
+        try:
+            atomic_write.make_folder(targets[source].parent)
+            one = replace(job, sources=(source,), target=targets[source])
+            n_examples = picture_run.N_EXAMPLES if job.plot else 0
+            examples.append(npy.run_array(one, reference, n_examples))
+        except FileError as error:
+            failed.append(str(error))
+            say(f"error: {error}")
+    if not is_single and not job.quiet:
+        picture_run.summarize(len(examples), failed, n_existing=existing)
     if job.plot is not None and examples:
         _plot(job, *examples[0])
-    return int(len(examples) < len(job.sources))
-
-
-def _run_several_arrays(
-    job: FileJob, reference: NDArray[Any] | None, n_examples: int
-) -> list[Example]:
-    """Run over .npy files one by one, into a folder; return examples of those that succeed."""
-    names = [source.name for source in job.sources]
-    check_unique(names)
-    examples, failed = [], []
-    with output_folder(job.target):
-        for name in names:
-            check_file_target(job.target / name, job.overwrite)
-        for source in job.sources:
-            one = replace(job, sources=(source,), target=job.target / source.name)
-            try:
-                examples.append(run_array(one, reference, n_examples))
-            except FileError as error:
-                failed.append(str(error))
-                say(f"error: {error}")
-    if not job.quiet:
-        summarize(len(examples), failed)
-    return examples
+    return int(bool(failed))
 
 
 # Checks before any work ---------------------------------------------------------------------------
 
 
 def _check_inputs(job: FileJob) -> None:
-    """Check that the inputs, OUT and TRAIN are of one kind."""
+    """Check that the inputs and TRAIN are of one kind."""
     for path in [*job.sources, *filter(None, (job.reference, job.train))]:
         path.stat()  # or the system says why not
         if not path.is_file() and not path.is_dir():
@@ -117,20 +97,16 @@ def _check_inputs(job: FileJob) -> None:
             raise UsageError(f"{path} is an archive of .npy files; unzip it, and give one of them")
         if len(job.sources) > 1 and path.is_dir():
             raise UsageError(f"{path} is a folder, but expected several files, or a single folder")
-    arrays = {is_array(path) for path in job.sources}
-    if len(arrays) > 1:
+    if len({is_array(path) for path in job.sources}) > 1:
         raise UsageError("IN has .npy files and pictures, but expected only one kind")
-    _check_target(job, arrays.pop())
     if job.train is not None and is_array(job.train) != is_array(job.sources[0]):
-        raise UsageError(
-            f"IN is {job.sources[0]}, but --fit is {job.train}: expected both .npy, or both"
-            " pictures"
-        )
+        given = f"IN is {job.sources[0]}, but --fit is {job.train}"
+        raise UsageError(f"{given}: expected both .npy, or both pictures")
 
 
-def _check_target(job: FileJob, of_arrays: bool) -> None:
+def _check_target(job: FileJob) -> None:
     """Check that OUT is a name for what will be written."""
-    target = job.target
+    target, of_arrays = job.target, is_array(job.sources[0])
     is_single = len(job.sources) == 1 and not job.sources[0].is_dir()
     if not is_single or target.is_dir():
         if target.exists() and not target.is_dir():
@@ -138,10 +114,8 @@ def _check_target(job: FileJob, of_arrays: bool) -> None:
     elif of_arrays and not is_array(target):
         raise UsageError(f"IN is an .npy file, but OUT is {target}: expected another .npy")
     elif not of_arrays and target.suffix.lower() not in FORMATS:
-        raise UsageError(
-            f"IN is a picture, but OUT is {target}: expected an existing folder, or a name that"
-            f" ends in one of {', '.join(FORMATS)}"
-        )
+        expected = f"an existing folder, or a name that ends in one of {', '.join(FORMATS)}"
+        raise UsageError(f"IN is a picture, but OUT is {target}: expected {expected}")
 
 
 def _check_parameters(job: FileJob) -> None:
@@ -157,77 +131,71 @@ def _check_parameters(job: FileJob) -> None:
             raise UsageError(f"{option(name)} applies to .npy files only, but IN has pictures")
 
 
-def _check_plot(job: FileJob) -> None:
+def _check_plot(job: FileJob, path: Path) -> None:
     """Check that a figure can be drawn and put there."""
-    assert job.plot is not None
-    if job.plot.suffix.lower() != ".png":
-        raise UsageError(f"--plot {job.plot}, but expected a name that ends in .png")
-    plot = os.path.realpath(job.plot)
-    others = [*job.sources, job.target, job.reference, job.train]
-    if any(path is not None and os.path.realpath(path) == plot for path in others):
-        raise UsageError(f"--plot {job.plot} is also read or written; name another file")
-    is_folder = job.sources[0].is_dir()
-    if is_folder and Path(os.path.realpath(job.target)) in Path(plot).parents:
-        raise UsageError(f"--plot {job.plot} is inside OUT; name a file elsewhere")
-    check_file_target(job.plot, job.overwrite)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--plot {path}, but expected a name that ends in .png")
+    plot = os.path.realpath(path)
+    others = filter(None, [*job.sources, job.target, job.reference, job.train])
+    if plot in map(os.path.realpath, others):
+        raise UsageError(f"--plot {path} is also read or written; name another file")
+    if job.sources[0].is_dir() and Path(os.path.realpath(job.target)) in Path(plot).parents:
+        raise UsageError(f"--plot {path} is inside OUT; name a file elsewhere")
+    atomic_write.check_file_target(path, job.overwrite)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('--plot needs matplotlib: pip install "sklearn-histeq[plot]"')
 
 
-# The reference ------------------------------------------------------------------------------------
+# The reference, the figure and the surroundings ---------------------------------------------------
 
 
-def _read_reference(job: FileJob) -> NDArray[Any]:
+def _read_reference(job: FileJob, path: Path) -> NDArray[Any]:
     """Return the reference, laid out as one image of IN."""
-    assert job.reference is not None
-    if is_array(job.reference):
-        with NpyFile(job.reference, n_dimensions=1) as file:
+    if is_array(path):
+        with npy.NpyFile(path, n_dimensions=1) as file:
             return np.array(file.whole())
     try:
-        pages = read_picture(job.reference).pages
+        pages = read_picture(path, job.max_pixels).pages
     except PictureError as error:
-        raise FileError(f"{job.reference}: {error}") from error
+        raise FileError(f"{path}: {error}") from error
     if len(pages) > 1:
-        raise FileError(f"{job.reference} has {len(pages)} pages, but expected one")
-    colors, _, nodata = pages[0]
+        raise FileError(f"{path} has {len(pages)} pages, but expected one")
+    colors, nodata = pages[0].colors, pages[0].nodata
     if nodata is not None and (colors == nodata).any():
-        raise FileError(f"{job.reference} has missing pixels (nodata), but expected none")
+        raise FileError(f"{path} has missing pixels (nodata), but expected none")
+    colors = rescale(colors, colors.dtype, pages[0].top)
     is_first = is_array(job.sources[0]) and job.params.get("channel_axis", 1) == 1
     return np.moveaxis(colors, -1, 0) if colors.ndim == 3 and is_first else colors
-
-
-# The figure ---------------------------------------------------------------------------------------
 
 
 def _plot(job: FileJob, before: NDArray[Any], after: NDArray[Any]) -> None:
     """Draw images before and after."""
     assert job.plot is not None
-    names = ("image_shape", "color")
+    names = ("image_shape", "color") if before.ndim > 3 else ("image_shape",)
     layout: dict[str, Any] = {name: job.params[name] for name in names if name in job.params}
     of_arrays = is_array(job.sources[0])
     layout["channel_axis"] = job.params.get("channel_axis", 1 if of_arrays else -1)
-    if before.ndim == 3:
-        layout.pop("color", None)  # a gray value is the brightest channel already
     try:
         figure = EqualizationDisplay.from_images(before, after, **layout).figure_
     except ValueError as error:
-        raise FileError(
-            f"{job.plot} cannot be drawn, but {job.target} is written: {error}"
-        ) from error
-    save_figure(figure, job.plot, job.overwrite, _SIGNATURE)
-
-
-# The surroundings ---------------------------------------------------------------------------------
+        what = f"{job.plot} cannot be drawn, but {job.target} is written"
+        raise FileError(f"{what}: {error}") from error
+    atomic_write.save_figure(figure, job.plot, job.overwrite, _SIGNATURE)
 
 
 @contextmanager
 def _surroundings(quiet: bool) -> Iterator[None]:
-    """Report each warning of an estimator once, in one line; with quiet, report none."""
+    """Report each warning of an estimator once, in one line; with quiet, report none.
+
+    Libraries warn of damage in files without naming them. The readers find and name what matters.
+    """
     told: set[str] = set()
 
-    def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
+    def show(message: Any, category: Any, filename: str, *_: Any, **__: Any) -> None:
         text = in_options(message)
-        if issubclass(category, UserWarning) and not quiet and text not in told:
+        is_foreign = {"PIL", "tifffile", "imagecodecs"} & {*Path(filename).parts}
+        is_told = issubclass(category, UserWarning) and not is_foreign
+        if is_told and not quiet and text not in told:
             told.add(text)
             say(f"warning: {text}")
 
@@ -235,8 +203,9 @@ def _surroundings(quiet: bool) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = show
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it raises what matters
-        Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
+        for name in ("tifffile", "PIL"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        Image.MAX_IMAGE_PIXELS = None  # the readers check the size themselves
         try:
             yield
         finally:

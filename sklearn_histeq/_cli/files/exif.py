@@ -1,87 +1,72 @@
 """Exif metadata: its preview, its orientation, and its way from one format to another.
 
-The bytes are kept in their places, since notes of camera makers contain offsets.
+Pillow reads the tags. Where they stay in a format, the bytes stay in their places, since notes of
+camera makers contain offsets; only the preview is overwritten.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from sklearn_histeq._cli.files.tiff_directories import (
-    EXIF_IFD,
-    GPS_IFD,
-    Directory,
-    Layout,
-    read_layout,
-    write_layout,
-)
+from sklearn_histeq._cli.errors import PictureError
+from sklearn_histeq._cli.files.directories import read_directories
 
 PREFIX = b"Exif\0\0"
-ORIENTATION = 274
+ORIENTATION, EXIF_IFD, GPS_IFD = 274, 34665, 34853
+_PREVIEW = {513, 514}  # its offset and length
 # description, make, model, resolution, unit, software, date, artist, computer, copyright
 _IN_BOTH = (270, 271, 272, ORIENTATION, 282, 283, 296, 305, 306, 315, 316, 33432)
 
 
-def layout_of(exif: bytes) -> Layout | None:
-    """Return the directories of Exif metadata, or None if they are damaged."""
-    try:
-        return read_layout(exif.removeprefix(PREFIX))
-    except (ValueError, KeyError, struct.error):
-        return None
-
-
 def without_preview(exif: bytes) -> bytes:
     """Return the metadata without the preview, which would show the old picture."""
-    prefix, data = (
-        (PREFIX if exif.startswith(PREFIX) else b""),
-        bytearray(exif.removeprefix(PREFIX)),
-    )
-    layout = layout_of(exif)
-    if layout is None or len(layout.directories) < 2:
+    prefix = PREFIX if exif.startswith(PREFIX) else b""
+    data = bytearray(exif.removeprefix(PREFIX))
+    try:
+        layout, directories = read_directories(io.BytesIO(data))
+        seconds = [d for d in directories if d.link == directories[0].next_link]
+        if not seconds:
+            return exif
+        second = seconds[0]
+        if set(second.entries) >= _PREVIEW:
+            places = [second.entries[tag].place for tag in sorted(_PREVIEW)]
+            start, n_bytes = (struct.unpack_from(layout.order + "I", data, p)[0] for p in places)
+            data[start : start + n_bytes] = bytes(len(data[start : start + n_bytes]))
+        data[second.link[0] : sum(second.link)] = bytes(second.link[1])  # no directory follows
+    except (PictureError, struct.error):  # damaged metadata stay as they are
         return exif
-    entries = layout.directories[1].entries
-    if 513 in entries and 514 in entries:  # the preview's offset and length
-        start, n_bytes = (layout.numbers(entries[tag])[0] for tag in (513, 514))
-        data[start : start + n_bytes] = bytes(len(data[start : start + n_bytes]))
-    first = layout.directories[0].offset
-    n_entries = struct.unpack_from(layout.order + "H", data, first)[0]
-    end = first + 2 + 12 * n_entries
-    data[end : end + 4] = bytes(4)  # no directory follows
     return prefix + bytes(data)
 
 
 def orientation_of(exif: bytes | None) -> int:
     """Return how the picture is to be turned: 1 for not at all, to 8."""
-    layout = None if exif is None else layout_of(exif)
-    if layout is None or not layout.directories:
-        return 1
-    entry = layout.directories[0].entries.get(ORIENTATION)
+    found = Image.Exif()
     try:
-        value = 1 if entry is None else int(layout.numbers(entry)[0])
-    except (KeyError, IndexError, struct.error):
+        found.load(exif or b"")
+        value = int(found.get(ORIENTATION, 1))
+    except Exception:  # Pillow raises what it likes for damaged metadata
         return 1
     return value if 1 <= value <= 8 else 1
 
 
 def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return the pixels as they are to be seen."""
-    if orientation in (5, 6, 7, 8):
-        array = np.swapaxes(array, 0, 1)
-    flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
-    if flip_rows:
-        array = array[::-1]
-    return array[:, ::-1] if flip_columns else array
+    array = np.swapaxes(array, 0, 1) if orientation in (5, 6, 7, 8) else array
+    rows, columns = (-1 if orientation in which else 1 for which in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return array[::rows, ::columns]
 
 
-def from_tiff(layout: Layout) -> bytes:
+def of_tiff(image: Any) -> bytes:
     """Return the metadata of a TIFF file's first page for other formats."""
-    first = layout.directories[0]
-    small = Directory({tag: first.entries[tag] for tag in _IN_BOTH if tag in first.entries})
-    small.children = {t: first.children[t] for t in (EXIF_IFD, GPS_IFD) if t in first.children}
-    if not small.entries and not small.children:
-        return b""
-    return PREFIX + write_layout(Layout(layout.order, directories=[small]))
+    found, kept = image.getexif(), Image.Exif()
+    kept.update({tag: found[tag] for tag in _IN_BOTH if tag in found})
+    for tag in (EXIF_IFD, GPS_IFD):
+        if tag in found:
+            kept.get_ifd(tag).update(found.get_ifd(tag))
+    return kept.tobytes() if len(kept) else b""

@@ -2,80 +2,82 @@
 
 from __future__ import annotations
 
-import struct
+import io
+import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files import exif, jpeg, pillow_formats, png, pnm, tiff
-from sklearn_histeq._cli.files.picture import Metadata, Page, Picture
+from sklearn_histeq._cli.files.picture import Page, Picture, Source, rescale
 
-FORMATS = {
-    ".bmp": "BMP",
-    ".jpeg": "JPEG",
-    ".jpg": "JPEG",
-    ".pgm": "PPM",
-    ".png": "PNG",
-    ".pnm": "PPM",
-    ".ppm": "PPM",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-}
-_STARTS: list[tuple[bytes, Callable[[bytes], Picture]]] = [
-    (b"BM", pillow_formats.read_bmp),
-    (b"\xff\xd8", jpeg.read),
-    (png.SIGNATURE, png.read),
-    (b"P", pnm.read),
-    (b"RIFF", pillow_formats.read_webp),
-    (b"II", tiff.read),
-    (b"MM", tiff.read),
-]
-_ENCODERS: dict[str, Callable[[Page, Metadata], bytes]] = {
-    "BMP": pillow_formats.encode_bmp,
-    "JPEG": jpeg.encode,
-    "PNG": png.encode,
-    "PPM": pnm.encode,
-    "TIFF": tiff.encode,
-    "WEBP": pillow_formats.encode_webp,
-}
-_WITH_ALPHA = ("PNG", "TIFF", "WEBP")
-_WITH_16_BITS = ("PNG", "PPM", "TIFF")
-_HELD = {  # of a picture's metadata
-    "BMP": {"dpi"},
-    "JPEG": {"exif", "icc", "xmp", "dpi"},
-    "PNG": {"exif", "icc", "xmp", "dpi"},
-    "PPM": set(),
-    "TIFF": {"exif", "icc", "xmp", "dpi"},
-    "WEBP": {"exif", "icc", "xmp"},
-}
-_NAMES = {"exif": "Exif", "icc": "the color profile", "xmp": "XMP", "dpi": "the resolution"}
+_BMP = rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"
+_EXIF = "exif icc_profile xmp "
 
 
-def read_picture(path: Path) -> Picture:
+class _Format(NamedTuple):
+    """How a format is recognised and read, and what it holds."""
+
+    endings: str
+    start: bytes
+    read: Callable[[Source], Picture]
+    held: str  # of a picture's metadata, as Pillow names it, alpha, and 16 bits
+
+
+_KINDS = {
+    "BMP": _Format(".bmp", _BMP, pillow_formats.read_bmp, "dpi"),
+    "JPEG": _Format(".jfif .jpe .jpeg .jpg", rb"\xff\xd8\xff", jpeg.read, _EXIF + "dpi"),
+    "PNG": _Format(".png", rb"\x89PNG\r\n\x1a\n....IHDR", png.read, _EXIF + "dpi alpha 16"),
+    "PPM": _Format(".pgm .pnm .ppm", rb"P\d\s", pnm.read, "16"),
+    "TIFF": _Format(".tif .tiff", rb"II[*+]\0|MM\0[*+]", tiff.read, _EXIF + "dpi alpha 16"),
+    "WEBP": _Format(".webp", rb"RIFF....WEBP", pillow_formats.read_webp, _EXIF + "alpha"),
+}
+FORMATS = {ending: name for name, kind in _KINDS.items() for ending in kind.endings.split()}
+_HEAD_BYTES = 64
+_NAMES = {"exif": "Exif", "icc_profile": "the color profile", "xmp": "XMP"}
+_NAMES |= {"dpi": "the resolution", "comment": "a comment", "photoshop": "IPTC or Photoshop data"}
+_XMP_TAG, _XMP_TEXT = 700, "XML:com.adobe.xmp"
+# Tags of TIFF that describe the pixels, or are kept in other ways
+_STRUCTURE = {*range(254, 260), 262, 266, *range(270, 275), *range(277, 285), 296, 297, 305, 306}
+_STRUCTURE |= {315, 316, 317, *range(322, 326), *range(338, 342), 700, 33432, 34665, 34675, 34853}
+
+
+def read_picture(path: Path, max_pixels: int) -> Picture:
     """Read a picture; whatever goes wrong becomes a PictureError with a short reason."""
     try:
-        data = path.read_bytes()
-        for start, read in _STARTS:
-            if data.startswith(start):
-                return read(data)
-    except PictureError:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            source = Source(file, head, os.fstat(file.fileno()).st_size, max_pixels)
+            for kind in _KINDS.values():
+                if re.match(kind.start, head, re.DOTALL):
+                    file.seek(0)
+                    return kind.read(source)
+    except (PictureError, MemoryError):
         raise
-    except MemoryError as error:
-        raise PictureError("it needs more memory than there is") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise PictureError(error.strerror) from error
-        raise PictureError("it is damaged, or not a picture") from error
     except Exception as error:  # the readers of damaged files raise what they like
-        if type(error).__name__ == "DecompressionBombError":
-            raise PictureError("it has more pixels than are read from one picture") from error
-        raise PictureError("it is damaged, or not a picture") from error
+        reason = getattr(error, "strerror", None)
+        raise PictureError(reason or "it is damaged, or not a picture") from error
     known = ", ".join(sorted({*FORMATS.values()}))
     raise PictureError(f"it is damaged, or not a picture in one of the formats {known}")
+
+
+def is_picture(path: Path) -> bool:
+    """Tell whether a file is read as a picture: by its ending, or if it has none by its start."""
+    if path.suffix:
+        return path.suffix.lower() in FORMATS and (path.is_file() or not path.exists())
+    try:
+        with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return any(re.match(kind.start, head, re.DOTALL) for kind in _KINDS.values())
 
 
 def encode(picture: Picture, pages: list[Page], format_: str) -> bytes:
@@ -86,7 +88,7 @@ def encode(picture: Picture, pages: list[Page], format_: str) -> bytes:
         return picture.with_pages(pages)
     if len(pages) > 1:
         raise PictureError(f"its {len(pages)} pages do not fit into {format_}; write TIFF")
-    return _convert(pages[0], picture.metadata, format_)
+    return _convert(picture, pages[0], format_)
 
 
 def _check_fits(page: Page, format_: str) -> None:
@@ -94,30 +96,71 @@ def _check_fits(page: Page, format_: str) -> None:
     colors, alpha = page.colors, page.alpha
     if format_ == "TIFF":
         return
-    depths = [np.uint8, np.uint16] if format_ in _WITH_16_BITS else [np.uint8]
-    if colors.dtype not in depths:
-        raise PictureError(
-            f"{colors.dtype} does not fit into {format_}; give --dtype uint8, or write TIFF"
-        )
+    held = _KINDS[format_].held.split()
+    if colors.dtype not in ([np.uint8, np.uint16] if "16" in held else [np.uint8]):
+        what = f"{colors.dtype} does not fit into {format_}"
+        raise PictureError(f"{what}; give --dtype uint8, or write TIFF")
     if colors.ndim == 3 and colors.shape[2] != 3:
         raise PictureError(f"its {colors.shape[2]} channels do not fit into {format_}; write TIFF")
-    if alpha is not None and format_ not in _WITH_ALPHA:
+    if alpha is not None and "alpha" not in held:
         raise PictureError(f"its alpha channel does not fit into {format_}; write PNG")
 
 
-def _convert(page: Page, metadata: Metadata, format_: str) -> bytes:
-    """Return a file in another format, and warn of what that cannot hold."""
-    held = _HELD[format_]
+def _convert(picture: Picture, page: Page, format_: str) -> bytes:
+    """Return a file in another format, and warn of what that cannot hold.
+
+    Pillow writes what is said of the picture into a file of one pixel, whose pixels are changed.
+    """
+    try:
+        about, lost = _about(picture)
+    except Exception:  # what Pillow raises for damaged metadata, and for odd kinds of TIFF
+        about, lost = {}, ["its metadata, which cannot be read"]
+    page = page._replace(colors=rescale(page.colors, page.colors.dtype, page.top), top=None)
+    held = _KINDS[format_].held.split()
     if "exif" not in held:
-        turn = exif.orientation_of(metadata.exif)
+        turn = exif.orientation_of(about.get("exif"))
         alpha = None if page.alpha is None else exif.turned(page.alpha, turn)
         page = Page(np.ascontiguousarray(exif.turned(page.colors, turn)), alpha)
-    lost = [name for key, name in _NAMES.items() if getattr(metadata, key) and key not in held]
-    lost += dict.fromkeys(metadata.others)
+    lost = [name for key, name in _NAMES.items() if key in about and key not in held] + lost
     if lost:
         warnings.warn(f"{format_} does not keep {', '.join(lost)}", UserWarning, stacklevel=2)
-    kept = {key: getattr(metadata, key) for key in held}
-    try:
-        return _ENCODERS[format_](page, Metadata(**kept))
-    except (ValueError, OverflowError, struct.error) as error:
-        raise PictureError(f"it cannot be written as {format_}: {error}") from error
+    kept = {key: about[key] for key in held if key in about}
+    if format_ == "PPM":
+        data = pnm.new(page.colors.ndim == 3)
+    else:
+        if "xmp" in kept and format_ == "PNG":
+            kept["pnginfo"] = PngInfo()
+            kept["pnginfo"].add_itxt(_XMP_TEXT, kept.pop("xmp").decode("utf-8", "replace"))
+        elif "xmp" in kept and format_ == "TIFF":
+            tags = Image.Exif()
+            tags.load(kept.get("exif", b""))
+            tags[_XMP_TAG] = kept.pop("xmp")
+            kept["exif"] = tags
+        file = io.BytesIO()
+        Image.new("RGB" if page.colors.ndim == 3 else "L", (1, 1)).save(file, format_, **kept)
+        data = file.getvalue()
+    if format_ == "TIFF":
+        return tiff.with_new_size(data, page)
+    return _KINDS[format_].read(Source(io.BytesIO(data), data, len(data), 1)).with_pages([page])
+
+
+def _about(picture: Picture) -> tuple[dict[str, Any], list[str]]:
+    """Return what is said of a picture, as Pillow names it, and what no other format can keep."""
+    if picture.format == "PPM":
+        return {"comment": True} if b"#" in picture.data[:1024] else {}, []
+    image: Any
+    with Image.open(io.BytesIO(picture.data)) as image:
+        about = {key: value for key, value in image.info.items() if key in _NAMES and value}
+        texts = [value for value in getattr(image, "text", {}) if value != _XMP_TEXT]
+        lost = ["text"] if texts else []
+        if picture.format == "PNG" and _XMP_TEXT in image.info:
+            about.setdefault("xmp", str(image.info[_XMP_TEXT]).encode())
+        if picture.format == "TIFF":
+            about |= {"exif": exif.of_tiff(image), "xmp": image.tag_v2.get(_XMP_TAG)}
+            others = sorted({*image.tag_v2} - _STRUCTURE)
+            lost = ["the TIFF tags " + ", ".join(map(str, others))] if others else []
+        elif "exif" in about:
+            plain = exif.without_preview(about["exif"]).removeprefix(exif.PREFIX)
+            about["exif"] = exif.PREFIX + plain  # which Pillow wants for JPEG
+    Image.Exif().load(about.get("exif") or b"")  # raises where Pillow could not write it
+    return {key: value for key, value in about.items() if value}, lost

@@ -17,6 +17,7 @@ from sklearn_histeq import (
 )
 from sklearn_histeq._cli.errors import UsageError
 
+MAX_PIXELS = 178_956_970  # of one picture; the limit of Pillow
 # What the arguments of estimators are called where files are given.
 _NAMES = {"X": "the input", "mask": "the mask", "reference": "the reference"}
 ESTIMATORS = {
@@ -38,6 +39,8 @@ class FileJob:
     reference: Path | None = None
     train: Path | None = None
     overwrite: bool = False
+    skip_existing: bool = False
+    max_pixels: int = MAX_PIXELS
     quiet: bool = False
     plot: Path | None = None
 

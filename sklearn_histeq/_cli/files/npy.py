@@ -74,31 +74,29 @@ class NpyFile:
             version = npy_format.read_magic(self._file)
             if version == (1, 0):
                 return npy_format.read_array_header_1_0(self._file)
-            return npy_format.read_array_header_2_0(self._file)
+            if version in ((2, 0), (3, 0)):
+                return npy_format.read_array_header_2_0(self._file)
+            raise ValueError("numpy.load knows no other version")
         except Exception as error:  # a damaged header is read as Python, and raises what it likes
             raise FileError(f"{self.path} is damaged, or not an .npy file") from error
 
     def _check(self, n_dimensions: int) -> None:
         """Refuse what holds no images, or not all of them."""
+        what = ""
+        expected, found = self._offset + self._n_bytes(self.shape), self.path.stat().st_size
         if self.dtype.hasobject:
-            raise FileError(
-                f"{self.path} contains Python objects, which could run code and are never loaded;"
-                " save plain numbers"
-            )
-        if self.dtype.kind not in "biuf":
-            raise FileError(f"{self.path} has dtype {self.dtype}, but expected real numbers")
-        if len(self.shape) < n_dimensions or any(n < 1 for n in self.shape):
-            raise FileError(
-                f"{self.path} has shape {self.shape}, but expected images: (n, h, w), (n, c, h, w),"
-                " (n, h, w, c) or rows (n, n_pixels), all of them at least 1"
-            )
-        expected = self._offset + self._n_bytes(self.shape)
-        found = self.path.stat().st_size
-        if found < expected:
-            raise FileError(
-                f"{self.path} is cut short: it has {found} bytes, but its header promises"
-                f" {expected}; copy it again"
-            )
+            what = "contains Python objects, which could run code and are never loaded; save plain"
+            what += " numbers"
+        elif self.dtype.kind not in "biuf":
+            what = f"has dtype {self.dtype}, but expected real numbers"
+        elif len(self.shape) < n_dimensions or any(n < 1 for n in self.shape):
+            what = f"has shape {self.shape}, but expected images: (n, h, w), (n, c, h, w),"
+            what += " (n, h, w, c) or rows (n, n_pixels), all of them at least 1"
+        elif found < expected:
+            what = f"is cut short: it has {found} bytes, but its header promises {expected}; copy"
+            what += " it again"
+        if what:
+            raise FileError(f"{self.path} {what}")
 
     def _n_bytes(self, shape: tuple[int, ...]) -> int:
         """Bytes of an array of a shape."""

@@ -1,13 +1,20 @@
-"""What all formats share: a picture's pixels, and what is said of it."""
+"""What all formats share: a picture's pixels, what is said of it, and how much of it is read."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from sklearn_histeq._cli.errors import PictureError
+
+BLOCK_BYTES = 2**24  # the most that a single block of metadata takes
+METADATA_BYTES = 2**26  # the most that everything but the pixels takes
 
 
 class Page(NamedTuple):
@@ -16,17 +23,7 @@ class Page(NamedTuple):
     colors: NDArray[Any]  # (h, w) or (h, w, n_channels)
     alpha: NDArray[Any] | None = None  # (h, w)
     nodata: float | None = None  # the value of pixels that are missing
-
-
-@dataclass
-class Metadata:
-    """What is said of a picture, in terms that several formats have; the rest is named."""
-
-    exif: bytes | None = None
-    icc: bytes | None = None
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    others: list[str] = field(default_factory=list)
+    top: int | None = None  # the value of white, if it is not the largest of the type
 
 
 @dataclass
@@ -34,18 +31,68 @@ class Picture:
     """A picture that was read."""
 
     format: str
+    data: bytes  # of the file
     pages: list[Page]
-    metadata: Metadata
     # returns the file with other pixels, and everything else as it was
     with_pages: Callable[[list[Page]], bytes]
 
 
-def rescale(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+@dataclass
+class Source:
+    """An open file, of which a reader takes no more than its pixels need."""
+
+    file: BinaryIO
+    head: bytes  # its first bytes
+    n_bytes: int
+    max_pixels: int
+
+    def check_pixels(self, width: int, height: int, n_channels: int = 1) -> None:
+        """Refuse more pixels than are allowed; more than four channels count as more pixels."""
+        if width < 1 or height < 1:
+            raise PictureError("it has no pixels")
+        n_pixels = width * height * max(4, n_channels) // 4
+        if n_pixels > self.max_pixels:
+            raise PictureError(
+                f"it has {n_pixels} pixels, but at most {self.max_pixels} are read; give"
+                f" --max-pixels {n_pixels} if it comes from a source that you trust"
+            )
+
+    def whole_by_pillow(self, *formats: str) -> bytes:
+        """Return the file of a picture whose size Pillow reads from its start."""
+        self.file.seek(0)
+        start = io.BytesIO(self.file.read(METADATA_BYTES))
+        with Image.open(start, formats=formats) as image:
+            self.check_pixels(*image.size)
+            return self.whole(4 * image.width * image.height)
+
+    def whole(self, n_decoded: int) -> bytes:
+        """Return the file, if it is no larger than its decoded pixels and metadata explain."""
+        if self.n_bytes > 2 * n_decoded + METADATA_BYTES:
+            raise PictureError(
+                f"it has {self.n_bytes} bytes, but its pixels only {n_decoded}, and at most"
+                f" {METADATA_BYTES} bytes of other data are read"
+            )
+        self.file.seek(0)
+        return self.file.read(self.n_bytes)
+
+
+def imagecodecs(what: str) -> Any:
+    """Return the package that decodes and encodes something, or say how to install it."""
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise PictureError(
+            f'{what} needs imagecodecs: pip install "sklearn-histeq[files]"'
+        ) from error
+    return imagecodecs
+
+
+def rescale(values: NDArray[Any], dtype: np.dtype[Any], top: int | None = None) -> NDArray[Any]:
     """Convert values to the range of another type, which is 0 to 1 for floats."""
-    if values.dtype == dtype:
+    if values.dtype == dtype and top is None:
         return values
     top_in, top_out = (np.iinfo(d).max if d.kind in "iu" else 1 for d in (values.dtype, dtype))
-    scaled = values * (top_out / top_in)
+    scaled = values * (top_out / (top or top_in))
     return np.rint(scaled).astype(dtype) if dtype.kind in "iu" else scaled.astype(dtype)
 
 

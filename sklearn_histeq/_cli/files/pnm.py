@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_histeq._cli.errors import PictureError
-from sklearn_histeq._cli.files.picture import Metadata, Page, Picture
+from sklearn_histeq._cli.files.picture import Page, Picture, Source
 
 # a number of the header, after white space and comments
-_FIELD = re.compile(rb"((?:\s|#[^\n]*\n)+)(\d+)")
+_FIELD = re.compile(rb"((?:\s|#[^\n]*\n)+)(\d{1,9})(?=[\s#])")
 _N_CHANNELS = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3}
+_HEADER_BYTES = 2**16
+_TEXT_BYTES = 16  # the most that a number takes in a file that is text, with white space
 
 
 class _Header(NamedTuple):
@@ -27,33 +29,40 @@ class _Header(NamedTuple):
     n_bytes: int
 
 
-def read(data: bytes) -> Picture:
+def read(source: Source) -> Picture:
     """Read a PGM or PPM, as text or in bytes."""
-    header = _read_header(data)
-    values = (
-        _read_text(data, header) if header.magic in (b"P2", b"P3") else _read_bytes(data, header)
-    )
-    if values.size and values.max() > header.top:
+    source.file.seek(0)
+    header = _read_header(source.file.read(_HEADER_BYTES))
+    source.check_pixels(header.width, header.height)
+    n = header.width * header.height * _N_CHANNELS[header.magic]
+    is_text = header.magic in (b"P2", b"P3")
+    dtype: np.dtype[Any] = np.dtype("u1" if header.top < 256 else "u2")
+    n_bytes = 2 * n - 1 if is_text else n * dtype.itemsize
+    if source.n_bytes < header.n_bytes + 1 + n_bytes:
+        raise PictureError("it is damaged: the file is cut short")
+    data = source.whole(n * _TEXT_BYTES if is_text else n_bytes)[header.n_bytes :]
+    if is_text:
+        values, comments = _read_text(data, n)
+        header = header._replace(comments=header.comments + comments)
+    else:
+        values = np.frombuffer(data, dtype.newbyteorder(">"), n, 1)
+        if data[1 + n_bytes :].strip():
+            raise PictureError("it holds more than one picture, but expected one")
+    if values.max() > header.top:
         raise PictureError(f"it is damaged: a value is above {header.top}, the largest")
-    dtype = np.dtype(np.uint8 if header.top < 256 else np.uint16)
-    largest = 255 if header.top < 256 else 65535
-    colors = np.rint(values * (largest / header.top)).astype(dtype)
-    n = _N_CHANNELS[header.magic]
-    colors = colors.reshape(header.height, header.width, *([n] if n > 1 else []))
-    metadata = Metadata(others=["a comment"] if header.comments else [])
+    shape = (header.height, header.width, *([3] if n > header.width * header.height else []))
+    own = None if header.top == np.iinfo(dtype).max else header.top
+    page = Page(values.astype(dtype).reshape(shape), top=own)
 
     def with_pages(pages: list[Page]) -> bytes:
-        changed = pages[0].colors.dtype
-        is_same = changed == dtype
-        return _encode(pages[0], header if is_same else header._replace(top=np.iinfo(changed).max))
+        return _encode(pages[0], header)
 
-    return Picture("PPM", [Page(colors)], metadata, with_pages)
+    return Picture("PPM", data, [page], with_pages)
 
 
-def encode(page: Page, metadata: Metadata) -> bytes:
-    """Return a new PGM or PPM."""
-    magic = b"P5" if page.colors.ndim == 2 else b"P6"
-    return _encode(page, _Header(magic, 0, 0, np.iinfo(page.colors.dtype).max, b"", 0))
+def new(is_color: bool) -> bytes:
+    """Return the smallest file, for a picture of another format."""
+    return b"P6 1 1 255 rgb" if is_color else b"P5 1 1 255 g"
 
 
 def _read_header(data: bytes) -> _Header:
@@ -74,34 +83,24 @@ def _read_header(data: bytes) -> _Header:
     return _Header(data[:2], width, height, top, comments, place)
 
 
-def _read_bytes(data: bytes, header: _Header) -> NDArray[Any]:
-    """Return the values after the header and one white space."""
-    dtype = np.dtype("u1" if header.top < 256 else ">u2")
-    n = header.width * header.height * _N_CHANNELS[header.magic]
-    body = data[header.n_bytes + 1 :]
-    if len(body) < n * dtype.itemsize:
-        raise PictureError("it is damaged: the file is cut short")
-    if len(body) > n * dtype.itemsize:
-        raise PictureError("it holds more than one picture, but expected one")
-    return np.frombuffer(body, dtype)
-
-
-def _read_text(data: bytes, header: _Header) -> NDArray[Any]:
-    """Return the values of a file that is text."""
-    words = data[header.n_bytes :].split()
-    n = header.width * header.height * _N_CHANNELS[header.magic]
-    if len(words) != n or not all(word.isdigit() for word in words):
-        raise PictureError(f"it is damaged: it has {len(words)} values, but expected {n}")
-    return np.array(words).astype(np.uint32)
+def _read_text(data: bytes, n: int) -> tuple[NDArray[Any], bytes]:
+    """Return the values of a file that is text, and the comments among them."""
+    comments = b"".join(line + b"\n" for line in re.findall(rb"#[^\n]*", data))
+    data = re.sub(rb"#[^\n]*", b"", data)
+    if re.search(rb"\d{6}|[^\d\s]", data):
+        raise PictureError("it is damaged: not all its values are numbers up to 65535")
+    values = np.fromstring(data, np.int32, sep=" ")
+    if len(values) != n:
+        raise PictureError(f"it is damaged: it has {len(values)} values, but expected {n}")
+    return values, comments
 
 
 def _encode(page: Page, header: _Header) -> bytes:
     """Return the file of a page, like the one of which this is the header."""
-    colors, top = page.colors, header.top
-    values = np.rint(colors * (top / np.iinfo(colors.dtype).max))
-    height, width = colors.shape[:2]
+    top = page.top or np.iinfo(page.colors.dtype).max
+    height, width = page.colors.shape[:2]
     start = header.magic + b"\n" + header.comments + b"%d %d\n%d\n" % (width, height, top)
     if header.magic in (b"P2", b"P3"):
-        rows = values.astype(int).reshape(height, -1)
+        rows = page.colors.reshape(height, -1)
         return start + b"".join(b" ".join(b"%d" % v for v in row) + b"\n" for row in rows)
-    return start + values.astype("u1" if top < 256 else ">u2").tobytes()
+    return start + page.colors.astype("u1" if top < 256 else ">u2").tobytes()
