@@ -187,6 +187,15 @@ def test_planes_without_room_for_bins_take_ranks(place, estimator):
         assert_same(place.back(results(estimator, place.take(X), place.take(counted))), expected)
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS[:6], ids=str)
+def test_levels_that_no_counted_pixel_has(place, estimator):
+    """Below those that are counted, between them and above."""
+    X = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    mask = (X[:, 0] > 50) & (X[:, 0] < 200) & (X[:, 0] % 3 > 0)
+    expected = results(estimator, X, mask)
+    assert_same(place.back(results(estimator, place.take(X), place.take(mask))), expected)
+
+
 LAYOUTS = {
     "rows": ((6, 64), {}),
     "rows of images": ((6, 64), {"image_shape": (8, 8)}),
