@@ -14,6 +14,7 @@ same way. --write puts the tables into docs/performance.md.
 import argparse
 import statistics
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +31,12 @@ from sklearn_histeq import (
     HistogramEqualizer,
     HistogramMatcher,
     LocalHistogramEqualizer,
-    _threads,
 )
 
 N_IMAGES = 1000
 PLAIN = "plain: uint8"
 N_PEER = 2**18  # pixels; scikit-image takes long
+THREADS = ThreadPoolExecutor(2)
 
 
 def images(side, dtype="uint8", n_levels=None, n_channels=1):
@@ -88,10 +89,7 @@ def fill(x):
 
     def run(n_jobs):
         out = np.empty(x.shape)
-        pixels_per_image = x[0].size
-        _threads.map_blocks(
-            lambda part, map_parts: out[part].fill(1), len(x), pixels_per_image, 1, n_jobs, False
-        )
+        deque(THREADS.map(lambda part: part.fill(1), np.array_split(out, n_jobs)), maxlen=0)
         return out
 
     return run, x.size
