@@ -138,6 +138,12 @@ def paths():
         "the same, all results kept": lambda: one_by_one("transform", images(96)),
         "the same, fit_transform": lambda: one_by_one("fit_transform", images(96), 1),
         "color=value, (n, 3, h, w)": lambda: transform(HE(color="value"), images(96, n_channels=3)),
+        "color=luminance, (n, 3, h, w)": lambda: transform(
+            HE(color="luminance"), images(96, n_channels=3)
+        ),
+        "color=lightness, (n, 3, h, w)": lambda: transform(
+            HE(color="lightness"), images(96, n_channels=3)
+        ),
         "color=value, (n, h, w, 3)": lambda: transform(
             HE(color="value", channel_axis=-1), channels_last(images(96, n_channels=3))
         ),

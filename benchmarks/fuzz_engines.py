@@ -35,7 +35,8 @@ from sklearn_histeq import (
     _blocks,
     _engine,
 )
-from sklearn_histeq._arithmetic import color, dtypes, namespaces, output, transfer
+from sklearn_histeq._arithmetic import dtypes, namespaces, output, transfer
+from sklearn_histeq._arithmetic.color_modes import MODES
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
 from sklearn_histeq._clahe.conventions import ClaheRule
@@ -59,12 +60,14 @@ def functions_of(engine):
         local=engine.local.local,
         match=engine.match.match,
         quantiles=engine.match.quantiles,
-        recolor=engine.recolor,
+        plane_of=lambda name, planes: engine.color_modes[name].plane_of(planes),
+        recolor=lambda name, *arguments: engine.color_modes[name].recolor(*arguments),
         apply=lambda *arguments: engine.equalize.apply(*arguments)[0],
         **{name: getattr(engine.equalize, name) for name in learning},
     )
 
 
+COLORS = ("value", "luminance", "lightness")
 REALS = ("float32", "float64", "float16")
 INTEGERS = ("uint8", "uint16", "bool", "int8", "int16", "int32", "uint32", "int64", "uint64")
 DTYPES = INTEGERS + REALS
@@ -112,7 +115,7 @@ class Elsewhere:
 
 # The place of the output among the arguments of the functions that map planes.
 PLACE_OF_OUT = dict.fromkeys(("equalize", "clahe", "local", "match", "apply"), 2)
-PLACE_OF_OUT |= {"invert": 1, "recolor": 3}
+PLACE_OF_OUT |= {"invert": 1, "recolor": 4}
 
 
 def random_reals(rng, n, dtype):
@@ -561,8 +564,8 @@ def invert_path(rng, dtype):
     return 0
 
 
-def recolor_path(rng, dtype):
-    """Compare the colours of images whose value was mapped to anything."""
+def color_path(rng, dtype):
+    """Compare the plane of colours, and the colours for a plane that was mapped to anything."""
     gray, _ = random_planes_and_mask(rng, dtype)
     n_channels = int(rng.choice([3, 4]))
     planes = np.repeat(gray[:, :1], n_channels, axis=1)
@@ -570,18 +573,31 @@ def recolor_path(rng, dtype):
         divisor = rng.choice([1, 2, 7])
         planes[:, channel] = planes[:, channel] / divisor if dtype != np.bool_ else gray[:, 0]
     planes = random_layout(rng, planes)
-    v, _ = color.value(planes)
-    own_dtypes = [np.float32, np.float64] + [dtype] * 2 * (dtype.name in ("uint8", "uint16"))
+    names = ["value", "luminance", "lightness"]
+    names += ["luminance of opencv"] * (dtype.name in ("uint8", "uint16"))
+    names += ["lightness of opencv"] * (dtype.name == "uint8")
+    if isinstance(_engines.tried, Elsewhere):
+        names = [name for name in names if MODES[name].runs_on_devices]
+    name = pick(rng, *names)
+    with np.errstate(all="ignore"):  # beyond full intensity lightness has no meaning
+        plane, status = _engines.wanted.plane_of(name, planes)
+        found, found_status = _engines.tried.plane_of(name, planes)
+    assert same(namespaces.to_numpy(found), plane), f"the {name} differs"
+    assert (status == found_status).all(), f"the status of the {name} differs"
+    own_dtypes = [np.float32, np.float64]
+    if MODES[name].plane_dtype(dtype) == dtype and dtype.name in ("uint8", "uint16"):
+        own_dtypes = [dtype] if "opencv" in name else [*own_dtypes, dtype, dtype]
     own_dtype = np.dtype(own_dtypes[rng.integers(len(own_dtypes))])
     largest = rng.choice([1.0, 255.0, 1e30, 1e300] if own_dtype.kind == "f" else [255.0])
     with np.errstate(over="ignore"):
-        equalized = (rng.random(v.shape) * largest).astype(own_dtype)
+        mapped = (rng.random(plane.shape) * largest).astype(own_dtype)
     out = random_out(rng, planes.shape, own_dtype, dtype.kind == "f")
     expected = np.full(out.shape, 77, out.dtype)
-    stored = output.Stored(own_dtype, float(largest), output.store)
-    _engines.tried.recolor(planes, v, equalized, out, stored)
-    _engines.wanted.recolor(planes, v, equalized, expected, stored)
-    assert same(out, expected), "the reference differs"
+    stored = output.Stored(own_dtype, float(largest), output.store, float(largest))
+    with np.errstate(all="ignore"):
+        _engines.tried.recolor(name, planes, plane, mapped, out, stored)
+        _engines.wanted.recolor(name, planes, plane, mapped, expected, stored)
+    assert same(out, expected), f"colours by {name} differ"
     return 0
 
 
@@ -596,7 +612,7 @@ def pick(rng, *options):
 def random_estimator(rng, planes):
     """Return an estimator with parameters that mostly suit the planes."""
     common = {
-        "color": "value" if planes.shape[1] == 3 else "channels",
+        "color": pick(rng, *COLORS) if planes.shape[1] == 3 else "channels",
         "dtype": pick(rng, None, None, "input", "float32", "uint8", "uint16"),
         "flatten": pick(rng, False, True),
         "n_jobs": pick(rng, None, 2),
@@ -711,7 +727,7 @@ PATHS = {
     "match": (match_path, DTYPES),
     "match in parts": (match_in_parts_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
-    "recolor": (recolor_path, DTYPES),
+    "color": (color_path, DTYPES),
 }
 
 

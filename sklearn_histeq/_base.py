@@ -22,17 +22,17 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _engine
-from ._arithmetic import color, output
+from ._arithmetic import color_modes, output
 from ._arithmetic.conventions import Convention
 from ._arithmetic.status import of_values
 from ._blocks import Output, Work, map_planes, sum_planes
 from ._input import Layout, Limits, input_error, parameters, read, warn_the_caller
-from ._input.images import check_convention
+from ._input.images import check_color_mode, check_convention
 from ._input.masks import mask_shape
 from ._input.problem import Argument
 from ._input.problem import X as _X
 
-Color = Literal["channels", "value"]
+Color = Literal["channels", "value", "luminance", "lightness"]
 ChannelAxis = Literal[1, -1]
 
 # The address of the published documentation; None while it is not published.
@@ -213,7 +213,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         takes_nan = self._convention is None or self._convention.takes_nan
         tags.input_tags.allow_nan = has_nan and takes_nan
         takes_negative = self._convention is None or self._convention.takes_negative
-        tags.input_tags.positive_only = not takes_negative or self.color == "value"
+        tags.input_tags.positive_only = not takes_negative or self.color != "channels"
         return tags
 
     # Hooks -------------------------------------------------------------------------------------
@@ -231,6 +231,15 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """The record of the convention; None if no convention has that name."""
         name = self.convention
         return self._conventions.get(name) if isinstance(name, str) else None
+
+    @property
+    def _color_mode(self):
+        """The record of the mode of colours; None if each channel is equalized by itself."""
+        return None if self.color == "channels" else self._convention.colors[self.color]
+
+    def _plane_dtype(self, dtype):
+        """Return the dtype of the planes that are equalized of images of a dtype."""
+        return dtype if self.color == "channels" else self._color_mode.plane_dtype(dtype)
 
     @property
     def _is_stateful(self):
@@ -263,8 +272,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _stored(self, dtype, learned):
         """Return how values become output for images of a dtype, before `dtype` says otherwise."""
         convention = self._convention
-        own = convention.default_output_dtype(dtype)
-        return output.Stored(own, convention.top(dtype), output.store)
+        own, top = convention.default_output_dtype(dtype), convention.top(dtype)
+        return output.Stored(own, top, output.store, plane_top=top)
 
     # Input -------------------------------------------------------------------------------------
 
@@ -273,6 +282,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check_all_params()
         images = read(X, mask, self._layout(), type(self).__name__)
         check_convention(images, self._convention, next(iter(self._conventions)))
+        if self.color != "channels":
+            check_color_mode(images, self._color_mode, self._convention)
         self._check_images(images)
         return images
 
@@ -294,6 +305,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Check images against those of fit, if any, and parameters against what was learned."""
         if self._is_stateful:
             self._check_state_params()
+            self._check_scale(images.X.dtype)
         if hasattr(self, "n_features_in_"):
             if images.X.ndim == 2 or self.flatten:
                 self._check_n_features(X, images.X, reset=False)
@@ -305,6 +317,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Refuse parameters other than those with which a distribution was learned."""
         current = {name: getattr(self, name) for name in self._state_params}
         parameters.check_state_params(current, getattr(self, "_params_of_state", {}))
+
+    def _check_scale(self, dtype):
+        """Refuse colours on another scale than those learned from, if their shift depends on it."""
+        mode, learned = self._color_mode, self._learned
+        if mode is not None and learned is not None and mode.is_absolute:
+            of_learned = f"{learned.dtype}, which the distribution was learned from"
+            parameters.check_same_scale(self.color, (_X, dtype), (of_learned, learned.dtype))
 
     def _check_n_channels(self, images):
         """Refuse a number of channels other than that of fit."""
@@ -410,12 +429,12 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _sum(self, function, images, add, learned=None):
         """Return the sum, by add, of function(planes, mask) over all counted planes.
 
-        Counted are the channels, or the value of colours. `learned` has the dtype to learn in.
+        Counted are the channels, or one plane of colours. `learned` has the dtype to learn in.
         """
-        is_value = self.color != "channels"
-        if is_value:
-            function = partial(color.count_value, function)
-        copies_pixels = is_value or _engine.select(images.planes).copies_counted
+        mode = self._color_mode
+        if mode is not None:
+            function = partial(color_modes.count_plane, function, _engine.color_mode, mode)
+        copies_pixels = mode is not None or _engine.select(images.planes).copies_counted
         ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
         limits = Limits(self._convention, None, learned)
         return sum_planes(Work(function, limits, ns, self.n_jobs, copies_pixels), images, add)
@@ -425,15 +444,16 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _transform(self, images):
         """Return transformed images."""
         self._check_container(images)
-        dtype, is_value = images.X.dtype, self.color != "channels"
+        dtype, is_one_plane = images.X.dtype, self.color != "channels"
         learned = self._learned if self._is_stateful else None
         function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
-        if is_value:  # colours are computed as doubles
-            stored = self._stored(dtype, learned)
-            function, ns = partial(color.map_value, function, _engine.recolor, stored), ns + 2
+        if is_one_plane:
+            stored, mode = self._stored(dtype, learned), self._color_mode
+            colored = color_modes.map_plane, function, _engine.color_mode, mode, stored
+            function, ns = partial(*colored), ns + mode.ns_per_pixel
         out = Output(self._output_dtype(dtype), self.flatten)
         limits = Limits(self._convention, out.dtype, learned)
-        return map_planes(Work(function, limits, ns, self.n_jobs, is_value), images, out)
+        return map_planes(Work(function, limits, ns, self.n_jobs, is_one_plane), images, out)
 
     def _check_container(self, images):
         """Refuse images where set_output asks for a data frame, with a clear message.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 
+from ._arithmetic.color_modes import MODES
 from ._input import Layout, input_error, parameters, read_in_memory
 from ._input.masks import check_mask
 from ._input.problem import Argument
@@ -43,8 +44,9 @@ class EqualizationDisplay:
         Images before, with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
     after : ndarray of shape (n, n_channels, height, width)
         The same images after; their number of channels may be another.
-    color : {"channels", "value"}, default="channels"
-        What the histograms of colour images show: red, green and blue, or v = max(R, G, B).
+    color : {"channels", "value", "luminance", "lightness"}, default="channels"
+        What the histograms of colour images show: red, green and blue, v = max(R, G, B), luminance,
+        or lightness.
     mask : ndarray of bool, shape (n, height, width), or None, default=None
         The pixels that the histograms count. None: all but NaN.
     tile_edges : tuple of two ndarrays, or None, default=None
@@ -177,8 +179,9 @@ class EqualizationDisplay:
             Position of the channels in 4-D images.
         image_shape : tuple of 2 or 3 ints or None, default=None
             Geometry of rows.
-        color : {"channels", "value"}, default="channels"
-            What the histograms of colour images show: red, green and blue, or v = max(R, G, B).
+        color : {"channels", "value", "luminance", "lightness"}, default="channels"
+            What the histograms of colour images show: red, green and blue, v = max(R, G, B),
+            luminance, or lightness.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
             The pixels that the histograms count. None: all but NaN.
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
@@ -408,7 +411,7 @@ def _draw_curves(
     The bars are scaled to the tallest, so that one axis, 0 to 1, serves both, and the Axes need no
     twin that would be there twice when it is drawn again.
     """
-    channels, colors = _curves_of(image, color)
+    channels, colors = _curves_of(image, color, scale)
     pixels = [_counted(channel, mask) for channel in channels]
     units = scale
     if not _is_drawable(scale):
@@ -430,13 +433,19 @@ def _draw_curves(
     ax.spines[:].set_color(_FRAME)
 
 
-def _curves_of(image: NDArray[Any], color: str) -> tuple[NDArray[Any], Sequence[tuple[str, str]]]:
+def _curves_of(
+    image: NDArray[Any], color: str, scale: tuple[float, float]
+) -> tuple[NDArray[Any], Sequence[tuple[str, str]]]:
     """Return the planes whose histograms are drawn, and the colours of their bars and lines."""
     if len(image) == 1:
         return image, [(_BAR, _LINE)]
-    if color == "value":
-        return image[:3].max(axis=0, keepdims=True), [(_BAR, _LINE)]
-    return image[:3], _RGB
+    if color == "channels":
+        return image[:3], _RGB
+    mode, (low, high) = MODES[color], scale
+    if mode.is_relative:
+        shares, _ = mode.plane_of(_shares(image[np.newaxis], scale))
+        return low + shares[0] * (high - low), [(_BAR, _LINE)]
+    return mode.plane_of(image[np.newaxis])[0][0], [(_BAR, _LINE)]
 
 
 def _counted(plane: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:

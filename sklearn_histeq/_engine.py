@@ -7,7 +7,7 @@ parameter of an estimator, since it must not change a result.
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._arithmetic import color
+from ._arithmetic.color_modes import MODES, ColorMode
 from ._clahe import definition as clahe_definition
 from ._clahe import devices as clahe_devices
 from ._equalize import definition as equalize_definition
@@ -50,8 +50,8 @@ class Engine(NamedTuple):
     ----------
     equalize, clahe, local, match : modules
         What is done with planes, and what is learned from them.
-    recolor : callable
-        Brings the value of colours to colours; see `_arithmetic.color.recolor`.
+    color_modes : mapping of str to ColorMode
+        All modes of colours by their names, with the functions of this engine.
     copies_counted : bool
         Whether counting needs memory for each pixel.
     """
@@ -60,7 +60,7 @@ class Engine(NamedTuple):
     clahe: ModuleType
     local: ModuleType
     match: ModuleType
-    recolor: Callable[..., None] = color.recolor
+    color_modes: Mapping[str, ColorMode] = MODES
     copies_counted: bool = False
 
 
@@ -87,9 +87,9 @@ def select(planes):
     return found.engine
 
 
-def recolor(planes, v, equalized, out, stored):
-    """Write c * v' / v for each colour c into out, by the engine for planes."""
-    select(planes).recolor(planes, v, equalized, out, stored)
+def color_mode(mode, planes):
+    """Return a mode of colours with the functions of the engine for planes."""
+    return select(planes).color_modes[mode.name]
 
 
 def describe():
@@ -114,7 +114,7 @@ def compiled():
         from ._clahe import compiled as clahe
         from ._equalize import compiled as equalize
         from ._kernels import shared
-        from ._kernels.color import recolor
+        from ._kernels.color import MODES as color_modes
         from ._local import compiled as local
         from ._match import compiled as match
     except ImportError:  # of one of the modules of kernels
@@ -123,5 +123,5 @@ def compiled():
         remedy = IN_SOURCE.format(folder=folder) if is_source else INSTALL
         warnings.warn(SLOW.format(remedy=remedy), UserWarning, stacklevel=2)
         return None
-    engine = Engine(equalize, clahe, local, match, recolor)
+    engine = Engine(equalize, clahe, local, match, color_modes)
     return Compiled(engine, shared.use_simd, shared.instruction_set)

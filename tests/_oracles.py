@@ -255,3 +255,28 @@ def equalize_colour(image, convention="skimage", mask=None, **kwargs):
         alpha = image[3:].astype(np.float64) * TOP[convention] / largest
         scaled = np.concatenate([scaled, alpha])
     return (np.rint(scaled) if out.kind == "u" else scaled).astype(out)
+
+
+def luminance(image):
+    """(3 or 4, h, w): .299 R + .587 G + .114 B; integers in OpenCV's fixed point, by Python."""
+    red, green, blue = image[:3]
+    if image.dtype.kind == "f":
+        red, green, blue = (c.astype(np.float64) for c in (red, green, blue))
+        y = green + 0.299 * (red - green) + 0.114 * (blue - green)
+        return y.astype(own_dtype("skimage", image.dtype))
+    rounded = [
+        (4899 * r + 9617 * g + 1868 * b + 2**13) // 2**14
+        for r, g, b in zip(red.ravel().tolist(), green.ravel().tolist(), blue.ravel().tolist())
+    ]
+    return np.array(rounded, image.dtype.newbyteorder("=")).reshape(red.shape)
+
+
+def equalize_luminance(image, convention="skimage", mask=None, **kwargs):
+    """(3 or 4, h, w): luminance equalised, colours shifted as it was, alpha only rescaled."""
+    out, y, top = own_dtype(convention, image.dtype), luminance(image), float(TOP[convention])
+    new = equalize(y, convention, mask=mask, **kwargs).astype(np.float64)
+    full = float(np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1)
+    doubles = image.astype(np.float64)
+    shifted = [(new + (c - y.astype(np.float64)) * top / full).clip(0, top) for c in doubles[:3]]
+    found = np.array([*shifted, *(doubles[3:] * top / full)])
+    return (np.rint(found) if out.kind == "u" else found).astype(out)

@@ -83,6 +83,7 @@ def test_a_failed_fit_leaves_what_was_learned():
         (HistogramEqualizer(), False),
         (HistogramEqualizer(color="value"), True),
         (HistogramMatcher(color="value"), True),
+        (HistogramEqualizer(color="lightness"), True),
     ],
     ids=repr,
 )
@@ -140,7 +141,9 @@ def estimator_grid(outputs):
             yield HistogramEqualizer(scope=scope, convention="numpy", **params)
             yield HistogramEqualizer(scope=scope, convention="opencv", **params)
             yield HistogramEqualizer(scope=scope, convention="pillow", **params)
-            yield HistogramEqualizer(scope=scope, color="value", **params)
+            for color in ("value", "luminance", "lightness"):
+                yield HistogramEqualizer(scope=scope, color=color, **params)
+                yield HistogramEqualizer(scope=scope, color=color, convention="opencv", **params)
         yield AdaptiveHistogramEqualizer(n_tiles=(3, 2), **params)
         yield AdaptiveHistogramEqualizer(n_tiles=(3, 2), clip_limit=None, color="value", **params)
         yield AdaptiveHistogramEqualizer(n_tiles=2, convention="skimage", **params)
@@ -148,6 +151,7 @@ def estimator_grid(outputs):
         yield HistogramMatcher(**params)
         yield HistogramMatcher(reference=faces(1, 3)[0], **params)
         yield HistogramMatcher(color="value", **params)
+        yield HistogramMatcher(color="luminance", **params)
     yield HistogramEqualizer(output_distribution="normal")
     yield HistogramEqualizer(output_distribution="normal", scope="dataset")
 

@@ -35,6 +35,10 @@ ESTIMATORS = {
     "image": HistogramEqualizer(),
     "rows": HistogramEqualizer(flatten=True, dtype="float32"),
     "value": HistogramEqualizer(color="value", dtype="input"),
+    "luminance": HistogramEqualizer(color="luminance"),
+    "lightness": AdaptiveHistogramEqualizer(n_tiles=2, color="lightness", dtype="input"),
+    "dataset lightness": HistogramEqualizer(scope="dataset", color="lightness"),
+    "matched luminance": HistogramMatcher(color="luminance"),
     "opencv": HistogramEqualizer(convention="opencv"),
     "dataset": HistogramEqualizer(scope="dataset"),
     "dataset bins": HistogramEqualizer(scope="dataset", n_bins=20, convention="numpy"),
@@ -44,7 +48,14 @@ ESTIMATORS = {
     "matcher": HistogramMatcher(),
     "reference": HistogramMatcher(reference=REFERENCE, dtype="uint8"),
 }
-LEARNED = ["dataset", "dataset bins", "dataset value", "matcher"]
+LEARNED = [
+    "dataset",
+    "dataset bins",
+    "dataset value",
+    "dataset lightness",
+    "matched luminance",
+    "matcher",
+]
 DTYPES = ["u1", "f8"]
 
 

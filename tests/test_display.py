@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from _helpers import faces
+from skimage.color import rgb2lab
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -128,6 +130,19 @@ def test_colour_images_are_drawn_in_colour():
     assert len(by_value.lines) == 1
     expected = np.histogram(x[0].max(axis=0), 32, range=(0, 255))[0]
     np.testing.assert_allclose(bars_of(by_value).values, expected / expected.max())
+
+
+@pytest.mark.parametrize("color", ["luminance", "lightness"])
+def test_colours_may_be_drawn_by_one_plane(color):
+    x = faces(2, 3, side=16)
+    drawn = draw(HistogramEqualizer(color=color), x).ax_[0, 2]
+    last = np.moveaxis(x[0], 0, -1)
+    plane = cv2.cvtColor(last, cv2.COLOR_RGB2YCrCb)[..., 0]
+    if color == "lightness":
+        plane = rgb2lab(last)[..., 0] * 2.55
+    expected = np.histogram(plane, 32, range=(0, 255))[0]
+    np.testing.assert_allclose(bars_of(drawn).values, expected / expected.max())
+    assert len(drawn.lines) == 1
 
 
 def test_alpha_is_drawn_but_not_counted():

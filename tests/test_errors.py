@@ -52,7 +52,7 @@ BAD_PARAMETERS = [
     ("scope", "images", "'dataset'"),
     ("scope", 1, "'image'"),
     ("output_distribution", "gaussian", "'normal'"),
-    ("color", "hsv", "'value'"),
+    ("color", "hsv", "'value', 'luminance' or 'lightness'"),
     ("color", True, "'channels'"),
     ("channel_axis", 0, "-1"),
     ("channel_axis", 3, "-1"),

@@ -206,7 +206,7 @@ def test_input_and_mask_are_untouched_by_everything(dtype):
     x, mask = faces(4, 3, dtype=dtype), np.ones((4, 8, 8), dtype=bool)
     mask[:, 0] = False
     x.flags.writeable = mask.flags.writeable = False
-    for color in ("channels", "value"):
+    for color in ("channels", "value", "luminance", "lightness"):
         HistogramEqualizer(color=color).fit_transform(x, mask=mask)
         HistogramEqualizer(color=color, scope="dataset").fit(x, mask=mask).transform(x, mask=mask)
         HistogramEqualizer(color=color, scope="dataset").partial_fit(x, mask=mask)

@@ -42,7 +42,7 @@ def test_the_lines_give_what_the_page_says(pair):
     theirs, ours = pair.split("\n")
     expected, actual = eval(theirs, known), eval(ours, known)
     claim = re.search(r"# within (\d+) levels?$", theirs)
-    if OPENCV_FUSES and "createCLAHE" in theirs:
+    if OPENCV_FUSES and ("createCLAHE" in theirs or "clahe_of_lab" in theirs):
         np.testing.assert_allclose(actual.astype(int), expected.astype(int), rtol=0, atol=1)
     elif claim is None:
         np.testing.assert_array_equal(actual, expected, strict=True)
@@ -78,7 +78,7 @@ def test_scikit_image_ignores_nbins_for_integers():
 
 def test_the_order_of_colours_does_not_matter():
     rgb = namespace()["rgb"][None]
-    for color in ("channels", "value"):
+    for color in ("channels", "value"):  # the other modes weight them
         equalizer = HistogramEqualizer(color=color, channel_axis=-1)
         turned = equalizer.transform(rgb[..., ::-1])
         np.testing.assert_array_equal(turned[..., ::-1], equalizer.transform(rgb))

@@ -19,6 +19,7 @@ from sklearn_histeq import (
     HistogramMatcher,
     LocalHistogramEqualizer,
 )
+from sklearn_histeq._arithmetic.color_modes import MODES as COLORS
 from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
 from sklearn_histeq._equalize.conventions import CONVENTIONS as EQUALIZE
 from sklearn_histeq._local.conventions import CONVENTIONS as LOCAL
@@ -53,10 +54,22 @@ ONLY = {
 }
 # a dtype of each class that is computed differently
 DTYPES = ["?", "u1", "u2", "i2", "i4", "u8", "f2", "f4", "f8", ">f4"]
+MODES = ["luminance", "lightness"]
+
+
+def has_mode(name, dtype, color):
+    """Whether an estimator takes images of a dtype in a mode of colours."""
+    if color == "lightness":
+        lacking = [("clahe opencv", "u2")]
+        return name not in ("normal", "pillow", "local skimage") and (name, dtype) not in lacking
+    # the reference is one of bytes
+    return color != "luminance" or (name != "normal" and (name != "reference" or dtype == "u1"))
+
+
 CASES = [
     (name, dtype, color)
-    for name, dtype, color in product(ESTIMATORS, DTYPES, ["channels", "value"])
-    if dtype in ONLY.get(name, DTYPES)
+    for name, dtype, color in product(ESTIMATORS, DTYPES, ["channels", "value", *MODES])
+    if dtype in ONLY.get(name, DTYPES) and has_mode(name, dtype, color)
 ]
 
 
@@ -68,7 +81,7 @@ def case(name, dtype, color):
 
 @pytest.mark.parametrize(
     "record",
-    [*EQUALIZE.values(), *CLAHE.values(), *LOCAL.values(), *MATCH.values()],
+    [*EQUALIZE.values(), *CLAHE.values(), *LOCAL.values(), *MATCH.values(), *COLORS.values()],
     ids=lambda record: f"{type(record).__name__}-{record.name}",
 )
 def test_a_record_is_the_same_after_a_pickle(record):

@@ -33,6 +33,7 @@ ESTIMATORS = {
         {"n_jobs": 2},
         {"scope": "dataset"},
         {"color": "value", "channel_axis": -1},
+        {"color": "lightness", "convention": "opencv", "channel_axis": -1},
     ],
     AdaptiveHistogramEqualizer: [{}, {"clip_limit": None}, {"n_tiles": 4, "n_jobs": 2}],
     HistogramMatcher: [{}, {"n_jobs": 2}],
@@ -190,6 +191,8 @@ LEARNERS = [
     HistogramEqualizer(scope="dataset", color="value", dtype="uint8"),
     HistogramMatcher(),
     HistogramMatcher(color="value"),
+    HistogramEqualizer(scope="dataset", color="lightness", dtype="uint8"),
+    HistogramMatcher(color="luminance"),
 ]
 
 

@@ -5,11 +5,12 @@ in the package asks the record and does not compare names. Each method has its o
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from . import color_modes
 from .dtypes import single_or_double
 from .output import largest_level
 
@@ -35,6 +36,8 @@ class Convention:
         Whether the number of bins can be chosen.
     runs_on_devices : bool
         Whether the engine for arrays on other devices than the CPU has it.
+    colors : mapping of str to `color_modes.ColorMode`
+        What the parameter `color` means.
     """
 
     records: ClassVar[Mapping[str, "Convention"]]  # of a method, by their names
@@ -48,6 +51,7 @@ class Convention:
     takes_negative: bool = True
     takes_n_bins: bool = True
     runs_on_devices: bool = True
+    colors: Mapping[str, color_modes.ColorMode] = field(default_factory=lambda: color_modes.OWN)
 
     def top(self, dtype):
         """Return the brightest value of the default output dtype, for images of a dtype."""

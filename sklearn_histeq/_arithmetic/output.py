@@ -19,11 +19,14 @@ class Stored(NamedTuple):
         The brightest value of that dtype.
     store : callable
         store(values, out, top) writes values into out, in the dtype of out.
+    plane_top : float
+        What is mapped for full intensity where one plane of colours is mapped; else as top.
     """
 
     dtype: np.dtype
     top: float
     store: Callable[..., None]
+    plane_top: float
 
 
 def largest_level(dtype):

@@ -6,6 +6,7 @@ To add a convention, add its record to `CONVENTIONS`.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .._arithmetic import color_modes
 from .._arithmetic.conventions import Convention
 from .._arithmetic.dtypes import UINT8, UINT16, same
 from .._equalize.conventions import cdf_rule
@@ -66,6 +67,7 @@ OPENCV = ClaheConvention(
     takes_mask=False,
     takes_n_bins=False,
     takes_tile_shape=False,
+    colors=color_modes.OF_OPENCV,
     default_clip_limit=40.0,
     tiling=tiles.OPENCV,
 )

@@ -59,10 +59,23 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
           takes and gives uint8 or uint16.
 
         The last two refuse negative values, floats above 1, NaN and masks.
-    color : {"channels", "value"}, default="channels"
-        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
-        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay.
-        Alpha is only brought to the range of the output.
+    color : {"channels", "value", "luminance", "lightness"}, default="channels"
+        What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
+        only brought to the range of the output.
+
+        - "channels": each channel by itself.
+        - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
+          and saturation stay.
+        - "luminance": Y = .299 R + .587 G + .114 B becomes Y', and each colour c becomes
+          c + (Y' - Y), all on the scale of the output and kept in its range. With the convention
+          "opencv", the result is that of `cv2.cvtColor` to YCrCb, of the operation on Y, and of
+          `cv2.cvtColor` back.
+        - "lightness": the L* of CIELAB, a share of full intensity, is equalized as floats in
+          [0, 1]; a* and b* stay, by the formulas of `skimage.color`. With the convention "opencv",
+          which takes uint8 here, the result is that of `cv2.cvtColor` to Lab and back. Not on other
+          devices than the CPU.
+
+        The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None

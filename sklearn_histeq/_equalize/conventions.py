@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arithmetic import transfer
+from .._arithmetic import color_modes, transfer
 from .._arithmetic.conventions import Convention
 from .._arithmetic.dtypes import UINT8, double, uint8
 from .._arithmetic.transfer import Formula
@@ -58,12 +58,16 @@ OPENCV = EqualizeConvention(
     accepts=(UINT8,),
     takes_nan=False,
     takes_n_bins=False,
+    colors=color_modes.OF_OPENCV,
     formulas={"uniform": Formula(transfer.opencv_table, kernel=2)},
     has_all_levels=True,
     is_invertible=False,
 )
 PILLOW = replace(
-    OPENCV, name="pillow", formulas={"uniform": Formula(transfer.pillow_table, kernel=3)}
+    OPENCV,
+    name="pillow",
+    colors=color_modes.OWN,
+    formulas={"uniform": Formula(transfer.pillow_table, kernel=3)},
 )
 
 CONVENTIONS = {record.name: record for record in (SKIMAGE, NUMPY, OPENCV, PILLOW)}

@@ -19,7 +19,7 @@ from .._input import Limits, parameters, read
 from .._input.pixel_errors import check_channels_counted
 from . import data_set
 from .conventions import CONVENTIONS, EqualizeRule
-from .parameters import SCOPES, check_normal_dtype, check_output_distribution
+from .parameters import SCOPES, check_normal_color, check_normal_dtype, check_output_distribution
 
 
 def _has_partial_fit(self):
@@ -83,10 +83,23 @@ class HistogramEqualizer(ImageTransformer):
         "normal" (with the convention "skimage" only): the transfer function is the standard normal
         quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the
         centers of the bins that contain a pixel. No pixel becomes infinite.
-    color : {"channels", "value"}, default="channels"
-        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
-        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay
-        [4]_. Alpha is only brought to the range of the output.
+    color : {"channels", "value", "luminance", "lightness"}, default="channels"
+        What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
+        only brought to the range of the output.
+
+        - "channels": each channel by itself.
+        - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
+          and saturation stay [4]_.
+        - "luminance": Y = .299 R + .587 G + .114 B [5]_ becomes Y', and each colour c becomes
+          c + (Y' - Y), all on the scale of the output and kept in its range. Y of integers is
+          rounded to their type. With the convention "opencv", the result is that of
+          `cv2.cvtColor` to YCrCb, of the operation on Y, and of `cv2.cvtColor` back.
+        - "lightness": the L* of CIELAB [6]_, a share of full intensity, is equalized as floats in
+          [0, 1]; a* and b* stay, by the formulas of `skimage.color`. With the convention "opencv",
+          the result is that of `cv2.cvtColor` to Lab and back. Not with "pillow", and not on other
+          devices than the CPU.
+
+        The last two need floats in [0, 1] and a uniform output.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
@@ -112,7 +125,7 @@ class HistogramEqualizer(ImageTransformer):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X is 2-D and has names that are all strings.
     cdf_ : list of ndarray
-        The CDF of each channel at its `bin_centers_` (one for `color="value"`). Only with
+        The CDF of each channel at its `bin_centers_` (one unless `color="channels"`). Only with
         `scope="dataset"`.
     bin_centers_ : list of ndarray
         Bin centers of each channel; the counted levels for integers with one bin per level. Only
@@ -156,6 +169,8 @@ class HistogramEqualizer(ImageTransformer):
        19(4), 2004.
     .. [4] A. R. Smith, "Color Gamut Transform Pairs", SIGGRAPH 1978 (the hexcone model, whose value
        is max(R, G, B)).
+    .. [5] ITU-R, Recommendation BT.601-7, "Studio encoding parameters of digital television", 2011.
+    .. [6] CIE 015:2018, "Colorimetry", 4th ed., section 8.2.1; IEC 61966-2-1:1999 (sRGB).
 
     Examples
     --------
@@ -313,6 +328,7 @@ class HistogramEqualizer(ImageTransformer):
 
     def _check_images(self, images):
         if self.output_distribution == "normal":
+            check_normal_color(self.color, self._color_mode)
             check_normal_dtype(self._output_dtype(images.X.dtype))
 
     def _function(self, images, learned):
@@ -329,12 +345,13 @@ class HistogramEqualizer(ImageTransformer):
     def _check_as_fitted(self, X, images):
         super()._check_as_fitted(X, images)
         if self._is_stateful and self._learned is not None:
-            parameters.check_same_kind(images.X.dtype, self._learned.dtype)
+            dtype = self._plane_dtype(images.X.dtype)
+            parameters.check_same_kind(dtype, self._learned.dtype)
 
     def _fit_state(self, images):
         if not self._is_stateful:
             return {}
-        dtype = dtypes.learned(images.X.dtype)
+        dtype = dtypes.learned(self._plane_dtype(images.X.dtype))
         count = self._counter(images, dtype)
         state = data_set.count_all(count, dtype)
         check_channels_counted(map(counting.n_counted, state))
@@ -342,7 +359,7 @@ class HistogramEqualizer(ImageTransformer):
         return self._as_attributes(state, found, dtype, images.n_images, images.library)
 
     def _update_state(self, images):
-        dtype, n_seen = dtypes.learned(images.X.dtype), 0
+        dtype, n_seen = dtypes.learned(self._plane_dtype(images.X.dtype)), 0
         before = self._learned
         if before is not None:
             dtype = dtypes.joint(dtype, before.dtype)

@@ -22,6 +22,17 @@ def check_output_distribution(output_distribution, convention):
         )
 
 
+def check_normal_color(color, mode):
+    """Refuse normal quantiles where colours are kept in a range, which these do not have."""
+    if mode is not None and mode.is_bounded:
+        raise input_error(
+            (Setting("output_distribution", "normal"), " with ", Setting("color", color)),
+            (Setting("color", "channels"), " or ", Setting("color", "value"), ": colours are kept "
+             "in the range of the output, and normal quantiles have none"),
+            IN_A_GRID.replace("convention", "output distribution"),
+        )  # fmt: skip
+
+
 def check_normal_dtype(dtype):
     """Refuse an integer dtype for normal quantiles, which have no largest value."""
     if dtype.kind != "f":

@@ -16,7 +16,7 @@ from . import array_api, dask
 from .array_api import NUMPY, Library
 from .layout import Layout
 from .masks import as_true_bool, check_mask, mask_shape
-from .parameters import shape_of
+from .parameters import IN_A_GRID, shape_of
 from .pixel_errors import ALL_IMAGES, Numbering
 from .problem import MASK, Setting, input_error, input_type_error
 from .problem import X as _X
@@ -317,6 +317,32 @@ def check_convention(images, convention, default):
             ),
             remedy=f"Use convention={default!r}, or move the images to the CPU first: X.cpu() in "
             "PyTorch.",
+        )
+
+
+def check_color_mode(images, mode, convention):
+    """Refuse a dtype or a device that the mode of colours does not take, or its plane's dtype."""
+    dtype = images.X.dtype
+    color = Setting("color", images.layout.color)
+    remedy = "Use color='luminance', or move the images to the CPU first: X.cpu() in PyTorch."
+    if images.library.is_remote and not mode.runs_on_devices:
+        raise input_error(
+            (color, " with ", _X, " on another device than the CPU, whose powers differ"),
+            "images in the memory of the CPU",
+            remedy,
+        )
+    named = color, " with ", Setting("convention", convention.name)
+    if mode.accepts is not None and dtype not in mode.accepts:
+        raise input_error(
+            (*named, " and ", _X, f" of dtype {dtype}"),
+            " or ".join(map(str, mode.accepts)),
+            "Use color='luminance', or convert the images.",
+        )
+    if convention.accepts is not None and mode.plane_dtype(dtype) not in convention.accepts:
+        raise input_error(
+            named,
+            "a convention that takes floats, since the lightness is one",
+            f"Use color='luminance', or another convention. {IN_A_GRID}",
         )
 
 

@@ -49,7 +49,7 @@ class Layout(NamedTuple):
                 )
 
     def check_color(self, images, planes):
-        """Refuse images that are not RGB or RGBA where color="value" asks for them."""
+        """Refuse images that are not RGB or RGBA where one plane of colours is asked for."""
         if self.color != "channels" and (planes.shape[1] not in (3, 4) or images.ndim == 3):
             raise input_error(
                 (

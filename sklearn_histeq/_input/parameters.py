@@ -4,9 +4,10 @@ import numbers
 
 import numpy as np
 
+from .._arithmetic.dtypes import full_intensity
 from .problem import Argument, Setting, Value, X, input_error
 
-COLORS = ("channels", "value")
+COLORS = ("channels", "value", "luminance", "lightness")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
 # more bins or tiles than this would not fit in memory
 LARGEST_NUMBER = 2**31 - 1
@@ -129,6 +130,21 @@ def check_same_kind(dtype, fitted):
                 "of another kind have no meaning in it",
             ),
             remedy=f"Convert X to {fitted}, on the same scale, or fit again.",
+        )
+
+
+def check_same_scale(color, came, expected):
+    """Refuse images of another full intensity, where colours are shifted by an intensity.
+
+    came and expected are pairs of a piece of a message and a dtype.
+    """
+    full, other = full_intensity(came[1]), full_intensity(expected[1])
+    if full != other:
+        raise input_error(
+            (came[0], f" has dtype {came[1]}, in which full intensity is {full}"),
+            f"{other}, as in {expected[0]}",
+            "Convert one of them, for example by skimage.util.img_as_float; or use color='value'.",
+            (Setting("color", color), " "),
         )
 
 

@@ -68,11 +68,14 @@ def _warn_of_range(status, images, learned):
 
 def _meanings(images, limits):
     """Yield the bits of a status that mean an error, in their order, with what the error says."""
+    by_color = Setting("color", images.layout.color), " "
+    mode = limits.convention.colors.get(images.layout.color)
+    is_bounded = mode is not None and mode.is_bounded
     if not limits.convention.takes_nan:
         for bit, what in (
             (bits.NAN, "NaN"),
             (bits.NEGATIVE, "negative values"),
-            (bits.ABOVE_ONE, "floats above 1"),
+            (0 if is_bounded else bits.ABOVE_ONE, "floats above 1"),  # which color explains below
         ):
             yield (
                 bit,
@@ -92,8 +95,16 @@ def _meanings(images, limits):
         (X, " contains negative values", IMAGES),
         "colours >= 0",
         "Shift or clip them, or use color='channels'.",
-        (Setting("color", images.layout.color), " "),
+        by_color,
     )
+    if is_bounded:
+        yield (
+            bits.ABOVE_ONE,
+            (X, " contains floats above 1", IMAGES),
+            "floats in [0, 1]",
+            "Scale the images, X / 255 for floats that come from 8 bits, or use color='value'.",
+            by_color,
+        )
     learned_from = (
         f"{getattr(limits.learned, 'dtype', None)}, which the distribution was learned from"
     )

@@ -1,13 +1,62 @@
-/* Colours scaled as their value, the largest of them, was mapped.
+/* Colours reduced to one plane, and colours that follow this plane when it was mapped.
  *
- * How the bits are kept: c * v' / v is computed in double precision and in this order, but as c / v
- * * v' where the product overflows; whole numbers are rounded half to even.
+ * How the bits are kept: reals are computed in double precision, in the order of
+ * _arithmetic/color.py, and whole numbers are rounded half to even. What is OpenCV's is arithmetic
+ * of integers, with the tables of _arithmetic/lightness.py.
+ *
+ * Planes are those of images, three or four for each row of a plane that they share; what is beyond
+ * three is left alone.
  */
 #pragma once
 
 #include "types.h"
 
 namespace histeq::HISTEQ_TARGET {
+
+/* Red, green and blue of n pixels. */
+template <class Pixel> struct Rgb {
+    Pixel *red, *green, *blue;
+};
+
+/* The colours of an image, where n_images share the planes. */
+template <class Pixel> Rgb<Pixel> rgb_of(Pixel *planes, ptrdiff_t image, ptrdiff_t n_channels,
+                                         ptrdiff_t n) {
+    Pixel *red = planes + image * n_channels * n;
+    return {red, red + n, red + 2 * n};
+}
+
+/* Whole numbers in 2**-SHIFT, rounded, halves up. */
+template <int SHIFT> int32_t descaled(int32_t value) {
+    return (value + (1 << (SHIFT - 1))) >> SHIFT;
+}
+
+inline int32_t within(int32_t value, int32_t low, int32_t high) {
+    return greatest(low, least(value, high));
+}
+
+template <class Value> Value as_value(double value) {
+    if constexpr (std::is_floating_point_v<Value>)
+        return static_cast<Value>(value);
+    else
+        return static_cast<Value>(round_half_even(value));
+}
+
+/* Call run(mapped, out), both in their type: reals, or the pixels' levels. */
+template <class Pixel, class Run> int by_color_type(Values mapped, Output out, const Run &run) {
+    if (mapped.first.type != out.type)
+        return NOT_WRITTEN;
+    if (out.type == TYPE<double>)
+        run(as<double>(mapped.row(0)), as<double>(out.start));
+    else if (out.type == TYPE<float>)
+        run(as<float>(mapped.row(0)), as<float>(out.start));
+    else if (out.type == TYPE<Pixel>)
+        run(as<Pixel>(mapped.row(0)), as<Pixel>(out.start));
+    else
+        return NOT_WRITTEN;
+    return DONE;
+}
+
+/* Value -------------------------------------------------------------------------------------- */
 
 /* Set out = c * equalized / value of n pixels, and the equalized value itself where the value is 0;
  * returns whether a product has overflowed. */
@@ -24,44 +73,165 @@ bool scale_color(const Pixel *x, const Pixel *value, const Value *equalized, ptr
         if constexpr (OVERFLOWS)
             scaled = is_infinite ? c / divisor * mapped : scaled;
         has_overflow |= is_infinite;
-        scaled = v == 0.0 ? mapped : scaled;
-        if constexpr (std::is_floating_point_v<Value>)
-            out[i] = static_cast<Value>(scaled);
-        else
-            out[i] = static_cast<Value>(round_half_even(scaled));
+        out[i] = as_value<Value>(v == 0.0 ? mapped : scaled);
     }
     return has_overflow;
 }
 
-/* Scale the first three of the planes that share a row of values. */
-template <class Pixel, class Value>
-int scale_planes(Planes<Pixel> planes, Planes<Pixel> values, const Value *equalized, Value *out) {
-    const ptrdiff_t n = planes.shape[1];
-    for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
-        const ptrdiff_t n_channels = planes.shape[0] / values.shape[0], image = p / n_channels;
-        const Pixel *x = planes.row(p), *v = values.row(image);
-        const Value *e = equalized + image * n;
-        if (p % n_channels < 3 && scale_color<false>(x, v, e, n, out + p * n))
-            scale_color<true>(x, v, e, n, out + p * n);
+/* out = c * equalized / value; where the value is 0, the equalized value. */
+template <class Pixel>
+int scale_colors(Planes<Pixel> planes, Planes<Pixel> values, Values equalized, Output out) {
+    const ptrdiff_t n = planes.shape[1], n_channels = planes.shape[0] / values.shape[0];
+    return by_color_type<Pixel>(equalized, out, [=](const auto *mapped, auto *colors) {
+        for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
+            const Pixel *x = planes.row(p), *v = values.row(p / n_channels);
+            const auto *e = mapped + p / n_channels * n;
+            if (p % n_channels < 3 && scale_color<false>(x, v, e, n, colors + p * n))
+                scale_color<true>(x, v, e, n, colors + p * n);
+        }
+    });
+}
+
+/* Luminance ---------------------------------------------------------------------------------- */
+
+template <class Pixel> Pixel luminance_of(Pixel red, Pixel green, Pixel blue) {
+    if constexpr (std::is_floating_point_v<Pixel>) {
+        const double r = red, g = green, b = blue;
+        return static_cast<Pixel>((g + 0.299 * (r - g)) + 0.114 * (b - g));
+    } else {
+        return static_cast<Pixel>(descaled<14>(4899 * red + 9617 * green + 1868 * blue));
+    }
+}
+
+/* Set out (n_images, n) to the luminance of planes. */
+template <class Pixel> int find_luminance(Planes<Pixel> planes, Array<Pixel> out) {
+    const ptrdiff_t n = planes.shape[1], n_channels = planes.shape[0] / out.shape[0];
+    for (ptrdiff_t image = 0; image < out.shape[0]; ++image) {
+        const auto x = rgb_of(planes.start, image, n_channels, n);
+        Pixel *y = out.row(image);
+        for (ptrdiff_t i = 0; i < n; ++i)
+            y[i] = luminance_of(x.red[i], x.green[i], x.blue[i]);
     }
     return DONE;
 }
 
-/* out = c * equalized / value, for the first three of the planes that share a row of values; where
- * the value is 0, out is the equalized value. Planes beyond three are left alone. The output is of
- * reals, or of the pixels' levels. */
+/* out = mapped + (c - y) * top / full, kept in [0, top]. */
 template <class Pixel>
-int scale_colors(Planes<Pixel> planes, Planes<Pixel> values, Values equalized, Output out) {
-    if (equalized.first.type != out.type)
-        return NOT_WRITTEN;
-    if (out.type == TYPE<double>)
-        return scale_planes(planes, values, as<double>(equalized.row(0)), as<double>(out.start));
-    if (out.type == TYPE<float>)
-        return scale_planes(planes, values, as<float>(equalized.row(0)), as<float>(out.start));
-    if constexpr (std::is_integral_v<Pixel>)
-        if (out.type == TYPE<Pixel>)
-            return scale_planes(planes, values, as<Pixel>(equalized.row(0)), as<Pixel>(out.start));
-    return NOT_WRITTEN;
+int shift_colors(Planes<Pixel> planes, Planes<Pixel> luminances, Values mapped, double top,
+                 double full, Output out) {
+    const ptrdiff_t n = planes.shape[1], n_channels = planes.shape[0] / luminances.shape[0];
+    return by_color_type<Pixel>(mapped, out, [=](const auto *all_mapped, auto *colors) {
+        using Value = std::remove_pointer_t<decltype(colors)>;
+        for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
+            const Pixel *x = planes.row(p), *y = luminances.row(p / n_channels);
+            const auto *y_out = all_mapped + p / n_channels * n;
+            Value *shifted = colors + p * n;
+            for (ptrdiff_t i = 0; p % n_channels < 3 && i < n; ++i) {
+                const double difference = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+                double value = static_cast<double>(y_out[i]) + difference * top / full;
+                value = value < 0.0 ? 0.0 : value; /* NaN stays */
+                shifted[i] = as_value<Value>(value > top ? top : value);
+            }
+        }
+    });
+}
+
+/* The colours of a mapped luminance, with the Cr and Cb that they had, as OpenCV rounds them. */
+template <class Level>
+int follow_in_ycrcb(Planes<Level> planes, Planes<Level> luminances, Planes<Level> mapped,
+                    Array<Level> out) {
+    constexpr int32_t top = std::numeric_limits<Level>::max(), half = top / 2 + 1;
+    const ptrdiff_t n = planes.shape[1], n_channels = planes.shape[0] / luminances.shape[0];
+    for (ptrdiff_t image = 0; image < luminances.shape[0]; ++image) {
+        const auto x = rgb_of(planes.start, image, n_channels, n);
+        const auto colors = rgb_of(out.start, image, n_channels, n);
+        const Level *y = luminances.row(image), *y_out = mapped.row(image);
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            const int32_t cr = within(descaled<14>((x.red[i] - y[i]) * 11682), -half, half - 1);
+            const int32_t cb = within(descaled<14>((x.blue[i] - y[i]) * 9241), -half, half - 1);
+            const auto shifted = [=](int32_t by) {
+                return static_cast<Level>(within(y_out[i] + descaled<14>(by), 0, top));
+            };
+            colors.red[i] = shifted(cr * 22987);
+            colors.green[i] = shifted(cr * -11698 + cb * -5636);
+            colors.blue[i] = shifted(cb * 29049);
+        }
+    }
+    return DONE;
+}
+
+/* OpenCV's CIELAB ---------------------------------------------------------------------------- */
+
+/* The tables of _arithmetic/lightness.opencv_tables. */
+struct LabTables {
+    const uint16_t *linear, *roots, *y, *fy, *encoded;
+
+    explicit LabTables(const uint16_t *start)
+        : linear(start), roots(linear + 256), y(roots + 3072), fy(y + 256), encoded(fy + 256) {}
+
+    /* f of a share of the white, the sum of three weighted colours without gamma. */
+    int32_t root(const int32_t *weights, int32_t red, int32_t green, int32_t blue) const {
+        return roots[descaled<12>(weights[0] * red + weights[1] * green + weights[2] * blue)];
+    }
+
+    /* A level with gamma from three weighted shares of the white. */
+    uint8_t color(const int32_t *weights, int32_t x, int32_t of_y, int32_t z) const {
+        const int32_t sum = weights[0] * x + weights[1] * of_y + weights[2] * z;
+        return static_cast<uint8_t>(encoded[within(descaled<14>(sum), 0, 4095)]);
+    }
+};
+
+constexpr int32_t TO_XYZ[3][3] = {{1777, 1541, 778}, {871, 2929, 296}, {73, 448, 3575}};
+constexpr int32_t TO_RGB[3][3] = {{12615, -6296, -2223}, {-3773, 7684, 185}, {217, -836, 4715}};
+
+/* The inverse of f in 2**-14; divisions of integers drop what is left, as in OpenCV. */
+inline int32_t share_of_root(int32_t root) {
+    return root > 3390 ? ((root * root >> 14) * root) >> 14 : root * 108 / 841 - 290;
+}
+
+/* Set out (n_images, n) to L* of planes. */
+template <class Level>
+int find_lightness(Planes<Level> planes, Array<const uint16_t> tables, Array<Level> out) {
+    const LabTables lab(tables.start);
+    const ptrdiff_t n = planes.shape[1], n_channels = planes.shape[0] / out.shape[0];
+    for (ptrdiff_t image = 0; image < out.shape[0]; ++image) {
+        const auto x = rgb_of(planes.start, image, n_channels, n);
+        Level *found = out.row(image);
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            const int32_t r = lab.linear[x.red[i]], g = lab.linear[x.green[i]];
+            const int32_t fy = lab.root(TO_XYZ[1], r, g, lab.linear[x.blue[i]]);
+            found[i] = static_cast<Level>(within(descaled<15>(fy * 296 - 1336934), 0, 255));
+        }
+    }
+    return DONE;
+}
+
+/* The colours of a mapped lightness, with the a* and b* that they had. */
+template <class Level>
+int follow_in_lab(Planes<Level> planes, Planes<Level>, Planes<Level> mapped,
+                  Array<const uint16_t> tables, Array<Level> out) {
+    const LabTables lab(tables.start);
+    const ptrdiff_t n = planes.shape[1], n_channels = planes.shape[0] / mapped.shape[0];
+    for (ptrdiff_t image = 0; image < mapped.shape[0]; ++image) {
+        const auto x = rgb_of(planes.start, image, n_channels, n);
+        const auto colors = rgb_of(out.start, image, n_channels, n);
+        const Level *levels = mapped.row(image);
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            const int32_t r = lab.linear[x.red[i]], g = lab.linear[x.green[i]],
+                          b = lab.linear[x.blue[i]];
+            const int32_t fx = lab.root(TO_XYZ[0], r, g, b), fy = lab.root(TO_XYZ[1], r, g, b),
+                          fz = lab.root(TO_XYZ[2], r, g, b);
+            const int32_t a_star = within(descaled<15>(500 * (fx - fy)) + 128, 0, 255);
+            const int32_t b_star = within(descaled<15>(200 * (fy - fz)) + 128, 0, 255);
+            const int32_t y = lab.y[levels[i]], root = lab.fy[levels[i]];
+            const int32_t of_x = share_of_root(root + ((a_star * 268435 + 128) >> 13) - 4194);
+            const int32_t of_z = share_of_root(root - ((b_star * 41943 + 16) >> 9) + 10484);
+            colors.red[i] = lab.color(TO_RGB[0], of_x, y, of_z);
+            colors.green[i] = lab.color(TO_RGB[1], of_x, y, of_z);
+            colors.blue[i] = lab.color(TO_RGB[2], of_x, y, of_z);
+        }
+    }
+    return DONE;
 }
 
 } // namespace histeq::HISTEQ_TARGET

@@ -15,6 +15,11 @@ void list_kernels(KernelList &list) {
     HISTEQ_KERNEL(rank_planes, uint16_t, int32_t, uint32_t, int64_t, uint64_t);
     HISTEQ_KERNEL(look_up, uint8_t, uint16_t, int32_t);
     HISTEQ_KERNEL(scale_colors, uint8_t, uint16_t, float, double);
+    HISTEQ_KERNEL(find_luminance, uint8_t, uint16_t, float, double);
+    HISTEQ_KERNEL(shift_colors, uint8_t, uint16_t, float, double);
+    HISTEQ_KERNEL(follow_in_ycrcb, uint8_t, uint16_t);
+    HISTEQ_KERNEL(find_lightness, uint8_t);
+    HISTEQ_KERNEL(follow_in_lab, uint8_t);
 }
 
 } // namespace histeq::HISTEQ_TARGET

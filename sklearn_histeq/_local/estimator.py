@@ -45,10 +45,21 @@ class LocalHistogramEqualizer(ImageTransformer):
           dtype and range.
         - "skimage": `skimage.filters.rank.equalize` with a square footprint, bit for bit; takes and
           gives uint8 or uint16.
-    color : {"channels", "value"}, default="channels"
-        "channels": each channel is equalized by itself. "value" (RGB or RGBA): v = max(R, G, B) is
-        equalized to v', and each colour c becomes c * v' / v, so that hue and saturation stay.
-        Alpha is only brought to the range of the output.
+    color : {"channels", "value", "luminance", "lightness"}, default="channels"
+        What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
+        only brought to the range of the output.
+
+        - "channels": each channel by itself.
+        - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
+          and saturation stay.
+        - "luminance": Y = .299 R + .587 G + .114 B becomes Y', and each colour c becomes
+          c + (Y' - Y), all on the scale of the output and kept in its range. Y of integers is
+          rounded to their type.
+        - "lightness": the L* of CIELAB, a share of full intensity, is equalized as floats in
+          [0, 1]; a* and b* stay, by the formulas of `skimage.color`. Not with the convention
+          "skimage", which takes integers only, and not on other devices than the CPU.
+
+        The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None

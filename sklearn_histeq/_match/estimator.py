@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _engine
-from .._arithmetic import color, dtypes, namespaces, output
+from .._arithmetic import dtypes, namespaces, output
 from .._base import ChannelAxis, Color, ImageTransformer, only_if
 from .._input import parameters
 from .._input.pixel_errors import check_channels_counted
 from . import quantiles
 from .conventions import CONVENTIONS, REFERENCE
-from .reference import check_channels, check_geometry, check_reference, check_status
+from .reference import check_channels, check_geometry, check_reference, check_scale, check_status
 
 
 def _has_partial_fit(self):
@@ -46,10 +46,20 @@ class HistogramMatcher(ImageTransformer):
         for each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference
         may have another size and dtype than the images, but not another number of channels. NaN is
         a missing pixel.
-    color : {"channels", "value"}, default="channels"
-        "channels": each channel is matched by itself. "value" (RGB or RGBA): v = max(R, G, B) is
-        matched to that of the reference and becomes v', and each colour c becomes c * v' / v, so
-        that hue and saturation stay. Alpha is only brought to the range of the reference's type.
+    color : {"channels", "value", "luminance", "lightness"}, default="channels"
+        What of colours is matched to that of the reference; all but the first take RGB or RGBA, in
+        this order. Alpha is only brought to the range of the reference's type.
+
+        - "channels": each channel by itself.
+        - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
+          and saturation stay.
+        - "luminance": Y = .299 R + .587 G + .114 B becomes Y', and each colour c becomes
+          c + (Y' - Y), kept between 0 and full intensity, which has to be that of the reference's
+          type. Y of integers is rounded to their type.
+        - "lightness": the L* of CIELAB is matched as a share of full intensity; a* and b* stay, by
+          the formulas of `skimage.color`. Not on other devices than the CPU.
+
+        The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
@@ -78,7 +88,8 @@ class HistogramMatcher(ImageTransformer):
     quantiles_ : ndarray of shape (n_channels, 1024)
         The mean over the training planes of their quantiles: the k-th is a plane's smallest counted
         intensity that has a share of at least (k + 1/2) / 1024 of the counted pixels at or below
-        it. One row for `color="value"`. Only with `reference=None`.
+        it. One row unless `color="channels"`; of lightness they are L* / 100. Only with
+        `reference=None`.
     n_samples_seen_ : int
         Number of images learned from. Only with `reference=None`.
 
@@ -216,7 +227,8 @@ class HistogramMatcher(ImageTransformer):
     def _stored(self, dtype, learned):
         of_reference = np.asarray(self.reference).dtype if learned is None else learned.dtype
         top = dtypes.full_intensity(of_reference)
-        return output.Stored(dtypes.single_or_double(dtype), top, output.saturate)
+        plane_top = 1 if self._color_mode.is_relative else top
+        return output.Stored(dtypes.single_or_double(dtype), top, output.saturate, plane_top)
 
     def _function(self, images, learned):
         targets, own = self._targets(images, learned), dtypes.single_or_double(images.X.dtype)
@@ -269,8 +281,11 @@ class HistogramMatcher(ImageTransformer):
         planes = self._layout().planes_of(check_reference(self.reference)[np.newaxis])
         check_channels(planes.shape[1], images.planes.shape[1])
         counted, status = planes, 0
-        if self.color != "channels":
-            counted, status = color.value(planes)
+        mode = self._color_mode
+        if mode is not None:
+            if mode.is_absolute:
+                check_scale(planes.dtype, images.X.dtype, self.color)
+            counted, status = _engine.color_mode(mode, planes).plane_of(planes)
         levels, found = _engine.select(planes).equalize.count_levels(counted, None)
         check_status(status | found, self.color)
         return [quantiles.target_of_levels(channel) for channel in levels]

@@ -8,7 +8,7 @@ import numpy as np
 from .._arithmetic import status as bits
 from .._input.images import array_of_pillow, as_real
 from .._input.masks import as_true_bool
-from .._input.parameters import shape_of
+from .._input.parameters import check_same_scale, shape_of
 from .._input.problem import REFERENCE, Setting, X, input_error, input_type_error
 
 
@@ -81,11 +81,17 @@ def check_channels(n_channels, expected):
         )
 
 
+def check_scale(dtype, of_images, color):
+    """Refuse a reference of another full intensity than the images, whose colours are shifted."""
+    check_same_scale(color, (REFERENCE, dtype), (f"images of {of_images}", of_images))
+
+
 def check_status(status, color):
     """Raise what was found in the planes of the reference: status of shape (1, c)."""
     for bit, came, expected, by in (
         (bits.INF, "contains infinity (inf)", "finite values, or NaN for missing", ()),
         (bits.NEGATIVE, "contains negative values", "colours >= 0", (Setting("color", color), " ")),
+        (bits.ABOVE_ONE, "has floats above 1", "floats in [0, 1]", (Setting("color", color), " ")),
         (bits.EMPTY, "has a channel without a pixel that is not NaN", "at least one", ()),
     ):
         if (status & bit).any():

@@ -49,7 +49,7 @@ AdaptiveHistogramEqualizer(
     clip_limit=None,
     n_bins=128,
     convention="histeq",
-    color="value",
+    color="luminance",
     channel_axis=1,
     image_shape=[16, 16],
     flatten=False,
@@ -62,7 +62,7 @@ AdaptiveHistogramEqualizer(tile_shape=8, clip_limit=2.5, convention="opencv").fi
 LocalHistogramEqualizer(
     window=5,
     convention="skimage",
-    color="value",
+    color="luminance",
     channel_axis=-1,
     image_shape=None,
     flatten=True,
