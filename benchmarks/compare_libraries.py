@@ -44,6 +44,17 @@ def pillow(plane):
     return np.asarray(ImageOps.equalize(Image.fromarray(plane)))
 
 
+def first_channel(there, back, operation, image):
+    """Return an RGB image (h, w, 3) whose first channel in another space went through operation."""
+    converted = cv2.cvtColor(image, there)
+    converted[..., 0] = operation(np.ascontiguousarray(converted[..., 0]))
+    return cv2.cvtColor(converted, back)
+
+
+YCRCB = cv2.COLOR_RGB2YCrCb, cv2.COLOR_YCrCb2RGB
+LAB = cv2.COLOR_RGB2LAB, cv2.COLOR_LAB2RGB
+
+
 class Peer(NamedTuple):
     """A function of a library, the estimator with its results, and the dtypes that both take."""
 
@@ -51,6 +62,7 @@ class Peer(NamedTuple):
     function: object
     estimator: BaseEstimator
     dtypes: tuple
+    is_of_color: bool = False  # images (h, w, 3) instead of planes
 
 
 PEERS = [
@@ -92,7 +104,64 @@ PEERS = [
         HistogramMatcher(reference=REFERENCE),
         ("uint8", "uint16", *REALS),
     ),
+    Peer(
+        "cv2.equalizeHist of Y in YCrCb",
+        partial(first_channel, *YCRCB, cv2.equalizeHist),
+        HistogramEqualizer(convention="opencv", color="luminance", channel_axis=-1),
+        ("uint8",),
+        is_of_color=True,
+    ),
+    Peer(
+        "cv2.createCLAHE of Y in YCrCb",
+        partial(first_channel, *YCRCB, cv2.createCLAHE().apply),
+        AdaptiveHistogramEqualizer(convention="opencv", color="luminance", channel_axis=-1),
+        ("uint8", "uint16"),
+        is_of_color=True,
+    ),
+    Peer(
+        "cv2.createCLAHE of L in Lab",
+        partial(first_channel, *LAB, cv2.createCLAHE().apply),
+        AdaptiveHistogramEqualizer(convention="opencv", color="lightness", channel_axis=-1),
+        ("uint8",),
+        is_of_color=True,
+    ),
 ]
+
+
+def peers_of_albumentations():
+    """Return the transforms of albumentations that have an estimator with their results.
+
+    None where it is not installed: it is no dependency of the tests, because it brings many others.
+    """
+    try:
+        import albumentations
+    except ImportError:
+        print("albumentations is not installed: its transforms are left out")
+        return []
+
+    def apply(transform, image):
+        return transform(image=image)["image"]
+
+    equalize = albumentations.Equalize(mode="cv", by_channels=False, p=1)
+    clahe = albumentations.CLAHE(clip_limit=(4, 4), tile_grid_size=(8, 8), p=1)
+    return [
+        Peer(
+            "albumentations.Equalize(by_channels=False)",
+            partial(apply, equalize),
+            HistogramEqualizer(convention="opencv", color="luminance", channel_axis=-1),
+            ("uint8",),
+            is_of_color=True,
+        ),
+        Peer(
+            "albumentations.CLAHE",
+            partial(apply, clahe),
+            AdaptiveHistogramEqualizer(
+                convention="opencv", clip_limit=4, color="lightness", channel_axis=-1
+            ),
+            ("uint8",),
+            is_of_color=True,
+        ),
+    ]
 
 
 def draw(rng, dtype):
@@ -114,6 +183,8 @@ def compare(peer, dtype, n_planes, seed):
     rng = np.random.default_rng(seed)
     for number in range(n_planes):
         plane = draw(rng, dtype)
+        if peer.is_of_color:
+            plane = np.stack([plane, plane[::-1], plane[:, ::-1]], axis=-1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected = peer.function(plane)
@@ -130,7 +201,7 @@ def main():
     options = parser.parse_args()
     print("| function | dtypes | planes compared |\n|---|---|---|")
     total = 0
-    for peer in PEERS:
+    for peer in [*PEERS, *peers_of_albumentations()]:
         for dtype in peer.dtypes:
             compare(peer, dtype, options.planes, options.seed)
         count = options.planes * len(peer.dtypes)

@@ -114,7 +114,7 @@ def compiled():
         from ._clahe import compiled as clahe
         from ._equalize import compiled as equalize
         from ._kernels import shared
-        from ._kernels.color import MODES as color_modes
+        from ._kernels.color_modes import MODES as color_modes
         from ._local import compiled as local
         from ._match import compiled as match
     except ImportError:  # of one of the modules of kernels

@@ -391,9 +391,7 @@ def test_floats_lie_between_0_and_1(color, level, words, channel):
             estimator.fit_transform(x)
     with pytest.raises(ValueError, match=words):
         equalizer(color, scope="dataset").fit(x)
-    with pytest.raises(
-        ValueError, match=f"reference {'has' if level > 1 else 'contains'} .*{words}"
-    ):
+    with pytest.raises(ValueError, match=f"reference contains .*{words}"):
         HistogramMatcher(reference=x[2], color=color).fit(x[:2])
 
 

@@ -345,7 +345,7 @@ def test_pictures_compared(kind, tmp_path):
         ),
         (
             lambda x: EqualizationDisplay.from_images(x, x, color="gray"),
-            r"color='gray', but expected 'channels' or 'value'",
+            r"color='gray', but expected 'channels', 'value', 'luminance' or 'lightness'",
         ),
         (lambda x: draw(x=x, mask=np.ones((6, 8, 7), bool)), r"mask has shape \(4, 8, 7\)"),
     ],

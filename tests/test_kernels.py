@@ -61,7 +61,7 @@ def test_kernels_take_few_parameters():
 @needs_sources
 def test_every_kernel_is_called_from_python_and_every_called_one_exists():
     text = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
-    called = set(re.findall(r"\b(?:kernels|shared)\.(\w+)\(", text))
+    called = set(re.findall(r"\b(?:kernels|shared)\.(\w+)[(,]", text))
     called -= {"use_simd", "instruction_set"}
     assert called == set(listed())
     assert all(any(hasattr(module, name) for module in MODULES) for name in called)

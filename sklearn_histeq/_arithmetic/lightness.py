@@ -81,15 +81,16 @@ def _row(weights, parts):
 def _linear(planes):
     """Return red, green and blue without sRGB's gamma, as doubles in [0, 1]."""
     if planes.dtype.kind in "iu" and planes.dtype.itemsize <= 2:
-        table = _linear_levels(largest_level(planes.dtype))
+        table = linear_levels(planes.dtype.newbyteorder("="))
         return [table[color] for color in channels(planes)[:3]]
     full = float(full_intensity(planes.dtype))
     return [_decoded(np.divide(color, full, dtype=np.float64)) for color in channels(planes)[:3]]
 
 
-@lru_cache(maxsize=4)
-def _linear_levels(largest):
-    """Return what all levels are without sRGB's gamma."""
+@lru_cache(maxsize=8)
+def linear_levels(dtype):
+    """Return what all levels >= 0 of an integer type are without sRGB's gamma."""
+    largest = largest_level(dtype)
     return _decoded(np.arange(largest + 1) / largest)
 
 

@@ -68,7 +68,6 @@ def _warn_of_range(status, images, learned):
 
 def _meanings(images, limits):
     """Yield the bits of a status that mean an error, in their order, with what the error says."""
-    by_color = Setting("color", images.layout.color), " "
     mode = limits.convention.colors.get(images.layout.color)
     is_bounded = mode is not None and mode.is_bounded
     if not limits.convention.takes_nan:
@@ -90,21 +89,7 @@ def _meanings(images, limits):
         "finite values, or NaN for missing pixels",
         "Replace them: X[np.isinf(X)] = np.nan.",
     )
-    yield (
-        bits.NEGATIVE,
-        (X, " contains negative values", IMAGES),
-        "colours >= 0",
-        "Shift or clip them, or use color='channels'.",
-        by_color,
-    )
-    if is_bounded:
-        yield (
-            bits.ABOVE_ONE,
-            (X, " contains floats above 1", IMAGES),
-            "floats in [0, 1]",
-            "Scale the images, X / 255 for floats that come from 8 bits, or use color='value'.",
-            by_color,
-        )
+    yield from _meanings_of_color(images.layout.color, is_bounded)
     learned_from = (
         f"{getattr(limits.learned, 'dtype', None)}, which the distribution was learned from"
     )
@@ -129,6 +114,26 @@ def _meanings(images, limits):
             (X, " contains NaN", IMAGES, output),
             (),
             "Fill the missing pixels, or use a float dtype.",
+        )
+
+
+def _meanings_of_color(color, is_bounded):
+    """Yield the bits that mean an error where one plane of colours is equalized."""
+    by_color = Setting("color", color), " "
+    yield (
+        bits.NEGATIVE,
+        (X, " contains negative values", IMAGES),
+        "colours >= 0",
+        "Shift or clip them, or use color='channels'.",
+        by_color,
+    )
+    if is_bounded:
+        yield (
+            bits.ABOVE_ONE,
+            (X, " contains floats above 1", IMAGES),
+            "floats in [0, 1]",
+            "Scale the images, X / 255 for floats that come from 8 bits, or use color='value'.",
+            by_color,
         )
 
 

@@ -1,16 +1,14 @@
 """Colours that follow one plane of them, by kernels, for the compiled engine of every method."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from .._arithmetic import color, color_modes, lightness
+from .._arithmetic import color, lightness
 from .._arithmetic.dtypes import full_intensity
 from . import arrays, shared
 from .arrays import FLOAT64, UINT8, rows
 
 
-def luminance(planes):
+def find_luminance(planes):
     """Return luminance and the status; see `_arithmetic.color.luminance`."""
     pixel = arrays.computing_dtype(planes.dtype)
     if pixel not in arrays.N_LEVELS:
@@ -21,7 +19,7 @@ def luminance(planes):
     return y, color.status_of(planes, is_bounded=True)
 
 
-def opencv_lightness(planes):
+def find_opencv_lightness(planes):
     """Return OpenCV's L* and the status; see `_arithmetic.lightness.opencv_lightness`."""
     n, _, *shape = planes.shape
     found = np.empty((n, 1, *shape), np.uint8)
@@ -56,22 +54,22 @@ def _recolor(kernel, planes, plane, mapped, out, stored, *rest):
     """Call kernel(planes, plane, mapped, rest, out), and write alpha."""
     computing = arrays.computing_dtype(planes.dtype)
     pixel = computing if computing in arrays.N_LEVELS else FLOAT64
-    is_written = arrays.is_kernel_ready(out, mapped.dtype)
-    written = out if is_written else np.empty(out.shape, mapped.dtype)
     colors, plane = (arrays.contiguous(part, pixel) for part in (planes, plane))
+    written = writable(out, mapped)
     kernel(rows(colors), rows(plane), rows(mapped), *rest, rows(written))
+    finish(planes, mapped, written, out, stored)
+
+
+def writable(out, mapped):
+    """Return out, or else an array of its shape to which kernels write colours as mapped values."""
+    is_ready = arrays.is_kernel_ready(out, mapped.dtype)
+    return out if is_ready else np.empty(out.shape, mapped.dtype)
+
+
+def finish(planes, mapped, written, out, stored):
+    """Write alpha, and bring what kernels have written into out."""
     written[:, 3:] = color.opacity(planes[:, 3:], mapped, stored.top)
     if written.dtype == out.dtype:
         arrays.write_back(written, out, None)
     else:
         stored.store(written, out, stored.top)
-
-
-_KERNELS = {
-    "value": {"recolor": scale_colors},
-    "luminance": {"plane_of": luminance, "recolor": shift_colors},
-    "luminance of opencv": {"plane_of": luminance, "recolor": follow_in_ycrcb},
-    "lightness of opencv": {"plane_of": opencv_lightness, "recolor": follow_in_opencv_lab},
-}
-# All modes, with kernels where there are some.
-MODES = {name: replace(mode, **_KERNELS.get(name, {})) for name, mode in color_modes.MODES.items()}

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "output.h"
 #include "types.h"
 
 namespace histeq::HISTEQ_TARGET {
@@ -231,6 +232,136 @@ int follow_in_lab(Planes<Level> planes, Planes<Level>, Planes<Level> mapped,
             colors.blue[i] = lab.color(TO_RGB[2], of_x, y, of_z);
         }
     }
+    return DONE;
+}
+
+/* CIELAB, between NumPy's powers ------------------------------------------------------------- */
+
+/* Pixels are numbered through all images: call run(image, offset in it, position, count) for those
+ * from first on. */
+template <class Run>
+void each_image(ptrdiff_t first, ptrdiff_t n, ptrdiff_t n_pixels, const Run &run) {
+    for (ptrdiff_t done = 0, count = 0; done < n; done += count) {
+        const ptrdiff_t offset = (first + done) % n_pixels;
+        count = least(n - done, n_pixels - offset);
+        run((first + done) / n_pixels, offset, done, count);
+    }
+}
+
+/* Set out (3, n) to set(colour, what is there) for the pixels of images (n_images, c, n_pixels). */
+template <class Pixel, class Set>
+int set_colors(const Array<const Pixel> &images, ptrdiff_t first, const Array<double> &out,
+               const Set &set) {
+    const ptrdiff_t n_pixels = images.shape[2], n_channels = images.shape[1];
+    each_image(first, out.shape[1], n_pixels,
+               [=](ptrdiff_t image, ptrdiff_t offset, ptrdiff_t position, ptrdiff_t n) {
+                   for (ptrdiff_t c = 0; c < 3; ++c) {
+                       const Pixel *x = images.start + (image * n_channels + c) * n_pixels + offset;
+                       double *found = out.row(c) + position;
+                       for (ptrdiff_t i = 0; i < n; ++i)
+                           found[i] = set(x[i], found[i]);
+                   }
+               });
+    return DONE;
+}
+
+/* Levels without gamma, by a table. */
+template <class Level>
+int look_up_colors(Array<const Level> images, Array<const double> table, ptrdiff_t first,
+                   Array<double> out) {
+    const double *linear = table.start;
+    return set_colors(images, first, out, [=](Level level, double) { return linear[level]; });
+}
+
+/* The numbers whose power is a colour without gamma. */
+template <class Real>
+int find_gamma_bases(Array<const Real> images, ptrdiff_t first, Array<double> out) {
+    return set_colors(images, first, out, [](double color, double) {
+        return (color + 0.055) / 1.055;
+    });
+}
+
+/* Colours without gamma in the place of these powers. */
+template <class Real>
+int decode_colors(Array<const Real> images, ptrdiff_t first, Array<double> powers) {
+    return set_colors(images, first, powers, [](double color, double power) {
+        return color > 0.04045 ? power : color / 12.92;
+    });
+}
+
+inline double weighted(const double *weights, double a, double b, double c) {
+    return (weights[0] * a + weights[1] * b) + weights[2] * c;
+}
+
+/* Set out (k, n) to sums of colours (3, n) by weights (k, 3). */
+template <class Real>
+int weigh_colors(Array<const Real> colors, Array<const double> weights, Array<double> out) {
+    for (ptrdiff_t k = 0; k < out.shape[0]; ++k)
+        for (ptrdiff_t i = 0; i < out.shape[1]; ++i)
+            out.row(k)[i] = weighted(weights.row(k), colors.row(0)[i], colors.row(1)[i],
+                                     colors.row(2)[i]);
+    return DONE;
+}
+
+inline double lab_root(double share, double root) {
+    return share > 0.008856 ? root : 7.787 * share + 16.0 / 116.0;
+}
+
+inline double lab_share(double root) {
+    return root > 0.2068966 ? root * root * root : (root - 16.0 / 116.0) / 7.787;
+}
+
+/* The double in [0, 1] next to a value; NaN stays. */
+inline double within_unit(double value) {
+    const double positive = value < 0.0 ? 0.0 : value;
+    return positive > 1.0 ? 1.0 : positive;
+}
+
+/* L* / 100 in the place of the cube roots of shares. */
+template <class Real> int find_lightness_of_roots(Array<const Real> shares, Array<double> roots) {
+    for (ptrdiff_t i = 0; i < shares.shape[1]; ++i)
+        roots[i] = within_unit(1.16 * lab_root(shares[i], roots[i]) - 0.16);
+    return DONE;
+}
+
+/* Set out (3, n) to red, green and blue without gamma, from the shares X and Z (2, n), their cube
+ * roots, and L* / 100 before and after. */
+template <class Real>
+int find_linear_colors(Array<const Real> shares, Array<const double> roots,
+                       Array<const double> before, Array<const double> after,
+                       Array<const double> rgb_of_xyz, Array<double> out) {
+    for (ptrdiff_t i = 0; i < out.shape[1]; ++i) {
+        const double fy = before[i] / 1.16 + 0.16 / 1.16, fy_out = after[i] / 1.16 + 0.16 / 1.16;
+        const double fx = lab_root(shares.row(0)[i], roots.row(0)[i]) + (fy_out - fy);
+        const double fz = lab_root(shares.row(1)[i], roots.row(1)[i]) + (fy_out - fy);
+        const double x = lab_share(fx) * 0.95047, y = lab_share(fy_out);
+        const double z = lab_share(fz < 0.0 ? 0.0 : fz) * 1.08883;
+        for (ptrdiff_t c = 0; c < 3; ++c)
+            out.row(c)[i] = weighted(rgb_of_xyz.row(c), x, y, z);
+    }
+    return DONE;
+}
+
+/* Write colours (3, n) with gamma, from 0 to top, to the pixels of out (n_images, c, n_pixels). */
+template <class Real>
+int encode_colors(Array<const Real> linear, Array<const double> powers, double top,
+                  ptrdiff_t first, ptrdiff_t n_channels, ptrdiff_t n_pixels, Output out) {
+    each_image(first, linear.shape[1], n_pixels,
+               [=](ptrdiff_t image, ptrdiff_t offset, ptrdiff_t position, ptrdiff_t n) {
+                   for (ptrdiff_t c = 0; c < 3; ++c) {
+                       const Real *x = linear.row(c) + position;
+                       const double *power = powers.row(c) + position;
+                       const Output there = out.from((image * n_channels + c) * n_pixels + offset);
+                       by_type(there, [=](auto *colors) {
+                           using Value = std::remove_pointer_t<decltype(colors)>;
+                           for (ptrdiff_t i = 0; i < n; ++i) {
+                               const double color =
+                                   x[i] > 0.0031308 ? 1.055 * power[i] - 0.055 : x[i] * 12.92;
+                               colors[i] = as_value<Value>(within_unit(color) * top);
+                           }
+                       });
+                   }
+               });
     return DONE;
 }
 

@@ -20,6 +20,13 @@ void list_kernels(KernelList &list) {
     HISTEQ_KERNEL(follow_in_ycrcb, uint8_t, uint16_t);
     HISTEQ_KERNEL(find_lightness, uint8_t);
     HISTEQ_KERNEL(follow_in_lab, uint8_t);
+    HISTEQ_KERNEL(look_up_colors, uint8_t, uint16_t);
+    HISTEQ_KERNEL(find_gamma_bases, float, double);
+    HISTEQ_KERNEL(decode_colors, float, double);
+    HISTEQ_KERNEL(weigh_colors, double);
+    HISTEQ_KERNEL(find_lightness_of_roots, double);
+    HISTEQ_KERNEL(find_linear_colors, double);
+    HISTEQ_KERNEL(encode_colors, double);
 }
 
 } // namespace histeq::HISTEQ_TARGET

@@ -91,7 +91,12 @@ def check_status(status, color):
     for bit, came, expected, by in (
         (bits.INF, "contains infinity (inf)", "finite values, or NaN for missing", ()),
         (bits.NEGATIVE, "contains negative values", "colours >= 0", (Setting("color", color), " ")),
-        (bits.ABOVE_ONE, "has floats above 1", "floats in [0, 1]", (Setting("color", color), " ")),
+        (
+            bits.ABOVE_ONE,
+            "contains floats above 1",
+            "floats in [0, 1]",
+            (Setting("color", color), " "),
+        ),
         (bits.EMPTY, "has a channel without a pixel that is not NaN", "at least one", ()),
     ):
         if (status & bit).any():
