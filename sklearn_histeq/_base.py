@@ -449,8 +449,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
         if is_one_plane:
             stored, mode = self._stored(dtype, learned), self._color_mode
-            colored = color_modes.map_plane, function, _engine.color_mode, mode, stored
-            function, ns = partial(*colored), ns + mode.ns_per_pixel
+            mapped = color_modes.map_plane
+            function = partial(mapped, function, _engine.color_mode, mode, stored)
+            ns += mode.ns_per_pixel
         out = Output(self._output_dtype(dtype), self.flatten)
         limits = Limits(self._convention, out.dtype, learned)
         return map_planes(Work(function, limits, ns, self.n_jobs, is_one_plane), images, out)

@@ -232,6 +232,32 @@ def test_layouts_and_colours(place, layout):
         assert_same(place.back(estimator.fit_transform(place.take(X))), expected)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_luminance(place, dtype):
+    X = np.random.default_rng(0).random((4, 4, 8, 8))
+    X[:, :, 0, :2] = [0, 1]
+    full = int(np.iinfo(dtype).max) if "int" in dtype else 1
+    if "64" in dtype and full > 1:  # which doubles do not hold
+        levels = [int(x * 2**53) * full // 2**53 for x in X.ravel().tolist()]
+        X = np.array(levels, dtype).reshape(X.shape)
+    else:
+        X = (X * full).round(9 if full == 1 and dtype != "bool" else 0).astype(dtype)
+    estimators = [
+        HistogramEqualizer(),
+        HistogramEqualizer(scope="dataset"),
+        HistogramEqualizer(convention="numpy", dtype="uint8"),
+        HistogramMatcher(),
+    ]
+    if dtype in ("uint8", "uint16"):
+        estimators.append(AdaptiveHistogramEqualizer(n_tiles=2, convention="opencv"))
+    if dtype == "uint8":
+        estimators.append(HistogramEqualizer(convention="opencv"))
+    for estimator in estimators:
+        estimator.set_params(color="luminance")
+        expected = clone(estimator).fit_transform(X)
+        assert_same(place.back(estimator.fit_transform(place.take(X))), expected)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16", "input"])
 def test_output_types(place, dtype):
     estimators = HistogramEqualizer(dtype=dtype), HistogramMatcher(dtype=dtype)
@@ -429,7 +455,11 @@ def test_data_frames_are_for_numpy(place):
 def test_what_no_device_has_is_refused():
     xp = pytest.importorskip("array_api_strict")
     clahe = AdaptiveHistogramEqualizer(convention="skimage", n_tiles=2)
+    by_lightness = HistogramEqualizer(color="lightness")
     with sklearn.config_context(array_api_dispatch=True):
+        colors = xp.asarray(faces(3, 3), device=xp.Device("device1"))
+        with pytest.raises(ValueError, match="color='lightness' with X on another device"):
+            by_lightness.fit(colors)
         assert clahe.fit_transform(xp.asarray(faces(3))).shape == (3, 1, 8, 8)
         with pytest.raises(ValueError, match=r"no exact arithmetic there.*convention='histeq'"):
             clahe.fit(xp.asarray(faces(3), device=xp.Device("device1")))

@@ -83,7 +83,7 @@ LIGHTNESS = ColorMode(
     single_or_double,
     is_relative=True,
     runs_on_devices=False,
-    ns_per_pixel=20,
+    ns_per_pixel=12,
 )
 LAB = ColorMode(
     "lightness of opencv",

@@ -22,6 +22,8 @@ XYZ_OF_RGB = np.array(
     ]
 )
 RGB_OF_XYZ = np.linalg.inv(XYZ_OF_RGB)
+# Colours without gamma above which sRGB's gamma is a power.
+LEAST_POWER = 0.0031308
 # Pixels that are worked on at a time, so that a dozen doubles of each stay in the cache.
 N_PIECE = 2**14
 
@@ -101,8 +103,13 @@ def _decoded(colors):
 
 def _encoded(colors):
     """Return colours with sRGB's gamma."""
-    powers = 1.055 * np.power(colors, 1 / 2.4) - 0.055
-    return np.where(colors > 0.0031308, powers, colors * 12.92)
+    powers = 1.055 * gamma_powers(colors) - 0.055
+    return np.where(colors > LEAST_POWER, powers, colors * 12.92)
+
+
+def gamma_powers(colors):
+    """Return the powers that sRGB's gamma takes; those of 0 would be slow."""
+    return np.power(np.maximum(colors, LEAST_POWER), 1 / 2.4)
 
 
 def _root(shares):

@@ -9,7 +9,7 @@ import numpy as np
 from .._arithmetic import color, lightness
 from .._arithmetic.dtypes import single_or_double
 from . import arrays, shared
-from .arrays import FLOAT64
+from .arrays import FLOAT64, rows
 from .color import finish, writable
 
 WEIGHTS_OF_Y = lightness.XYZ_OF_RGB[1:2]
@@ -55,9 +55,9 @@ def follow_in_lab(planes, plane, mapped, out, stored):
                 lightness.RGB_OF_XYZ,
                 linear,
             )
-            powers = np.power(linear, 1 / 2.4)
+            powers = lightness.gamma_powers(linear)
             shared.encode_colors(
-                linear, powers, float(stored.top), first, *images.shape[1:], written
+                linear, powers, float(stored.top), first, *images.shape[1:], rows(written)
             )
     finish(planes, mapped, written, out, stored)
 
