@@ -369,6 +369,15 @@ def test_lightness_learned_from_bytes_serves_floats():
 
 @on_the_default_engine
 @pytest.mark.parametrize("color", MODES)
+def test_a_warning_of_another_scale_names_the_range_of_the_plane(color):
+    x = colours_of("u1", 4)
+    fitted = equalizer(color, scope="dataset").fit(x // 8)
+    with pytest.warns(UserWarning, match=f"X has {color} from 0 to (1|255) in image"):
+        fitted.transform(x)
+
+
+@on_the_default_engine
+@pytest.mark.parametrize("color", MODES)
 def test_the_order_of_colours_matters(color):
     rgb = colours_of("u1")
     turned = equalizer(color).fit_transform(rgb[:, ::-1])[:, ::-1]

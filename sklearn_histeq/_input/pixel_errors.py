@@ -45,18 +45,23 @@ def check_status(status, images, limits):
         if found.size:
             numbers = ImageNumbers(tuple(found.tolist()), images.numbering.where)
             raise input_error(tuple(numbers if piece is IMAGES else piece for piece in came), *rest)
-    _warn_of_range(status, images, limits.learned)
+    _warn_of_range(status, images, limits)
 
 
-def _warn_of_range(status, images, learned):
+def _warn_of_range(status, images, limits):
     """Warn of images whose intensities are on another scale than those that were learned from."""
     found = np.flatnonzero((status & bits.FAR).any(axis=1))
     if not found.size:
         return
-    named = [namespaces.to_numpy(images.planes[i, ...]) for i in found[:N_NAMED].tolist()]
+    named = [images.planes[i : i + 1, ...] for i in found[:N_NAMED].tolist()]
+    color, learned = images.layout.color, limits.learned
+    if color != "channels":
+        named = [limits.convention.colors[color].plane_of(planes)[0] for planes in named]
+    named = list(map(namespaces.to_numpy, named))
     low, high = min(map(np.nanmin, named)), max(map(np.nanmax, named))
+    what = "values" if color in ("channels", "value") else color
     numbers = ImageNumbers(tuple((found + images.numbering.first).tolist()), images.numbering.where)
-    came = f" has values from {low:g} to {high:g}"
+    came = f" has {what} from {low:g} to {high:g}"
     learned_low, learned_high = np.min(learned.ranges), np.max(learned.ranges)
     warn_the_caller(
         (X, came, numbers, f", but the distribution was learned from {learned_low:g} to "
