@@ -200,7 +200,9 @@ class TestFolders:
         assert said[2] == said[0].replace("error:", "failed:")
         assert run("equalize", "in", "out", "--overwrite", "--quiet") == (1, said[:1])
 
-    @pytest.mark.parametrize("options", [[], ["--scope", "dataset"], ["--color", "value"]])
+    @pytest.mark.parametrize(
+        "options", [[], ["--scope", "dataset"], ["--color", "value"], ["--color", "lightness"]]
+    )
     def test_threads_give_the_same_bytes(self, run, options):
         for k in range(9):
             save(f"in/{k}.png", gray(seed=k) if k % 2 else color(seed=k))
@@ -374,6 +376,14 @@ class TestDepth:
         status, said = run("equalize", "in.tif", "out.tif", "--color", "value")
         assert status == 1
         assert said == ["histeq: error: in.tif: it has 4 channels, but --color value expected RGB"]
+
+    @pytest.mark.parametrize("name", ["luminance", "lightness"])
+    def test_levels_that_end_early_have_no_luminance(self, run, name):
+        Path("in.ppm").write_bytes(b"P6 2 1 100\n" + bytes([1, 2, 3, 100, 50, 0]))
+        status, said = run("equalize", "in.ppm", "out.ppm", "--color", name)
+        assert status == 1
+        expected = f"its levels end at 100, but --color {name} expected all"
+        assert said == [f"histeq: error: in.ppm: {expected}"]
 
     def test_nodata_that_does_not_fit(self, run):
         holes = gray("f4")

@@ -15,7 +15,7 @@ from sklearn_histeq._cli.files.picture import Page, rescale
 class Changer:
     """Changes the colors of pages as a job asks for; learns first where it says so.
 
-    Gray pictures have one channel, so that `color="value"` applies only to the others. A reference
+    Gray pictures have one channel, so that `color` applies only to the others. A reference
     is converted to the depth that comes out. Missing and fully transparent pixels do not count.
     """
 
@@ -51,6 +51,9 @@ class Changer:
     def __call__(self, page: Page) -> Page:
         """Return the changed page."""
         colors, counted = self._counted(page)
+        color = self._job.params.get("color")
+        if color in ("luminance", "lightness") and page.top and colors.ndim > 2:
+            raise PictureError(f"its levels end at {page.top}, but --color {color} expected all")
         top = page.top if self._dtype == "input" else None
         unchanged = page.colors if top else rescale(page.colors, self._output(page), page.top)
         if counted is not None and not counted.any():
@@ -104,11 +107,12 @@ class Changer:
 
     def _estimator(self, colors: NDArray[Any], **params: Any) -> Any:
         """Return an estimator for pictures with as many channels."""
-        if self._job.params.get("color") == "value" and colors.ndim == 2:
+        color = self._job.params.get("color", "channels")
+        if color != "channels" and colors.ndim == 2:
             params["color"] = "channels"
-        elif self._job.params.get("color") == "value" and colors.shape[-1] != 3:
+        elif color != "channels" and colors.shape[-1] != 3:
             raise PictureError(
-                f"it has {colors.shape[-1]} channels, but --color value expected RGB"
+                f"it has {colors.shape[-1]} channels, but --color {color} expected RGB"
             )
         return self._job.estimator(**(self._params | {"dtype": self._dtype} | params))
 

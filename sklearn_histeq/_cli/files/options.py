@@ -56,7 +56,8 @@ _COMMANDS = {  # summary, description, and the options of the examples
 PICTURE_DTYPE = "input"  # the default of --dtype for pictures, which keep their depth
 
 _COMMON = {
-    "color": "channels: each by itself; value: RGB or RGBA by their largest, which keeps hues",
+    "color": "channels: each by itself; value: RGB or RGBA by their largest, which keeps hues;"
+    " luminance: by the Y of YCrCb; lightness: by the L of Lab",
     "channel_axis": "channels of an .npy of 4 dimensions: 1 for (n, c, h, w), -1 for (n, h, w, c)",
     "image_shape": "height,width of the images in an .npy of 2 dimensions",
     "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: as in"
