@@ -276,7 +276,8 @@ def test_memory_for_one_large_plane_is_bounded(monkeypatch):
 def test_memory_for_colours_is_bounded(monkeypatch):
     monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
     x = images((150, 3, 200, 200), "uint8")
-    assert peak_beyond_output(x, color="value", dtype="uint8") < 64 * MIB
+    for color in ("value", "luminance", "lightness"):
+        assert peak_beyond_output(x, color=color, dtype="uint8") < 64 * MIB
 
 
 def test_fit_reads_no_pixel_and_copies_nothing():

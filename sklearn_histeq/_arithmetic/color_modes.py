@@ -108,16 +108,13 @@ def map_plane(function, of_engine, mode, stored, planes, mask, out, map_parts):
     recoloured in parts, from a plane that waits in the output's first channel if that has its type.
     """
     mode = of_engine(mode, planes)
-    plane, status = mode.plane_of(planes)
+    plane, status = _plane_of(mode, planes)
     if planes.shape[0] == 1 and isinstance(out, np.ndarray) and out.dtype == stored.dtype:
         mapped = out[:, :1]
     else:
         mapped = namespaces.empty(plane.shape, stored.dtype, plane)
     status |= function(plane, mask, mapped, map_parts)
-    height, width = plane.shape[2:]
-    step = height if planes.shape[0] > 1 else max(1, PIXELS_AT_ONCE // width)
-    for start in range(0, height, step):
-        rows = (..., slice(start, start + step), slice(None))
+    for rows in _parts(planes):
         of_rows = mapped[rows]
         if isinstance(out, np.ndarray) and np.may_share_memory(of_rows, out):
             of_rows = of_rows.copy()
@@ -125,8 +122,28 @@ def map_plane(function, of_engine, mode, stored, planes, mask, out, map_parts):
     return status
 
 
+def _plane_of(mode, planes):
+    """Return mode.plane_of(planes); of one large image in parts, which takes less memory."""
+    parts = _parts(planes)
+    if len(parts) == 1:
+        return mode.plane_of(planes)
+    shape, dtype = tuple(planes.shape), mode.plane_dtype(namespaces.dtype_of(planes))
+    plane, status = namespaces.empty((1, 1, *shape[2:]), dtype, planes), 0
+    for rows in parts:
+        plane[rows], found = mode.plane_of(planes[rows])
+        status |= found
+    return plane, status
+
+
+def _parts(planes):
+    """Return indices of rows, all of several images, some of one large image."""
+    height, width = planes.shape[2:]
+    step = height if planes.shape[0] > 1 else max(1, PIXELS_AT_ONCE // width)
+    return [np.s_[..., start : start + step, :] for start in range(0, height, step)]
+
+
 def count_plane(function, of_engine, mode, planes, mask):
     """Return function(plane, mask), a result and the status, of one plane of colours."""
-    plane, status = of_engine(mode, planes).plane_of(planes)
+    plane, status = _plane_of(of_engine(mode, planes), planes)
     result, found = function(plane, mask)
     return result, status | found
