@@ -16,4 +16,4 @@ _KERNELS: dict[str, dict[str, Any]] = {
         "recolor": color.follow_in_opencv_lab,
     },
 }
-MODES = {name: replace(mode, **_KERNELS[name]) for name, mode in color_modes.MODES.items()}
+MODES = {name: replace(mode, **_KERNELS.get(name, {})) for name, mode in color_modes.MODES.items()}
