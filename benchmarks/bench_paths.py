@@ -182,6 +182,19 @@ def paths():
         "CLAHE of OpenCV, uint8": lambda: transform(CLAHE(convention="opencv"), images(96)),
         "CLAHE of scikit-image, uint8": lambda: transform(CLAHE(convention="skimage"), images(96)),
     }
+    for name in ("float64", "float32"):
+        found |= {
+            f"value_range, {name}": lambda name=name: transform(
+                HE(value_range=(0, 1)), images(96, name)
+            ),
+            f"quantile_range, {name}": lambda name=name: transform(
+                HE(quantile_range=(1, 99)), images(96, name)
+            ),
+        }
+    for name, ranges in {"value_range": (0, 255), "quantile_range": (1, 99)}.items():
+        found[f"CLAHE, {name}, uint8"] = lambda ranges={name: ranges}: transform(
+            CLAHE(**ranges), images(96)
+        )
     return found | local_paths()
 
 

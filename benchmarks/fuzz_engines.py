@@ -35,7 +35,7 @@ from sklearn_histeq import (
     _blocks,
     _engine,
 )
-from sklearn_histeq._arithmetic import dtypes, namespaces, output, transfer
+from sklearn_histeq._arithmetic import dtypes, namespaces, output, spans, transfer
 from sklearn_histeq._arithmetic.color_modes import MODES
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
@@ -227,6 +227,21 @@ def random_n_bins(rng, convention):
     )
 
 
+def random_span(rng, planes, takes_negative=True):
+    """Return what bins span: mostly the own range, else a given one, or that of quantiles."""
+    kind, dtype = rng.integers(6), planes.dtype
+    if kind == 3:
+        return spans.span_of("dtype", (0, 100), dtype, takes_negative)
+    if kind == 4:  # values that occur, or others
+        some = np.nan_to_num(rng.choice(planes.ravel(), 2).astype(np.float64))
+        low, high = sorted((some + rng.choice([0, 0.5, -3])).tolist())
+        return spans.Span((low, high)) if low < high else spans.OWN
+    if kind == 5:
+        low, high = sorted(rng.choice([0, 0.5, 1, 25, 50, 50.5, 99, 100], 2, replace=False))
+        return spans.span_of(None, (low, high), dtype)
+    return spans.OWN
+
+
 def random_planes_and_mask(rng, dtype):
     """Return planes of one of many sizes and layouts, and a mask or None."""
     size = LARGE[rng.integers(3)] if rng.random() < 0.01 else SIZES[rng.integers(len(SIZES))]
@@ -376,12 +391,15 @@ def equalize_path(convention, distribution, in_parts=False):
         planes, mask = random_planes_and_mask(rng, dtype)
         n_bins = random_n_bins(rng, convention.name)
         rule = EqualizeRule(n_bins, convention, distribution)
+        if rule.bins_of(dtype) is not None:
+            rule = rule._replace(span=random_span(rng, planes))
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = each if in_parts else map
         out, status = compare_planes(
             rng, "equalize", planes, mask, own_dtype, rule, map_parts=map_parts
         )
-        if out.dtype == own_dtype and distribution == "uniform" and convention is not TOYS:
+        has_peer = distribution == "uniform" and convention is not TOYS
+        if out.dtype == own_dtype and has_peer and rule.span == spans.OWN:
             return sum(
                 compare_with_peer(planes[at], None if mask is None else mask[at[0]], rule, out[at])
                 for at in map(tuple, np.argwhere((status & (INF | EMPTY)) == 0))
@@ -419,7 +437,10 @@ def clahe_path(convention):
         tiles = convention.tiling.tiles(shape, n_tiles, None)
         clip_limit = rng.choice([None, 1.0, 1.5, 3.0, 40.0])
         n_bins = int(rng.choice([256, 2, 17, 300])) if convention.takes_n_bins else 256
-        rule = ClaheRule(tiles, clip_limit, n_bins, convention)
+        span = spans.OWN
+        if convention.takes_n_bins:
+            span = random_span(rng, planes, convention.takes_negative)
+        rule = ClaheRule(tiles, clip_limit, n_bins, convention, span)
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "clahe", planes, mask, own_dtype, rule, map_parts=map_parts)
@@ -501,6 +522,9 @@ def learn_path(convention, distribution):
         if (status & (INF | EMPTY)).any() or any(not state.counts.sum() for state in states):
             return 0
         rule = EqualizeRule(random_n_bins(rng, "any"), convention, distribution)
+        span = random_span(rng, planes)
+        if span.limits and dtype.kind == "f":
+            rule = rule._replace(span=span)
         transfers = learned(planes, mask, states, rule)
         own_dtype = convention.default_output_dtype(planes.dtype)
         compare_planes(rng, "apply", planes, mask, own_dtype, transfers, convention)
@@ -528,6 +552,8 @@ def learned(planes, mask, states, rule):
     if planes.dtype.kind == "f":
         dtype = planes.dtype.newbyteorder("=")
         limits = [(state.levels[0], state.levels[-1]) for state in states]
+        if rule.span.limits:
+            limits = [rule.span.limits] * len(states)
         edges = [transfer.bin_edges(*limit, n_bins, dtype) for limit in limits]
         edges = [of if transfer.are_bins(of) else None for of in edges]
         counts = assert_same_counts("count_bins", planes, mask, edges)
@@ -609,6 +635,9 @@ def pick(rng, *options):
     return options[rng.integers(len(options))]
 
 
+RANGES = [{}, {}, {"value_range": "dtype"}, {"value_range": (0.2, 90)}, {"quantile_range": (5, 95)}]
+
+
 def random_estimator(rng, planes):
     """Return an estimator with parameters that mostly suit the planes."""
     common = {
@@ -626,6 +655,7 @@ def random_estimator(rng, planes):
             convention=convention if planes.dtype == np.uint8 else "skimage",
             scope=pick(rng, "image", "dataset"),
             output_distribution="normal" if is_normal else "uniform",
+            **pick(rng, *RANGES),
             **common,
         )
     if kind == 1:
@@ -633,6 +663,7 @@ def random_estimator(rng, planes):
             n_tiles=pick(rng, 1, 2, (3, 8)),
             clip_limit=pick(rng, "auto", None, 2.0),
             convention=pick(rng, "histeq", "histeq", "opencv", "skimage"),
+            **pick(rng, *RANGES),
             **common,
         )
     if kind == 2:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from functools import partial
 from types import MethodType
 from typing import Any, Literal, Self
@@ -410,7 +411,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         stale = set(getattr(self, "_state_names", ())) - learned.keys()
         if learned:
-            params = {name: getattr(self, name) for name in self._state_params}
+            params = {name: copy(getattr(self, name)) for name in self._state_params}
             learned = {**learned, "_params_of_state": params}
             learned["_state_names"] = [*learned, "_state_names"]
         self.__dict__.update(learned)

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from skimage.exposure import cumulative_distribution
 
-TOP = {"skimage": 1, "numpy": 255, "opencv": 255, "pillow": 255}
+TOP = {"skimage": 1, "numpy": 255, "opencv": 255, "pillow": 255, "normal": 1}
 EXACT_DOUBLE = 2**53
 
 
@@ -230,6 +230,64 @@ def learned(train, new, **kwargs):
     return equalize(plane, mask=mask, **kwargs)[0, counted.size :].reshape(new.shape)
 
 
+# --- bins over other ranges -----------------------------------------------------------------------
+
+
+def limits_of(plane, counted, value_range=None, quantile_range=(0, 100), dtype=None):
+    """What the bins span, in the precision of the plane; None: its own range."""
+    precision = plane.dtype if plane.dtype.kind == "f" else np.dtype(np.float64)
+    if isinstance(value_range, str):
+        dtype = np.dtype(dtype)
+        is_integer = dtype.kind in "ui"
+        value_range = (np.iinfo(dtype).min, np.iinfo(dtype).max) if is_integer else (0, 1)
+    if value_range is not None:
+        with np.errstate(over="ignore"):
+            return np.array([float(limit) for limit in value_range]).astype(precision)
+    with np.errstate(all="ignore"):
+        limits = np.percentile(counted.astype(np.float64), quantile_range).astype(precision)
+    return limits if tuple(quantile_range) != (0, 100) and limits[0] < limits[1] else None
+
+
+def curve_within(counted, limits, n_bins, curve):
+    """Points and values of the transfer function of clipped pixels, in bins over the limits."""
+    counts, edges = np.histogram(counted, n_bins, tuple(limits))
+    centers = (edges[:-1] + edges[1:]) / 2
+    if curve == "skimage":
+        return centers, (counts.cumsum() / counts.sum()).astype(counted.dtype)
+    if curve == "normal":
+        return centers[counts > 0], normal_quantiles(counts[counts > 0])
+    cdf = (counts / np.diff(edges).astype(np.float64) / counts.sum()).cumsum()
+    return edges[:-1], 255 * cdf / cdf[-1]
+
+
+def fails_within(counted, limits, n_bins, curve="skimage"):
+    """Whether the ranks of clipped pixels take the place of bins over the limits."""
+    with np.errstate(all="ignore"):
+        fails = edges_fail(np.asarray(limits), n_bins)
+        return bool(fails or slopes_fail(*curve_within(counted, limits, n_bins, curve)))
+
+
+@remembered
+def equalize_within(plane, convention="skimage", n_bins="auto", mask=None, normal=False, **ranges):
+    """One plane by the contract, in bins over what value_range or quantile_range say."""
+    out, dtype = own_dtype(convention, plane.dtype), plane.dtype
+    original, plane, curve = plane, plain(plane), "normal" if normal else convention
+    if plane.dtype.kind in "ui":
+        plane = plane.astype(np.float64)
+    missing = is_missing(plane)
+    counted = plane[~missing if mask is None else mask & ~missing]
+    limits = limits_of(plane, counted, dtype=dtype, **ranges)
+    n_bins = 256 if n_bins == "auto" else n_bins
+    if limits is None:
+        return equalize(original, convention, n_bins, mask, normal)
+    counted = counted.clip(*limits)
+    if fails_within(counted, limits, n_bins, curve):
+        values = by_ranks(plane, counted, curve)
+    else:
+        values = np.interp(plane, *curve_within(counted, limits, n_bins, curve))
+    return np.where(missing, np.nan, values).astype(out)
+
+
 # --- output types and colour ----------------------------------------------------------------------
 
 
@@ -243,11 +301,15 @@ def quantised(values, dtype, top):
     return np.array([min(v, largest) for v in levels], dtype=dtype).reshape(values.shape)
 
 
-def equalize_colour(image, convention="skimage", mask=None, **kwargs):
-    """(3 or 4, h, w): max(R, G, B) equalised, colours scaled along, alpha only rescaled."""
+def equalize_colour(image, convention="skimage", mask=None, new=None, **kwargs):
+    """(3 or 4, h, w): max(R, G, B) equalised, colours scaled along, alpha only rescaled.
+
+    `new` is the equalised value, where it is known.
+    """
     colours, out = image[:3], own_dtype(convention, image.dtype)
     v = colours.max(axis=0)  # NaN where any colour is NaN
-    new = equalize(v, convention, mask=mask, **kwargs).astype(np.float64)
+    new = equalize(v, convention, mask=mask, **kwargs) if new is None else new
+    new = new.astype(np.float64)
     with np.errstate(all="ignore"):
         scaled = np.where(v == 0, new, colours.astype(np.float64) * new / v.astype(np.float64))
     if image.shape[0] == 4:

@@ -8,24 +8,35 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
-from _oracles import edges_fail, is_missing, plain, remembered, slopes_fail
+from _oracles import (
+    edges_fail,
+    fails_within,
+    is_missing,
+    limits_of,
+    plain,
+    remembered,
+    slopes_fail,
+)
 from skimage.exposure import cumulative_distribution
 
 
 @remembered
-def clahe(plane, tiles=(8, 8), clip_limit=None, n_bins=256, mask=None):
+def clahe(plane, tiles=(8, 8), clip_limit=None, n_bins=256, mask=None, **ranges):
     """The value of each pixel in double precision; NaN where the plane has it."""
-    plane = plain(plane)
+    dtype, plane = plane.dtype, plain(plane)
     if plane.dtype.kind != "f":
         plane = plane.astype(np.float64)
     missing = is_missing(plane)
     counts_here = ~missing if mask is None else mask & ~missing
     counted = plane[counts_here]
     out = np.full(plane.shape, np.nan)
-    if len(set(counted.tolist())) <= 1:  # rule 1: constant planes are 1 before anything else
+    span = limits_of(plane, counted, dtype=dtype, **ranges) if counted.size else None
+    if span is not None:
+        plane, counted = plane.clip(*span), counted.clip(*span)
+    elif len(set(counted.tolist())) <= 1:  # rule 1: constant planes are 1 before anything else
         out[~missing] = 1
         return out
-    edges, points = bins(counted, n_bins)
+    edges, points = bins(counted, n_bins) if span is None else bins_within(counted, span, n_bins)
     limits = [[k * side // n for k in range(n + 1)] for side, n in zip(plane.shape, tiles)]
     cdfs = {}
     for i in range(tiles[0]):
@@ -47,6 +58,14 @@ def bins(counted, n_bins):
                 edges = np.linspace(counted.min(), counted.max(), n_bins + 1, dtype=counted.dtype)
                 return edges, centers.astype(np.float64)
     return None, np.array(sorted(set(counted.tolist())))
+
+
+def bins_within(counted, span, n_bins):
+    """The same over a range that is not the plane's own."""
+    if fails_within(counted, span, n_bins):
+        return None, np.array(sorted(set(counted.tolist())))
+    edges = np.linspace(*span, n_bins + 1, dtype=counted.dtype)
+    return edges, ((edges[:-1] + edges[1:]) / 2).astype(np.float64)
 
 
 def tile_cdf(tile, edges, points, clip_limit):

@@ -105,6 +105,8 @@ def test_the_signature_is_the_contracts():
     parameters = inspect.signature(HistogramEqualizer).parameters
     assert {name: p.default for name, p in parameters.items()} == {
         "n_bins": "auto",
+        "value_range": None,
+        "quantile_range": (0, 100),
         "convention": "skimage",
         "scope": "image",
         "output_distribution": "uniform",

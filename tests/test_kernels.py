@@ -143,11 +143,11 @@ def test_arrays_that_kernels_cannot_take_are_refused():
 def test_arguments_that_are_no_numbers_are_refused():
     pixels, status = row("uint8"), np.zeros(1, "uint8")
     with pytest.raises(TypeError):
-        equalize.equalize(pixels, None, row(float), status, "many", 0)
+        equalize.equalize(pixels, None, row(float), status, "many", 0, None)
     with pytest.raises(TypeError, match="a slice"):
         local.local(pixels, None, row(float), status, 2, 2, 1, (0, 2), False, False)
     with pytest.raises(TypeError, match="a tuple of tiles"):
-        clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False)
+        clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False, None)
     with pytest.raises(TypeError, match="real number"):
         match.match(pixels, None, row(float), status, 0, 1, row(float, 3, 2), None, 0)
 
@@ -177,7 +177,7 @@ def write_local(x, out, rows):
 def write_clahe(x, out, rows):
     edges, (_, _, between, _, *shares) = tiles_of(3)
     tiles = edges, edges, between, between[0], *shares
-    clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False)
+    clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False, None)
 
 
 def write_opencv(x, out, rows):
@@ -217,7 +217,7 @@ def test_a_step_in_a_slice_of_rows_is_refused():
 def test_too_little_memory_is_an_error():
     pixels, status = row("uint8"), np.zeros(1, "uint8")
     with pytest.raises(MemoryError, match="too little memory"):
-        equalize.equalize(pixels, None, row(float), status, 2**58, 0)
+        equalize.equalize(pixels, None, row(float), status, 2**58, 0, None)
 
 
 def test_all_modules_follow_one_choice_of_the_instruction_set():

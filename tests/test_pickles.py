@@ -38,6 +38,13 @@ ESTIMATORS = {
         for name in ("histeq", "skimage", "opencv")
     },
     "one tile": AdaptiveHistogramEqualizer(n_tiles=1, clip_limit=None),
+    "range": HistogramEqualizer(n_bins=40, value_range="dtype"),
+    "quantiles": HistogramEqualizer(convention="numpy", quantile_range=(5, 90)),
+    "dataset range": HistogramEqualizer(scope="dataset", n_bins=40, value_range=[0, 9]),
+    "clahe range": AdaptiveHistogramEqualizer(n_tiles=3, value_range=np.array([0, 9.5])),
+    "clahe skimage quantiles": AdaptiveHistogramEqualizer(
+        n_tiles=3, convention="skimage", quantile_range=(5, 90)
+    ),
     **{
         f"local {name}": LocalHistogramEqualizer(window=5, convention=name)
         for name in ("histeq", "skimage")

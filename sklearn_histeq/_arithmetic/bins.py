@@ -6,7 +6,7 @@ import numpy as np
 
 from . import namespaces, transfer
 from .dtypes import single_or_double
-from .rows import Rows, as_doubles, counts_of, gather, ranges_of
+from .rows import Rows, as_doubles, clipped, counts_of, gather, ranges_of
 
 
 class Found(NamedTuple):
@@ -15,7 +15,7 @@ class Found(NamedTuple):
     Attributes
     ----------
     reals : Rows
-        All rows; integers as doubles.
+        All rows; integers as doubles, and clipped to given ranges.
     rows, others, beyond : ndarray of int
         The numbers of the rows whose bins have a meaning, of the others, and of those whose
         integers are no doubles.
@@ -35,15 +35,21 @@ class Found(NamedTuple):
     values: np.ndarray
 
 
-def find(rows, planes, n_bins, is_exact, formula):
+def find(rows, planes, ranges, n_bins, is_exact, formula):
     """Return the rows that have bins, with their transfer functions by a formula.
 
-    is_exact: rows with integers that are no doubles have none.
+    ranges: what bins span where this is not the own range; see `spans.given_ranges`. is_exact: rows
+    with integers that are no doubles have no bins.
     """
     reals, n_bins = rows, int(n_bins)  # array_api_strict takes no number of NumPy's
     if rows.dtype.kind != "f":
         reals = rows._replace(pixels=as_doubles(rows, planes))
     low, high = ranges_of(reals)
+    if ranges is not None:
+        given = ranges.reshape(-1, 2).T.astype(low.dtype)
+        low, high = np.where(np.isnan(given), (low, high), given)
+        limits = (namespaces.asarray(end[:, np.newaxis], reals.pixels) for end in (low, high))
+        reals = reals._replace(pixels=clipped(reals.pixels, *limits))
     edges = _edges(low, high, n_bins)
     is_beyond = _are_beyond_doubles(rows) if is_exact else np.zeros(len(edges), bool)
     index = np.flatnonzero(_are_bins(edges) & ~is_beyond)

@@ -216,6 +216,13 @@ def ranges_of(rows):
     return low, high
 
 
+def clipped(pixels, low, high):
+    """Return pixels brought into [low, high], which are arrays; NaN stays."""
+    xp = namespaces.namespace(pixels)
+    pixels = xp.where(pixels < low, low, pixels)
+    return xp.where(pixels > high, high, pixels)
+
+
 # Interpolation ------------------------------------------------------------------------------------
 
 

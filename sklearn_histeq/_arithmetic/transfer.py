@@ -242,9 +242,13 @@ def inverse(transfer):
     """Return the transfer function that maps values back to intensities.
 
     It is linear between the points where the function rises. This drops the uncounted bins, between
-    which one value would have many intensities.
+    which one value would have many intensities; of those below all pixels, whose value is 0, the
+    last one stays.
     """
     rises = np.concatenate([[True], np.diff(transfer.values) > 0])
+    if transfer.values[0] == 0:
+        last = np.flatnonzero(transfer.values == 0)[-1]
+        rises[0], rises[last] = False, True
     return TransferFunction(transfer.values[rises], transfer.points[rises], False)
 
 

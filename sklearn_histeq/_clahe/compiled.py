@@ -8,18 +8,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._arithmetic import output
+from .._arithmetic import output, spans
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
 from .._blocks import Passes, cut, in_passes, row_indices
 from .._equalize.compiled import equalize
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT64, UINT16, rows
-from . import definition, kernels, tiles
+from . import definition, grays, kernels, tiles
 from .conventions import HISTEQ, OPENCV, SKIMAGE
 
 NO_LIMIT = 2**31 - 1
-N_GRAYS = 16384  # NR_OF_GRAY of skimage.exposure.equalize_adapthist
 MOST_COUNTS = 2**23  # of the bins of a row of tiles: for more the scratch would be large
 
 
@@ -97,7 +96,8 @@ def _histeq(planes, mask, out, pixel, rule, map_parts):
     """Call the kernel of the package's own CLAHE."""
     pixels = arrays.as_pixels(planes, pixel)
     limit = np.inf if rule.clip_limit is None else float(rule.clip_limit)
-    limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
+    is_float32 = single_or_double(planes.dtype) == np.float32
+    limits = limit, rule.n_bins, is_float32, spans.given_ranges(rule.span, planes, mask)
     of_tiles = _own_tiles(pixels.shape[2:], rule.tiles)
     counted = arrays.mask_rows(mask)
 
@@ -187,17 +187,35 @@ def _skimage(planes, mask, out, pixel, rule, map_parts):
         in_passes(Passes((), _quantize), cut(pixels, None, levels, indices), map_parts)
     else:
         levels = _unsigned(pixels)
+    ranges = spans.given_ranges(rule.span, planes, None)
+    if ranges is not None:
+        levels, ranges = _within(levels, pixels, ranges, planes.dtype)
     n_pixels = tile_shape[0] * tile_shape[1]
     limit = n_pixels
     if rule.clip_limit is not None:
         limit = int(min(max(rule.clip_limit * n_pixels, 1), n_pixels))
     limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
     of_tiles = _skimage_tiles(levels.shape[2:], tile_shape)
+    is_stretched = rule.span.limits is None
     if len(indices) > 1:
-        passes = _skimage_passes(levels, out.dtype, of_tiles, limits)
+        known = None if ranges is None or np.isnan(ranges[0, 0, 0]) else ranges[0, 0]
+        passes = _skimage_passes(levels, out.dtype, of_tiles, limits, known, is_stretched)
         return in_passes(passes, cut(levels, None, out, indices), map_parts)
-    kernels.clahe_skimage(rows(levels), rows(out), of_tiles, *limits)
+    kernels.clahe_skimage(rows(levels), rows(out), of_tiles, *limits, ranges, is_stretched)
     return status
+
+
+def _within(levels, pixels, ranges, dtype):
+    """Return the levels of planes, and given ranges of images of a dtype, on their scale.
+
+    Integers of more than two bytes become their share of the range.
+    """
+    if grays.is_wide(dtype):
+        for index in np.ndindex(levels.shape[:2]):
+            if not np.isnan(ranges[index][0]):
+                shares = grays.shares_of(pixels[index], ranges[index])
+                levels[index] = np.rint(shares * (grays.N_LEVELS - 1))
+    return levels, grays.in_16_bits(ranges, dtype)
 
 
 def _quantize(_, part):
@@ -226,10 +244,11 @@ def _unsigned(pixels):
     return (pixels.astype(np.uint32) * np.uint32(factor) >> (n_repeated - 16)).astype(UINT16)
 
 
-def _skimage_passes(levels, out_dtype, of_tiles, limits):
+def _skimage_passes(levels, out_dtype, of_tiles, limits, known, is_stretched):
     """Return the passes over one large plane of levels: range, bins, blend between tiles, values.
 
     The blend needs the bins of all of the plane, and the values the range of all that was blended.
+    A range that is known (on the scale of 16 bits) takes the place of the plane's own.
     """
     limit, n_bins, is_float32 = limits
     bins, blended = np.empty((2, *levels.shape), UINT16)
@@ -239,8 +258,10 @@ def _skimage_passes(levels, out_dtype, of_tiles, limits):
         return part.planes.min(), part.planes.max()
 
     def bins_of_levels(_, ranges):
-        grays = _grays(arrays.N_LEVELS[levels.dtype], *_joined(ranges))
-        return (grays // (1 + N_GRAYS // n_bins)).astype(UINT16)
+        scale = 65535.0 / (arrays.N_LEVELS[levels.dtype] - 1)
+        low, high = known if known is not None else np.array(_joined(ranges)) * scale
+        of_levels = np.arange(arrays.N_LEVELS[levels.dtype]) * scale
+        return (_grays(of_levels, low, high) // (1 + grays.N_GRAYS // n_bins)).astype(UINT16)
 
     def set_bins(table, part):
         _look_up(part.planes, table, bins[part.index])
@@ -251,7 +272,7 @@ def _skimage_passes(levels, out_dtype, of_tiles, limits):
         return blended[part.index].min(), blended[part.index].max()
 
     def values_of_blended(_, ranges):
-        low, high = _joined(ranges)
+        low, high = _joined(ranges) if is_stretched else (0, grays.N_GRAYS - 1)
         return _stretched(low, high, dtype, out_dtype)
 
     def write(table, part):
@@ -275,21 +296,20 @@ def _look_up(plane, table, out):
 
 def _stretched(low, high, dtype, out_dtype):
     """Return the values of all grays where those from low to high are stretched to [0, 1]."""
-    values = np.arange(-low, N_GRAYS - low).astype(dtype) / dtype.type(max(high - low, 1))
+    n_grays = grays.N_GRAYS
+    values = np.arange(-low, n_grays - low).astype(dtype) / dtype.type(max(high - low, 1))
     if low == high:
-        values = (np.arange(N_GRAYS) > 0).astype(dtype)
-    table = np.empty(N_GRAYS, out_dtype)
+        values = (np.arange(n_grays) > 0).astype(dtype)
+    table = np.empty(n_grays, out_dtype)
     output.store(values, table, 1)
     return table
 
 
-def _grays(n_levels, low, high):
-    """Return equalize_adapthist's grays of all levels of images in the range [low, high]."""
-    scale = 65535.0 / (n_levels - 1)
+def _grays(levels, low, high):
+    """Return equalize_adapthist's grays of levels of 16 bits in images of the range [low, high]."""
     if low == high:
-        return np.full(n_levels, min(low * scale, N_GRAYS - 1))
-    shares = (np.arange(n_levels) * scale - low * scale) / (high * scale - low * scale)
-    return np.rint(shares * (N_GRAYS - 1)).clip(0, N_GRAYS - 1)
+        return np.full(len(levels), np.rint(min(low, grays.N_GRAYS - 1)))
+    return np.rint((levels.clip(low, high) - low) / (high - low) * (grays.N_GRAYS - 1))
 
 
 def _refused(pixels):

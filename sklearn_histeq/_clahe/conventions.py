@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .._arithmetic import color_modes
 from .._arithmetic.conventions import Convention
 from .._arithmetic.dtypes import UINT8, UINT16, same
+from .._arithmetic.spans import OWN, Span
 from .._equalize.conventions import cdf_rule
 from . import tiles
 
@@ -88,12 +89,15 @@ class ClaheRule(NamedTuple):
         convention says; None clips nothing.
     n_bins : int
     convention : ClaheConvention
+    span : `spans.Span`
+        What the bins of a plane span.
     """
 
     tiles: tuple[int, int]
     clip_limit: float | None
     n_bins: int
     convention: ClaheConvention
+    span: Span = OWN
 
     @property
     def of_whole_planes(self):
@@ -103,5 +107,5 @@ class ClaheRule(NamedTuple):
         """
         is_global = self.convention is HISTEQ and self.tiles == (1, 1)
         if is_global and self.clip_limit is None:
-            return cdf_rule(self.n_bins)
+            return cdf_rule(self.n_bins, self.span)
         return None

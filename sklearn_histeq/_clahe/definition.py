@@ -8,13 +8,14 @@ from itertools import pairwise
 
 import numpy as np
 from skimage import exposure
+from skimage.util import img_as_uint
 
-from .._arithmetic import output, transfer
+from .._arithmetic import output, spans
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import ABOVE_ONE, NAN, NEGATIVE
 from .._equalize.conventions import cdf_rule
-from .._equalize.definition import counts_of, equalize, map_planes, of_bins
-from . import tiles
+from .._equalize.definition import counts_of, edges_of, equalize, map_planes, of_bins
+from . import grays, tiles
 from .conventions import HISTEQ, OPENCV, SKIMAGE
 
 
@@ -52,13 +53,13 @@ def _histeq(planes, mask, out, rule):
     own_dtype = single_or_double(planes.dtype)
 
     def map_plane(plane, counted, channel, out_plane):
-        values = clahe_plane(plane, counted, rule.tiles, rule.clip_limit, rule.n_bins)
+        values = clahe_plane(plane, counted, rule)
         output.store(values.astype(own_dtype, copy=False), out_plane, 1)
 
     return map_planes(planes, mask, out, map_plane)
 
 
-def clahe_plane(plane, counted, n_tiles, clip_limit, n_bins):
+def clahe_plane(plane, counted, rule):
     """Return a plane's values in [0, 1], blended from the CDFs of the four tiles around each pixel.
 
     ::
@@ -69,12 +70,12 @@ def clahe_plane(plane, counted, n_tiles, clip_limit, n_bins):
     """
     if plane.dtype.kind != "f":
         plane = plane.astype(np.float64)
-    bins, points = _bins(plane, counted, n_bins)
+    bins, points = _bins(plane, counted, rule)
     below, weight = _between_points(plane, points)
     above = np.minimum(below + 1, len(points) - 1)
-    y, x = (tiles.axis(length, n) for length, n in zip(plane.shape, n_tiles, strict=True))
+    y, x = (tiles.axis(length, n) for length, n in zip(plane.shape, rule.tiles, strict=True))
     blended = np.empty((2, *plane.shape))  # over the upper row of tiles, and over the lower
-    for row, cdfs in enumerate(_tile_cdfs(bins, counted, n_tiles, clip_limit, len(points))):
+    for row, cdfs in enumerate(_tile_cdfs(bins, counted, rule, len(points))):
         for side, tile_rows in enumerate((y.lower, y.upper)):
             part = tile_rows == row  # the pixels that have this row of tiles on that side
             i, j, w = below[part], above[part], weight[part]
@@ -89,19 +90,22 @@ def clahe_plane(plane, counted, n_tiles, clip_limit, n_bins):
     return values
 
 
-def _bins(plane, counted, n_bins):
+def _bins(plane, counted, rule):
     """Return the bin of each pixel and the points where the CDFs are known.
 
-    These are the bins of HistogramEqualizer(n_bins=n_bins): of equal width, with their centers, or,
-    where these are not finite in the plane's dtype, the distinct values. The bins of pixels that
-    do not count have no meaning.
+    These are the bins of HistogramEqualizer with as many bins over the same span: of equal width,
+    with their centers, or, where these are not finite in the plane's dtype, the distinct values.
+    The bins of pixels that do not count have no meaning.
     """
-    pixels = plane[counted]
-    found = of_bins(pixels, n_bins, cdf_rule(n_bins))
+    pixels, n_bins = plane[counted], rule.n_bins
+    limits = spans.limits_of(rule.span, pixels)
+    if limits is not None:
+        pixels, plane = pixels.clip(*limits), plane.clip(*limits)
+    found = of_bins(pixels, limits, n_bins, cdf_rule(n_bins))
     if found is None:
         points = np.unique(pixels)
         return np.searchsorted(points, plane), points
-    edges = transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
+    edges = edges_of(pixels, limits, n_bins)
     # without the outer edges: the last bin holds its right edge too
     return np.searchsorted(edges[1:-1], plane, side="right"), found.points
 
@@ -122,16 +126,16 @@ def _between_points(plane, points):
     return below, np.where(np.isfinite(gap) & (above > below), offset / gap, 0)
 
 
-def _tile_cdfs(bins, counted, n_tiles, clip_limit, n_bins):
+def _tile_cdfs(bins, counted, rule, n_bins):
     """Yield the CDFs of each row of tiles: (n_tiles_x, n_bins)."""
-    rows, columns = (tiles.edges(side, n) for side, n in zip(bins.shape, n_tiles, strict=True))
+    rows, columns = (tiles.edges(side, n) for side, n in zip(bins.shape, rule.tiles, strict=True))
     of_plane = _counts(bins[counted], n_bins)
     for top, bottom in pairwise(rows):
-        cdfs = np.empty((n_tiles[1], n_bins))
+        cdfs = np.empty((rule.tiles[1], n_bins))
         for k, (left, right) in enumerate(pairwise(columns)):
             tile = np.s_[top:bottom, left:right]
             counts = _counts(bins[tile][counted[tile]], n_bins)
-            cdfs[k] = clipped_cdf(counts if counts.any() else of_plane, clip_limit)
+            cdfs[k] = clipped_cdf(counts if counts.any() else of_plane, rule.clip_limit)
         yield cdfs
 
 
@@ -206,21 +210,92 @@ def _skimage(planes, mask, out, rule):
        a product of doubles, is added up in float32; the sum is truncated.
     6. That is cast to float64 (float32 for images in single precision) and stretched to [0, 1],
        (x - min) / (max - min); a constant is min(x, 1).
+
+    Where `rule.span` gives limits, `_skimage_within` does these steps between them.
     """
 
     def map_plane(plane, counted, channel, out_plane):
         refused = _refused_by_skimage(plane)
-        if not refused:
+        if refused:
+            return refused
+        limits = spans.limits_of(rule.span, plane.reshape(-1))
+        if planes.dtype == np.bool_:  # not two levels: scikit-image takes True for white
+            plane = plane * np.uint8(255)
+        if limits is not None:
+            values = _skimage_within(plane, limits, planes.dtype, rule)
+        else:
             if plane.dtype.kind in "iu" and plane.max() < 2**16 and plane.dtype.itemsize > 2:
                 plane = plane.astype(np.uint16)  # as img_as_uint, which warns at every plane
+            clip_limit = rule.clip_limit or 0
             values = exposure.equalize_adapthist(plane, rule.tiles, clip_limit, rule.n_bins)
-            output.store(values, out_plane, 1)
-        return refused
+        output.store(values, out_plane, 1)
+        return 0
 
-    clip_limit = rule.clip_limit or 0
-    # here bool does not have two levels: scikit-image takes True for white
-    planes = planes.astype(np.uint8) * 255 if planes.dtype == np.bool_ else planes
     return map_planes(planes, None, out, map_plane)
+
+
+def _skimage_within(plane, limits, dtype, rule):
+    """Return CLAHE as `_skimage` lists its steps, of a plane of a dtype within limits.
+
+    The limits, on the scale of 16 bits, take the place of min and max in step 1, and the plane is
+    clipped to them. If the span is the same for all planes, the last step divides by 16383.
+    """
+    if grays.is_wide(dtype):
+        plane = grays.shares_of(plane, limits)
+    low, high = grays.in_16_bits(limits, dtype)
+    top = grays.N_GRAYS - 1
+    gray = exposure.rescale_intensity(img_as_uint(plane), (low, high), (0, top))
+    codes = np.rint(gray).astype(np.intp) // (1 + grays.N_GRAYS // rule.n_bins)
+    values = _skimage_blend(codes, _skimage_tables(codes, rule), rule.tiles)
+    values = values.astype(single_or_double(dtype))
+    return exposure.rescale_intensity(values, (0, top) if rule.span.limits else "image")
+
+
+def _skimage_tables(codes, rule):
+    """Return the tables of all tiles, by steps 2 to 4 of `_skimage`: (n_y, n_x, n_bins)."""
+    rows, columns = (
+        tiles.skimage_pixels(*side) for side in zip(codes.shape, rule.tiles, strict=True)
+    )
+    n_pixels, top = rule.tiles[0] * rule.tiles[1], grays.N_GRAYS - 1
+    limit = n_pixels if rule.clip_limit is None else max(int(rule.clip_limit * n_pixels), 1)
+    tables = np.empty((len(rows), len(columns), rule.n_bins))
+    for tile in np.ndindex(tables.shape[:2]):
+        pixels = codes[rows[tile[0], :, np.newaxis], columns[tile[1]]]
+        counts = skimage_clip(np.bincount(pixels.reshape(-1), minlength=rule.n_bins), limit)
+        tables[tile] = np.minimum(counts.cumsum() * (top / n_pixels), top).astype(int)
+    return tables
+
+
+def skimage_clip(counts, limit):
+    """Return counts clipped at a limit, and the excess spread by step 3 of `_skimage`."""
+    excess = int(np.maximum(counts - limit, 0).sum())
+    share, clipped = excess // counts.size, np.minimum(counts, limit)
+    shared = np.where(clipped < limit - share, clipped + share, clipped)
+    shared = np.where(shared < limit - share, shared, limit)
+    excess -= int((shared - clipped).sum())
+    before = 0
+    while excess > 0 and excess != before:
+        before = excess
+        for index in range(counts.size):
+            step = max(1, int((shared < limit).sum()) // excess)
+            chosen = shared[index::step]
+            is_under = chosen < limit
+            chosen[is_under] += 1
+            excess -= int(is_under.sum())
+            if excess <= 0:
+                break
+    return shared
+
+
+def _skimage_blend(codes, tables, tile_shape):
+    """Return the values of a plane between its tiles, by step 5 of `_skimage`."""
+    y, x = (tiles.skimage_axis(*side) for side in zip(codes.shape, tile_shape, strict=True))
+    blended = np.zeros(codes.shape, np.float32)
+    for rows, share_y in (y.lower, 1 - y.fraction), (y.upper, y.fraction):
+        for columns, share_x in (x.lower, 1 - x.fraction), (x.upper, x.fraction):
+            values = tables[rows[:, np.newaxis], columns, codes]
+            blended += (values * (share_x * share_y[:, np.newaxis])).astype(np.float32)
+    return blended.astype(np.uint16)
 
 
 def _refused_by_skimage(plane):

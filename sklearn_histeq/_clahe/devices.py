@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .._arithmetic import bins, namespaces, output
+from .._arithmetic import bins, namespaces, output, spans
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.rows import (
     at_or_below,
@@ -60,7 +60,9 @@ def _sides(shape, n_tiles):
 def _histeq(planes, mask, out, rule):
     """Write the package's own CLAHE of each plane into out; return their status."""
     rows = rows_of(planes, mask)
-    found = bins.find(rows, planes, rule.n_bins, False, cdf_rule(rule.n_bins).formula)
+    ranges = spans.given_ranges(rule.span, planes, mask)
+    formula = cdf_rule(rule.n_bins).formula
+    found = bins.find(rows, planes, ranges, rule.n_bins, False, formula)
     rows = found.reals
     indices, parts = [], []
     if found.rows.size:

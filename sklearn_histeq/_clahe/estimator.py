@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _engine
+from .._arithmetic.spans import OWN, span_of
 from .._base import ChannelAxis, Color, ImageTransformer
 from .._input import parameters, warn_the_caller
+from .._input.parameters import ALL_QUANTILES
 from .._input.problem import Setting
 from . import tiles
 from .conventions import CONVENTIONS, ClaheRule
@@ -48,6 +50,22 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     n_bins : int, default=256
         Number of histogram bins. The convention "opencv" has one bin per level and takes no other
         number than the default.
+    value_range : "dtype", tuple of two floats or None, default=None
+        What the bins span. None: from the least to the largest counted pixel of each plane. A
+        range (low, high) is the same for all planes, so that a hot pixel, or what else an image
+        shows, does not move the bins. Their edges are `numpy.linspace(low, high, n_bins + 1)`, and
+        pixels outside are clipped to the range, so that they count in the outer bins and are mapped
+        as these. "dtype": the range of integers, [0, 1] for floats. Images of 12 bits in uint16
+        then fill 16 of 256 bins; give (0, 4095). With the convention "skimage", the range of signed
+        integers begins at 0, and the last step, which stretches the values of each plane to [0, 1],
+        becomes a division by 16383. The convention "opencv" has one bin per level: "dtype" changes
+        nothing, and two numbers are an error.
+    quantile_range : tuple of two floats, default=(0, 100)
+        The bins of each plane span from one quantile of its counted pixels to another, in percent,
+        as in :class:`sklearn.preprocessing.RobustScaler`. These quantiles are
+        `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside are
+        clipped as above. Where both quantiles are equal in the precision of the plane, its bins
+        span its own range. An error together with `value_range`, and with the convention "opencv".
     convention : {"histeq", "skimage", "opencv"}, default="histeq"
         The definition, or the library whose arithmetic is used:
 
@@ -115,7 +133,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     pixels:
 
     1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`: of equal width over the plane's
-       own range. A constant plane is 1.0.
+       own range, or over what `value_range` or `quantile_range` say. A constant plane is 1.0,
+       unless `value_range` is given.
     2. Tile k holds the pixels from floor(k * L / T) to floor((k + 1) * L / T) - 1; there is no
        padding. Its center is the mean of its first and last pixel. `tile_shape` t means T = max(1,
        round(L / t)).
@@ -141,8 +160,9 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     8 on tiles of 8×8 pixels.
 
     Without a limit, the noise in a flat tile is stretched over the whole range. One very bright
-    pixel in an image of 12 bits wastes most bins: mask it, or use n_bins=4096. Small tiles cost
-    accuracy where the light is even: the page "Choosing an estimator" has measurements.
+    pixel in an image of 12 bits wastes most bins: mask it, or use `value_range=(0, 4095)`. With a
+    `value_range`, equal tiles have equal transfer functions in whatever images they are. Small
+    tiles cost accuracy where the light is even: the page "Choosing an estimator" has measurements.
 
     NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
     of `transform` and `fit_transform` says which pixels count; all pixels are mapped. An infinity
@@ -186,6 +206,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         tile_shape: int | Sequence[int] | None = None,
         clip_limit: float | Literal["auto"] | None = "auto",
         n_bins: int = N_BINS,
+        value_range: Literal["dtype"] | Sequence[float] | None = None,
+        quantile_range: Sequence[float] = ALL_QUANTILES,
         convention: Literal["histeq", "skimage", "opencv"] = "histeq",
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
@@ -198,6 +220,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         self.tile_shape = tile_shape
         self.clip_limit = clip_limit
         self.n_bins = n_bins
+        self.value_range = value_range
+        self.quantile_range = quantile_range
         self.convention = convention
         self.color = color
         self.channel_axis = channel_axis
@@ -221,6 +245,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         check_clip_limit(self.clip_limit, convention)
         parameters.check_n_bins(self.n_bins, auto=False)
         parameters.check_bins_of_convention(self.n_bins, N_BINS, convention)
+        parameters.check_ranges(self.value_range, self.quantile_range, convention)
 
     def _check_images(self, images):
         images.layout.check_width(images.X.shape, *images.planes.shape[1:])
@@ -228,8 +253,14 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     def _function(self, images, learned):
         used = self._tiles(images.planes.shape[2:])
         self._warn(images, used)
-        limit = self._convention.engine_clip_limit(self.clip_limit, self.n_bins)
-        return partial(_clahe, ClaheRule(used, limit, self.n_bins, self._convention))
+        convention = self._convention
+        limit = convention.engine_clip_limit(self.clip_limit, self.n_bins)
+        span = OWN
+        if convention.takes_n_bins:  # else "dtype" changes nothing
+            ranges = self.value_range, self.quantile_range
+            dtype = self._plane_dtype(images.X.dtype)
+            span = span_of(*ranges, dtype, convention.takes_negative)
+        return partial(_clahe, ClaheRule(used, limit, self.n_bins, convention, span))
 
     # Tiles ---------------------------------------------------------------------------------------
 

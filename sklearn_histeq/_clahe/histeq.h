@@ -413,10 +413,11 @@ void blend_row(const Pixel *x, const double *up, const double *down, double fy,
 
 /* Planes ------------------------------------------------------------------------------------- */
 
-/* Find the bins of a plane, and with them its status: IS_FLAT where one level is counted. */
+/* Find the bins of a plane, over a given range or its own, and with them its status: IS_FLAT where
+ * the own range is one level. */
 template <class Pixel>
-HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
-                     const ClaheRule &rule, HisteqArrays &arrays) {
+HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const double *given,
+                     const Tiling &tiling, const ClaheRule &rule, HisteqArrays &arrays) {
     const ptrdiff_t n = tiling.height * tiling.width;
     HisteqPlane plane{0, {0, 0}, mask != nullptr, false, false};
     auto &grid = arrays.grid_of<Pixel>();
@@ -430,7 +431,11 @@ HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
     }
     if (plane.status & (HAS_INF | IS_EMPTY))
         return plane;
-    if (grid.low == grid.high)
+    const bool is_given = take_range(given, grid.low, grid.high);
+    if constexpr (sizeof(Pixel) == 1)
+        if (is_given) /* levels beyond the counted ones differ, too */
+            plane.range = find_range(x, nullptr, n);
+    if (!is_given && grid.low == grid.high)
         plane.status |= IS_FLAT;
     else if (!make_grid(grid.low, grid.high, rule.n_bins, true, grid))
         plane.status |= REFER;
@@ -448,9 +453,9 @@ HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
 
 /* The package's own CLAHE of some rows of a plane; returns its status. */
 template <class Pixel>
-int clahe_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling, const ClaheRule &rule,
-                HisteqArrays &arrays, Output out) {
-    HisteqPlane plane = set_bins(x, mask, tiling, rule, arrays);
+int clahe_plane(const Pixel *x, const uint8_t *mask, const double *given, const Tiling &tiling,
+                const ClaheRule &rule, HisteqArrays &arrays, Output out) {
+    HisteqPlane plane = set_bins(x, mask, given, tiling, rule, arrays);
     const ptrdiff_t begin = tiling.begin * tiling.width, end = tiling.end * tiling.width;
     if (plane.status & IS_FLAT) {
         fill_counted(x + begin, end - begin, 1.0, out.from(begin));
@@ -478,10 +483,12 @@ int clahe_plane(const Pixel *x, const uint8_t *mask, const Tiling &tiling, const
 
 /* The package's own CLAHE of each plane (height * width,), into the same row of out; clip_limit is
  * infinite for none. Only the slice `rows` of the rows of pixels is written. REFER in the status:
- * the bins are not certain, and nothing is written. */
+ * the bins are not certain, and nothing is written. ranges (..., 2), if given, are what the bins of
+ * each plane span; NaN: its own range. */
 template <class Pixel>
 int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Tiling tiles,
-          RowSlice rows, double clip_limit, ptrdiff_t n_bins, bool is_float32) {
+          RowSlice rows, double clip_limit, ptrdiff_t n_bins, bool is_float32,
+          Array<const double> ranges) {
     const ClaheRule rule{clip_limit, n_bins, is_float32};
     const Tiling tiling = within(tiles, rows);
     Scratch scratch;
@@ -489,8 +496,8 @@ int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Ti
     if (!scratch.is_complete)
         return NO_MEMORY;
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
-        const int found = clahe_plane(planes.row(p), mask_of(p, planes, mask), tiling, rule, arrays,
-                                      out.from(p * planes.shape[1]));
+        const int found = clahe_plane(planes.row(p), mask_of(p, planes, mask), range_of(ranges, p),
+                                      tiling, rule, arrays, out.from(p * planes.shape[1]));
         status[p] = static_cast<uint8_t>(found);
     }
     return DONE;

@@ -7,6 +7,7 @@
 
 #include "../_kernels/levels.h"
 #include "../_kernels/output.h"
+#include "../_kernels/reals.h"
 #include "../_kernels/types.h"
 #include "tiles.h"
 
@@ -39,16 +40,21 @@ struct SkimageArrays {
     }
 };
 
-/* Set the bin of each pixel: levels as 16 bits, stretched over N_GRAYS grays, divided. */
+/* Set the bin of each pixel: levels as 16 bits, clipped to a given range or their own, stretched
+ * over N_GRAYS grays, divided. */
 template <class Level>
-void stretch_levels(const Level *x, ptrdiff_t n, ptrdiff_t bin_size, uint16_t *codes) {
+void stretch_levels(const Level *x, ptrdiff_t n, const double *given, ptrdiff_t bin_size,
+                    uint16_t *codes) {
     constexpr double scale = sizeof(Level) == 1 ? 257.0 : 1.0;
     const LevelRange range = find_range(x, nullptr, n);
-    const double low = range.low * scale, width = range.high * scale - low;
+    double low = range.low * scale, high = range.high * scale;
+    take_range(given, low, high);
+    const double width = high - low;
     const auto gray = [=](int32_t level) {
-        return range.low == range.high
-                   ? least(static_cast<int32_t>(low), N_GRAYS - 1)
-                   : round_half_even((level * scale - low) / width * (N_GRAYS - 1));
+        return width == 0
+                   ? round_half_even(least(low, N_GRAYS - 1.0))
+                   : round_half_even((least(greatest(level * scale, low), high) - low) / width *
+                                     (N_GRAYS - 1));
     };
     if constexpr (sizeof(Level) == 1) {
         uint16_t table[256];
@@ -187,14 +193,17 @@ inline void blend_codes(const uint16_t *codes, const Tiling &tiling, const Clahe
     }
 }
 
-/* skimage.exposure.equalize_adapthist of one plane. */
+/* skimage.exposure.equalize_adapthist of one plane; is_stretched: its last step. */
 template <class Level>
-void clahe_skimage_plane(const Level *x, const Tiling &tiling, const ClaheRule &rule,
-                         const SkimageArrays &arrays, Output out) {
+void clahe_skimage_plane(const Level *x, const double *given, bool is_stretched,
+                         const Tiling &tiling, const ClaheRule &rule, const SkimageArrays &arrays,
+                         Output out) {
     const ptrdiff_t width = tiling.width, n = tiling.height * width;
-    stretch_levels(x, n, 1 + N_GRAYS / rule.n_bins, arrays.codes);
+    LevelRange range{0, N_GRAYS - 1};
+    stretch_levels(x, n, given, 1 + N_GRAYS / rule.n_bins, arrays.codes);
     blend_codes(arrays.codes, tiling, rule, arrays, arrays.blended);
-    const LevelRange range = find_range(arrays.blended, nullptr, n);
+    if (is_stretched)
+        range = find_range(arrays.blended, nullptr, n);
     for (ptrdiff_t y = 0; y < tiling.height; ++y) {
         stretch_row(arrays.blended + y * width, width, range, rule.is_float32, arrays.values);
         store(arrays.values, width, {rule.is_float32, 1.0}, out.from(y * width));
@@ -202,10 +211,12 @@ void clahe_skimage_plane(const Level *x, const Tiling &tiling, const ClaheRule &
 }
 
 /* skimage.exposure.equalize_adapthist of each plane, into the same row of out; the limit is a
- * number of pixels. */
+ * number of pixels. ranges (..., 2), if given, are what the bins of each plane span, as 16 bits;
+ * NaN: its own range. is_stretched: the values of each plane are stretched to [0, 1] at last. */
 template <class Level>
 int clahe_skimage(Planes<Level> planes, Output out, Tiling tiling, double clip_limit,
-                  ptrdiff_t n_bins, bool is_float32) {
+                  ptrdiff_t n_bins, bool is_float32, Array<const double> ranges,
+                  bool is_stretched) {
     const ptrdiff_t n = planes.shape[1];
     const ClaheRule rule{clip_limit, n_bins, is_float32};
     Scratch scratch;
@@ -213,7 +224,8 @@ int clahe_skimage(Planes<Level> planes, Output out, Tiling tiling, double clip_l
     if (!scratch.is_complete)
         return NO_MEMORY;
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p)
-        clahe_skimage_plane(planes.row(p), tiling, rule, arrays, out.from(p * n));
+        clahe_skimage_plane(planes.row(p), range_of(ranges, p), is_stretched, tiling, rule, arrays,
+                            out.from(p * n));
     return DONE;
 }
 

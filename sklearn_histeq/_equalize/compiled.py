@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._arithmetic import transfer
+from .._arithmetic import spans, transfer
 from .._arithmetic.status import EMPTY, INF
 from .._blocks import WHOLE, Passes, cut, in_passes, part_indices
 from .._kernels import arrays, shared
@@ -75,10 +75,11 @@ def equalize(planes, mask, out, rule, map_parts=map):
         # column by column in memory: no histogram minds
         planes, out = planes.swapaxes(2, 3), out.swapaxes(2, 3)
         mask = None if mask is None else mask.swapaxes(1, 2)
-    if rule.n_bins == "auto" and plan.n_bins and planes.dtype.kind in "iu":
+    ranges = None if rule.span == spans.OWN else spans.given_ranges(rule.span, planes, mask)
+    if plan.n_bins and planes.dtype.kind in "iu" and rule.has_exact_bins:
         status = _equalize_exact(planes, mask, out, plan, map_parts)
     else:
-        status = _equalize(planes, mask, out, plan, map_parts)
+        status = _equalize(planes, mask, out, plan, ranges, map_parts)
     if status.any():
         for index, plane in arrays.single_planes(planes, mask, out, status & arrays.REFER):
             status[index] = definition.equalize(*plane, rule)
@@ -110,7 +111,7 @@ def _plan(dtype, rule):
 def _equalize_exact(planes, mask, out, plan, map_parts):
     """Equalize integers in bins; those that doubles do not hold take their ranks."""
     if planes.dtype.itemsize < 8:
-        return _equalize(planes, mask, out, plan, map_parts)
+        return _equalize(planes, mask, out, plan, None, map_parts)
     beyond = planes > transfer.LARGEST_EXACT
     if planes.dtype.kind == "i":
         beyond |= planes < -transfer.LARGEST_EXACT
@@ -118,18 +119,21 @@ def _equalize_exact(planes, mask, out, plan, map_parts):
         beyond &= mask[:, np.newaxis]
     has_ranks = beyond.any(axis=(2, 3))
     if not has_ranks.any():
-        return _equalize(planes, mask, out, plan, map_parts)
+        return _equalize(planes, mask, out, plan, None, map_parts)
     status = np.empty(planes.shape[:2], np.uint8)
     for index, plane in arrays.single_planes(planes, mask, out, np.ones_like(has_ranks)):
         if has_ranks[index].all():
             status[index] = _equalize_ranks(*plane, plan)
         else:
-            status[index] = _equalize(*plane, plan, map_parts)
+            status[index] = _equalize(*plane, plan, None, map_parts)
     return status
 
 
-def _equalize(planes, mask, out, plan, map_parts):
-    """Equalize planes by blocks of images, or each plane in passes; return their status."""
+def _equalize(planes, mask, out, plan, ranges, map_parts):
+    """Equalize planes by blocks of images, or each plane in passes; return their status.
+
+    ranges (n, c, 2) are what bins span where this is not the own range; see `spans`.
+    """
     if plan.is_wide:
         return _equalize_wide(planes, mask, out, plan, map_parts)
     n_pixels = planes.shape[2] * planes.shape[3]
@@ -143,13 +147,15 @@ def _equalize(planes, mask, out, plan, map_parts):
             one = slice(i, i + 1)
             counted = None if mask is None else mask[one]
             parts = cut(planes[one], counted, out[one], indices)
-            status[one] = in_passes(_passes(plan), parts, map_parts)
+            given = None if ranges is None else ranges[one]
+            status[one] = in_passes(_passes(plan, given), parts, map_parts)
         return status
     equalize_block = _fused if plan.formula.kernel is not None else _by_formula
     has_memory_per_pixel = are_copied or equalize_block is _by_formula
     for block in arrays.image_slices(planes, has_memory_per_pixel):
         counted = None if mask is None else mask[block]
-        status[block] = equalize_block(planes[block], counted, out[block], plan)
+        given = None if ranges is None else ranges[block]
+        status[block] = equalize_block(planes[block], counted, out[block], plan, given)
     return status
 
 
@@ -164,7 +170,7 @@ def _equalize_wide(planes, mask, out, plan, map_parts):
         found = np.empty(status[block].size, np.uint8)
         kernels.narrow_planes(rows(pixels), arrays.mask_rows(counted), found, rows(levels))
         found = found.reshape(status[block].shape)
-        status[block] = found | _equalize(levels, counted, out[block], narrow, map_parts)
+        status[block] = found | _equalize(levels, counted, out[block], narrow, None, map_parts)
         chosen = np.nonzero(found & arrays.REFER)
         if len(chosen[0]):
             status[block][chosen] = _equalize_chosen(pixels, counted, out[block], plan, chosen)
@@ -181,7 +187,7 @@ def _equalize_chosen(planes, mask, out, plan, chosen):
     return status[:, 0]
 
 
-def _fused(planes, mask, out, plan):
+def _fused(planes, mask, out, plan, ranges):
     """Equalize planes by the kernel of their formula; return their status."""
     pixels, written = arrays.as_pixels(planes, plan.pixel), arrays.writable(out, plan.own_dtype)
     status = np.empty(planes.shape[:2], np.uint8)
@@ -192,31 +198,32 @@ def _fused(planes, mask, out, plan):
         status.reshape(-1),
         plan.n_bins,
         plan.formula.kernel,
+        ranges,
     )
     arrays.write_back(written, out, plan.convention.output_max)
     return status
 
 
-def _by_formula(planes, mask, out, plan):
+def _by_formula(planes, mask, out, plan, ranges):
     """Equalize planes step by step; return their status."""
     if plan.n_bins == 0 and plan.pixel == UINT16:
         return _equalize_ranks(planes, mask, out, plan)
     parts = cut(planes, mask, out, WHOLE)
-    return in_passes(_passes(plan), parts, map)
+    return in_passes(_passes(plan, ranges), parts, map)
 
 
 # In passes over parts -----------------------------------------------------------------------------
 
 
-def _passes(plan):
+def _passes(plan, ranges):
     """Return how planes are equalized in passes: their counts, transfer functions, values."""
     plan = plan.as_reals()
     if not plan.n_bins:
         count = partial(_count_levels, plan), partial(_find_tables, plan)
         return Passes([count], partial(_look_up, plan))
-    ranges = partial(_find_ranges, plan), _join_ranges
+    find = partial(_find_ranges, plan), partial(_join_ranges, ranges)
     count = partial(_count_bins, plan), partial(_find_curves, plan)
-    return Passes([ranges, count], partial(_apply_curves, plan))
+    return Passes([find, count], partial(_apply_curves, plan))
 
 
 def _pixels(part, plan):
@@ -256,7 +263,7 @@ def _look_up(plan, found, part):
 
 
 class Curves(NamedTuple):
-    """The transfer functions of planes, in equal bins between their least and largest pixels.
+    """The transfer functions of planes, in equal bins over a range of each.
 
     Attributes
     ----------
@@ -286,12 +293,16 @@ def _find_ranges(plan, _, part):
     return status, lows, highs
 
 
-def _join_ranges(_, ranges):
-    """Return the ranges of whole planes, whose transfer functions are still to be found."""
+def _join_ranges(given, _, ranges):
+    """Return what the bins of whole planes span, whose transfer functions are still to be found."""
     statuses, lows, highs = (np.array(each) for each in zip(*ranges, strict=True))
     status = np.bitwise_or.reduce(statuses & ~np.uint8(EMPTY))
     status |= np.bitwise_and.reduce(statuses) & EMPTY
     low, high = lows.min(axis=0), highs.max(axis=0)
+    if given is not None:
+        own = np.stack([low, high], axis=1)
+        low, high = np.where(np.isnan(given), own.reshape(given.shape), given).reshape(-1, 2).T
+        low, high = low.copy(), high.copy()
     without_bins = (status & (INF | EMPTY) > 0) | (low == high)
     low[without_bins], high[without_bins] = 0, 1
     return Curves(status, low, high, without_bins)

@@ -177,9 +177,10 @@ def _levels(dtype, transfers):
         levels = output.all_levels(dtype)
         return levels.view(np.uint8) if levels.dtype == np.bool_ else levels
     # as Python's numbers, of which integers are exact; bins of doubles may end beyond the dtype
-    largest = output.largest_level(dtype)
-    low = min(largest, *(math.floor(found.points[0].item()) for found in transfers))
-    high = min(largest, max(math.ceil(found.points[-1].item()) for found in transfers))
+    least, largest = output.smallest_level(dtype), output.largest_level(dtype)
+    low = min(math.floor(found.points[0].item()) for found in transfers)
+    high = max(math.ceil(found.points[-1].item()) for found in transfers)
+    low, high = (min(max(least, level), largest) for level in (low, high))
     if high - low >= arrays.N_LEVELS[UINT16]:
         return None
     native = dtype.newbyteorder("=")

@@ -12,6 +12,7 @@ import numpy as np
 from .._arithmetic import color_modes, transfer
 from .._arithmetic.conventions import Convention
 from .._arithmetic.dtypes import UINT8, double, uint8
+from .._arithmetic.spans import OWN, Span
 from .._arithmetic.transfer import Formula
 
 
@@ -83,11 +84,14 @@ class EqualizeRule(NamedTuple):
     convention : EqualizeConvention
     output_distribution : str
         One that the convention has a formula for.
+    span : `spans.Span`
+        What bins span.
     """
 
     n_bins: int | str
     convention: EqualizeConvention
     output_distribution: str
+    span: Span = OWN
 
     @property
     def formula(self):
@@ -100,6 +104,11 @@ class EqualizeRule(NamedTuple):
             return self.n_bins
         return 256 if dtype.kind == "f" else self.convention.n_integer_bins
 
+    @property
+    def has_exact_bins(self):
+        """Whether integers that no double holds are told apart, and so take ranks for bins."""
+        return self.n_bins == "auto" and self.span == OWN
+
     def transfer_function(self, histogram, dtype=np.float64):
         """Return the transfer function of one histogram; see `Formula`."""
         if self.convention.has_all_levels:
@@ -107,6 +116,6 @@ class EqualizeRule(NamedTuple):
         return self.formula.transfer_function(histogram, dtype)
 
 
-def cdf_rule(n_bins):
+def cdf_rule(n_bins, span=OWN):
     """Return the rule by which the CDF of so many bins is the transfer function."""
-    return EqualizeRule(n_bins, SKIMAGE, "uniform")
+    return EqualizeRule(n_bins, SKIMAGE, "uniform", span)

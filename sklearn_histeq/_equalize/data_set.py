@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _engine
-from .._arithmetic import counting, namespaces, output, transfer
+from .._arithmetic import counting, namespaces, output, spans, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import BEYOND, has_any
 from .._arithmetic.transfer import Histogram, TransferFunction
@@ -42,11 +42,14 @@ class Learned(NamedTuple):
     @property
     def ranges(self):
         """The least and the largest counted intensity of each channel (c, 2), as doubles."""
-        ends = [
-            (s.levels[0], s.levels[-1]) if isinstance(s, counting.Levels) else (s.low, s.high)
-            for s in self.state
-        ]
-        return np.array(ends, np.float64)
+        return np.array([range_of(state) for state in self.state], np.float64)
+
+
+def range_of(state):
+    """Return the least and the largest counted intensity of a state."""
+    if isinstance(state, counting.Levels):
+        return state.levels[0], state.levels[-1]
+    return state.low, state.high
 
 
 def cast(planes, dtype):
@@ -107,7 +110,7 @@ def fit_transfers(count, state, rule, dtype):
     """Return each channel's histogram and transfer function, exactly those of one long plane."""
     if dtype.kind != "f":
         return [_of_levels(levels, rule) for levels in state]
-    edges = [_edges(lattice.low, lattice.high, rule, dtype) for lattice in state]
+    edges = [_edges(lattice, rule, dtype) for lattice in state]
     counts = count(partial(_count_bins, edges), _add_bins)
     found = [_of_bins(c, e, rule) for c, e in zip(counts, edges, strict=True)]
     if None in found:
@@ -129,11 +132,10 @@ def _of_levels(levels, rule):
     """Return the histogram and transfer function of exactly counted integers."""
     largest = max(-int(levels.levels[0]), int(levels.levels[-1]))
     has_bins = rule.bins_of(levels.levels.dtype) is not None
-    if not has_bins or (rule.n_bins == "auto" and largest > transfer.LARGEST_EXACT):
+    if not has_bins or (rule.has_exact_bins and largest > transfer.LARGEST_EXACT):
         return _of_values(levels, rule)
     values = counting.merge(levels.levels.astype(np.float64), levels.counts)
-    edges = _edges(values.levels[0], values.levels[-1], rule, values.levels.dtype)
-    histogram, found = _binned(values, edges, rule)
+    histogram, found = _binned(values, _edges(values, rule, values.levels.dtype), rule)
     # the recipe has bins of its own, but the CDF of integers is scikit-image's: one bin per level
     return (_level_histogram(levels) if rule.n_bins == "auto" else histogram), found
 
@@ -141,18 +143,22 @@ def _of_levels(levels, rule):
 def _of_lattice(lattice, rule, dtype):
     """Return the histogram and transfer function of floats counted in a lattice."""
     values = counting.occupied(lattice, dtype)
-    return _binned(values, _edges(lattice.low, lattice.high, rule, dtype), rule)
+    return _binned(values, _edges(lattice, rule, dtype), rule)
 
 
-def _edges(low, high, rule, dtype):
-    """Return the edges of equal bins, or None where the dtype has no room for them."""
+def _edges(state, rule, dtype):
+    """Return the edges of equal bins over the rule's span, or over the range of a state.
+
+    None where the dtype has no room for them.
+    """
+    low, high = rule.span.limits or range_of(state)
     edges = transfer.bin_edges(low, high, rule.bins_of(np.dtype(np.float64)), dtype)
     return edges if transfer.are_bins(edges) else None
 
 
 def _binned(values, edges, rule):
     """Return the histogram and transfer function of exactly counted values, binned if possible."""
-    counts = None if edges is None else counting.bin_levels(values, edges)
+    counts = None if edges is None else counting.bin_levels(_clipped(values, rule), edges)
     return _of_bins(counts, edges, rule) or _of_values(values, rule)
 
 
@@ -167,8 +173,16 @@ def _of_bins(counts, edges, rule):
 
 def _of_values(levels, rule):
     """Return the histogram and transfer function with one bin per level, or distinct value."""
-    histogram = _level_histogram(levels)
+    histogram = _level_histogram(_clipped(levels, rule))
     return histogram, rule.transfer_function(histogram)
+
+
+def _clipped(levels, rule):
+    """Return exact counts of values, those outside of the rule's span at its ends."""
+    limits = spans.limits_of(rule.span, levels.levels)
+    if limits is None:
+        return levels
+    return counting.merge(levels.levels.clip(*limits), levels.counts)
 
 
 def _level_histogram(levels):

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from skimage import exposure
 
-from .._arithmetic import counting, output, transfer
+from .._arithmetic import counting, output, spans, transfer
+from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY, INF, of_values
 from .._arithmetic.transfer import Histogram, TransferFunction
 from .conventions import SKIMAGE
@@ -93,7 +94,10 @@ def count_bins(planes, mask, edges):
     """Return each channel's counts over its edges, and the planes' status; 0 without edges."""
 
     def count(pixels, channel):
-        return 0 if edges[channel] is None else bin_counts(pixels, edges[channel])
+        of_channel = edges[channel]
+        if of_channel is None:
+            return 0
+        return bin_counts(pixels.clip(of_channel[0], of_channel[-1]), of_channel)
 
     return _count(planes, mask, count)
 
@@ -104,10 +108,13 @@ def transfer_function(pixels, rule):
     if n_bins is None:
         return _of_levels(pixels, rule)
     if pixels.dtype.kind != "f":
-        if rule.n_bins == "auto" and _magnitude(pixels) > transfer.LARGEST_EXACT:
+        if rule.has_exact_bins and _magnitude(pixels) > transfer.LARGEST_EXACT:
             return _of_ranks(pixels, rule)
         pixels = pixels.astype(np.float64)
-    return of_bins(pixels, n_bins, rule) or _of_ranks(pixels, rule)
+    limits = spans.limits_of(rule.span, pixels)
+    if limits is not None:
+        pixels = pixels.clip(*limits)
+    return of_bins(pixels, limits, n_bins, rule) or _of_ranks(pixels, rule)
 
 
 def _of_levels(pixels, rule):
@@ -123,20 +130,30 @@ def _of_levels(pixels, rule):
     return rule.transfer_function(Histogram(counts_of(cdf, pixels.size), levels, None, True))
 
 
-def of_bins(pixels, n_bins, rule):
-    """Return the transfer function of floats in equal bins, or None where it is not finite."""
-    edges = transfer.bin_edges(pixels.min(), pixels.max(), n_bins, pixels.dtype)
+def of_bins(pixels, limits, n_bins, rule):
+    """Return the transfer function of floats in equal bins, or None where it is not finite.
+
+    The bins span the limits, which hold all pixels; None: the range of the pixels.
+    """
+    edges = edges_of(pixels, limits, n_bins)
     if not transfer.are_bins(edges):
         return None
-    if _is_the_cdf(rule):
+    if _is_the_cdf(rule) and limits is None:
         with np.errstate(over="ignore"):
             cdf, centers = exposure.cumulative_distribution(pixels, n_bins)
         found = TransferFunction(centers, cdf, False)
     else:
         counts = bin_counts(pixels, edges)
         histogram = Histogram(counts, transfer.bin_centers(edges), edges, False)
-        found = rule.transfer_function(histogram)
+        dtype = single_or_double(pixels.dtype) if _is_the_cdf(rule) else np.float64
+        found = rule.transfer_function(histogram, dtype)
     return found if transfer.is_finite(found) else None
+
+
+def edges_of(pixels, limits, n_bins):
+    """Return the edges of equal bins over the limits, or over the range of the pixels."""
+    low, high = (pixels.min(), pixels.max()) if limits is None else limits
+    return transfer.bin_edges(low, high, n_bins, pixels.dtype)
 
 
 def _of_ranks(pixels, rule):

@@ -9,12 +9,13 @@ from functools import partial
 
 import numpy as np
 
-from .._arithmetic import bins, counting, namespaces, output, transfer
+from .._arithmetic import bins, counting, namespaces, output, spans, transfer
 from .._arithmetic.rows import (
     as_doubles,
     at_or_below,
     between,
     chosen_of,
+    clipped,
     counts_of,
     cumulated,
     gather,
@@ -37,7 +38,8 @@ def equalize(planes, mask, out, rule, map_parts=map):
     rows = rows_of(planes, mask)
     n_bins = rule.bins_of(rows.dtype)
     if n_bins is not None:
-        values = _by_bins(rows, planes, rule, n_bins)
+        ranges = spans.given_ranges(rule.span, planes, mask)
+        values = _by_bins(rows, planes, ranges, rule, n_bins)
     elif rows.dtype.itemsize == 1:
         values = _by_levels(rows, rule)
     else:
@@ -166,10 +168,9 @@ def _between_runs(rows, ordered, places, values_at):
 # Bins ---------------------------------------------------------------------------------------------
 
 
-def _by_bins(rows, planes, rule, n_bins):
+def _by_bins(rows, planes, ranges, rule, n_bins):
     """Return the values of pixels by equal bins; of rows whose bins have no meaning, by ranks."""
-    is_exact = rule.n_bins == "auto"
-    found = bins.find(rows, planes, n_bins, is_exact, rule.formula)
+    found = bins.find(rows, planes, ranges, n_bins, rule.has_exact_bins, rule.formula)
     indices, parts = [], []
     if found.rows.size:
         points, values = (
@@ -210,6 +211,8 @@ def count_bins(planes, mask, edges):
             return 0
         if not row.pixels.shape[1]:
             return np.zeros(len(of_channel) - 1, np.int64)
+        limits = (namespaces.asarray(of_channel[[[end]]], row.pixels) for end in (0, -1))
+        row = row._replace(pixels=clipped(row.pixels, *limits))
         numbers = bins.bin_numbers(row, of_channel[np.newaxis])
         return namespaces.to_numpy(counts_of(numbers, None, len(of_channel) - 1))[0]
 

@@ -137,10 +137,10 @@ bool make_segments(const Grid<Real> &grid, int formula, const EqualizeArrays &ar
 
 /* Reals -------------------------------------------------------------------------------------- */
 
-/* Equalize one plane of reals; returns its status. */
+/* Equalize one plane of reals, in bins over a given range or its own; returns its status. */
 template <class Real>
-int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
-                   const EqualizeArrays &arrays, Output out) {
+int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const double *given,
+                   const EqualizeRule &rule, const EqualizeArrays &arrays, Output out) {
     const double output_max = rule.output_max();
     const bool halves = rule.formula == SKIMAGE_UNIFORM;
     Real low, high;
@@ -149,7 +149,7 @@ int equalize_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const Equali
     const int status = find_range(x, mask, n, low, high);
     if (status & (HAS_INF | IS_EMPTY))
         return status;
-    if (low == high) {
+    if (!take_range(given, low, high) && low == high) {
         fill_counted(x, n, output_max, out);
         return status;
     }
@@ -213,15 +213,15 @@ inline int equalize_bytes(const uint8_t *x, const uint8_t *mask, ptrdiff_t n, in
 }
 
 /* Set arrays.level_values of the levels of a range, binned as doubles by arrays.level_counts; false
- * where that is not certain to be exact. */
-inline bool bin_levels(LevelRange range, const EqualizeRule &rule, const EqualizeArrays &arrays) {
+ * where that is not certain to be exact. The bins span [low, high]. */
+inline bool bin_levels(LevelRange range, double low, double high, const EqualizeRule &rule,
+                       const EqualizeArrays &arrays) {
     const ptrdiff_t n_levels = range.n_levels();
     Grid<double> grid;
     grid.thresholds = arrays.thresholds;
     for (ptrdiff_t i = 0; i < n_levels; ++i)
         arrays.levels[i] = static_cast<double>(range.low + i);
-    if (!make_grid<double>(range.low, range.high, rule.n_bins, rule.formula == SKIMAGE_UNIFORM,
-                           grid))
+    if (!make_grid(low, high, rule.n_bins, rule.formula == SKIMAGE_UNIFORM, grid))
         return false;
     locate(arrays.levels, n_levels, grid, arrays.intervals);
     std::memset(arrays.counts, 0, static_cast<size_t>(grid.last + 1) * sizeof(int32_t));
@@ -251,21 +251,24 @@ void equalize_ranks(const Level *x, const uint8_t *mask, ptrdiff_t n, LevelRange
 
 /* Equalize one plane of levels; returns its status. */
 template <class Level>
-int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
-                    const EqualizeArrays &arrays, Output out) {
-    const LevelRange range = find_range(x, mask, n);
-    const ptrdiff_t n_levels = range.n_levels();
+int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const double *given,
+                    const EqualizeRule &rule, const EqualizeArrays &arrays, Output out) {
+    LevelRange range = find_range(x, mask, n);
     const double output_max = rule.output_max();
     if (range.low > range.high)
         return IS_EMPTY;
-    if (range.low == range.high) {
+    double low = range.low, high = range.high;
+    if (take_range(given, low, high)) {
+        range = find_range(x, nullptr, n); /* levels beyond the counted ones differ, too */
+    } else if (low == high) {
         fill_counted(x, n, output_max, out);
         return 0;
     }
+    const ptrdiff_t n_levels = range.n_levels();
     if (rule.n_bins > 0 && n_levels > n) { /* as doubles, one by one */
         for (ptrdiff_t i = 0; i < n; ++i)
             arrays.levels[i] = x[i];
-        return equalize_reals(arrays.levels, mask, n, rule, arrays, out);
+        return equalize_reals(arrays.levels, mask, n, given, rule, arrays, out);
     }
     if constexpr (sizeof(Level) > 1)
         if (rule.n_bins == 0 && n_levels > n) {
@@ -276,7 +279,7 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
     if (rule.n_bins == 0) {
         cumulate(arrays.level_counts, n_levels);
         divide(arrays.level_counts, n_levels, arrays.level_values);
-    } else if (!bin_levels(range, rule, arrays)) {
+    } else if (!bin_levels(range, low, high, rule, arrays)) {
         return REFER;
     }
     const Output table = out.at(arrays.table);
@@ -287,22 +290,23 @@ int equalize_levels(const Level *x, const uint8_t *mask, ptrdiff_t n, const Equa
 
 /* Equalize one plane; returns its status. */
 template <class Pixel>
-int equalize_plane(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const EqualizeRule &rule,
-                   const EqualizeArrays &arrays, Output out) {
+int equalize_plane(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const double *given,
+                   const EqualizeRule &rule, const EqualizeArrays &arrays, Output out) {
     if constexpr (std::is_floating_point_v<Pixel>)
-        return equalize_reals(x, mask, n, rule, arrays, out);
+        return equalize_reals(x, mask, n, given, rule, arrays, out);
     else if constexpr (sizeof(Pixel) > 1)
-        return equalize_levels(x, mask, n, rule, arrays, out);
+        return equalize_levels(x, mask, n, given, rule, arrays, out);
     else
-        return rule.n_bins ? equalize_levels(x, mask, n, rule, arrays, out)
+        return rule.n_bins ? equalize_levels(x, mask, n, given, rule, arrays, out)
                            : equalize_bytes(x, mask, n, rule.formula, arrays, out);
 }
 
 /* Equalize each plane by its own CDF into the same row of out, and set its status. n_bins = 0: one
- * bin per level; formula: the number of one that has a kernel. */
+ * bin per level; formula: the number of one that has a kernel. ranges (..., 2), if given, are what
+ * the bins of each plane span; NaN: its own range. */
 template <class Pixel>
 int equalize(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, ptrdiff_t n_bins,
-             int formula) {
+             int formula, Array<const double> ranges) {
     const ptrdiff_t n = planes.shape[1];
     const EqualizeRule rule{n_bins, formula};
     Scratch scratch;
@@ -311,7 +315,8 @@ int equalize(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
         return NO_MEMORY;
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p)
         status[p] = static_cast<uint8_t>(equalize_plane(
-            planes.row(p), mask_of(p, planes, mask), n, rule, arrays, out.from(p * n)));
+            planes.row(p), mask_of(p, planes, mask), n, range_of(ranges, p), rule, arrays,
+            out.from(p * n)));
     return DONE;
 }
 

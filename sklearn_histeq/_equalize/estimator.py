@@ -12,14 +12,23 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _engine
 from .._arithmetic import counting, dtypes, transfer
+from .._arithmetic.spans import span_of
 from .._arithmetic.status import far_from
 from .._base import ChannelAxis, Color, ImageTransformer, only_if
 from .._blocks import Output, Work, map_planes
 from .._input import Limits, parameters, read
+from .._input.parameters import ALL_QUANTILES
 from .._input.pixel_errors import check_channels_counted
+from .._input.problem import Setting
 from . import data_set
 from .conventions import CONVENTIONS, EqualizeRule
-from .parameters import SCOPES, check_normal_color, check_normal_dtype, check_output_distribution
+from .parameters import (
+    SCOPES,
+    check_normal_color,
+    check_normal_dtype,
+    check_output_distribution,
+    check_quantiles_of_scope,
+)
 
 
 def _has_partial_fit(self):
@@ -67,6 +76,21 @@ class HistogramEqualizer(ImageTransformer):
         convention "numpy") and 256 bins for floats, as in scikit-image. A number bins integers,
         too: the result is that of `plane.astype(float64)` with so many bins. With the conventions
         "opencv" and "pillow", which have one bin per level, a number is an error.
+    value_range : "dtype", tuple of two floats or None, default=None
+        What the bins span. None: from the least to the largest counted pixel of each plane. A
+        range (low, high) is the same for all planes, so that a hot pixel, or what else an image
+        shows, does not move the bins. Their edges are `numpy.linspace(low, high, n_bins + 1)`, and
+        pixels outside are clipped to the range, so that they count in the outer bins and are mapped
+        as these. "dtype": the range of integers, [0, 1] for floats. Images of 12 bits in uint16
+        then fill 16 of 256 bins; give (0, 4095). Where there is one bin per level, "dtype" changes
+        nothing, and two numbers are an error.
+    quantile_range : tuple of two floats, default=(0, 100)
+        The bins of each plane span from one quantile of its counted pixels to another, in percent,
+        as in :class:`sklearn.preprocessing.RobustScaler`. These quantiles are
+        `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside are
+        clipped as above. Where both quantiles are equal in the precision of the plane, its bins
+        span its own range. An error together with `value_range`, with `scope="dataset"`, and where
+        there is one bin per level.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
         The library whose arithmetic turns counts into output values, bit for bit:
 
@@ -148,12 +172,12 @@ class HistogramEqualizer(ImageTransformer):
 
     - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
       `output_distribution="normal"`). "opencv" and "pillow" leave it as it is, as their libraries
-      do.
+      do. In the bins of a `value_range` it is a level as any other.
     - Where bins have no meaning, the ranks of the pixels take the place of the plane, which gives
       the exact empirical CDF. So it is where two neighbouring edges coincide in the dtype of the
       plane, where an edge, a center or a slope is not finite, and, with `n_bins="auto"`, for
-      integers beyond 2**53 or spread too widely for one bin per level. A number for `n_bins` bins
-      integers beyond 2**53 as the doubles nearest to them.
+      integers beyond 2**53 or spread too widely for one bin per level. A number for `n_bins`, and
+      bins over a given range, take integers beyond 2**53 as the doubles nearest to them.
     - float16 is computed in float32, bool has two levels, and NaN is missing.
 
     `fit` reads no pixel unless `scope="dataset"`, or floats are to become integers (`dtype`): these
@@ -196,6 +220,22 @@ class HistogramEqualizer(ImageTransformer):
     >>> recogniser = make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier(1))
     >>> recogniser.fit(scenes, list("abcde")).predict(2 * scenes + 50)
     array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
+
+    One hot pixel stretches the bins of floats, so that nearly all other pixels share one of them.
+    Bins over a given range stay where they are:
+
+    >>> X = rng.random((1, 1, 96, 96))
+    >>> X_hot = X.copy()
+    >>> X_hot[0, 0, 0, 0] = 1000
+    >>> def largest_shift(equalizer):
+    ...     shift = equalizer.fit_transform(X_hot) - equalizer.fit_transform(X)
+    ...     return round(float(abs(shift).ravel()[1:].max()), 2)
+    >>> largest_shift(HistogramEqualizer())
+    1.0
+    >>> largest_shift(HistogramEqualizer(value_range=(0, 1)))
+    0.0
+    >>> largest_shift(HistogramEqualizer(quantile_range=(1, 99)))
+    0.0
     """
 
     cdf_: list[NDArray[Any]]
@@ -204,12 +244,14 @@ class HistogramEqualizer(ImageTransformer):
 
     _conventions = CONVENTIONS
     _fitted_attribute = "cdf_"
-    _state_params = ("n_bins", "convention", "output_distribution", "color")
+    _state_params = ("n_bins", "value_range", "convention", "output_distribution", "color")
 
     def __init__(
         self,
         *,
         n_bins: int | Literal["auto"] = "auto",
+        value_range: Literal["dtype"] | Sequence[float] | None = None,
+        quantile_range: Sequence[float] = ALL_QUANTILES,
         convention: Literal["skimage", "numpy", "opencv", "pillow"] = "skimage",
         scope: Literal["image", "dataset"] = "image",
         output_distribution: Literal["uniform", "normal"] = "uniform",
@@ -221,6 +263,8 @@ class HistogramEqualizer(ImageTransformer):
         n_jobs: int | None = None,
     ) -> None:
         self.n_bins = n_bins
+        self.value_range = value_range
+        self.quantile_range = quantile_range
         self.convention = convention
         self.scope = scope
         self.output_distribution = output_distribution
@@ -243,7 +287,7 @@ class HistogramEqualizer(ImageTransformer):
         Integers are counted exactly, so that batches give what `fit` gives on all images. Floats
         are counted in a fine histogram of constant size, whose range grows with the batches without
         losing a count; `cdf_` is computed from it in `n_bins` equal bins over the range seen so
-        far.
+        far, or over `value_range`.
 
         Parameters
         ----------
@@ -325,20 +369,34 @@ class HistogramEqualizer(ImageTransformer):
         check_output_distribution(self.output_distribution, convention)
         parameters.check_n_bins(self.n_bins)
         parameters.check_bins_of_convention(self.n_bins, "auto", convention)
+        if self.value_range is not None or self.quantile_range is not ALL_QUANTILES:
+            parameters.check_ranges(self.value_range, self.quantile_range, convention)
+            check_quantiles_of_scope(self.quantile_range, self.scope)
 
     def _check_images(self, images):
         if self.output_distribution == "normal":
             check_normal_color(self.color, self._color_mode)
             check_normal_dtype(self._output_dtype(images.X.dtype))
+        dtype = self._plane_dtype(images.X.dtype)
+        is_ranged = self.value_range is not None or self.quantile_range is not ALL_QUANTILES
+        if is_ranged and self._rule(dtype).bins_of(dtype) is None:
+            where = Setting("n_bins", "auto"), f" and images of dtype {dtype}"
+            remedy = "Set n_bins to a number, for example 256."
+            parameters.check_nothing_to_span(self.value_range, self.quantile_range, where, remedy)
 
     def _function(self, images, learned):
         if learned is not None:
             return partial(_apply, learned, learned.ranges, self._convention)
-        return partial(_equalize, self._rule())
+        return partial(_equalize, self._rule(self._plane_dtype(images.X.dtype)))
 
-    def _rule(self):
-        """Return how counts become a transfer function."""
-        return EqualizeRule(self.n_bins, self._convention, self.output_distribution)
+    def _rule(self, dtype):
+        """Return how counts of images of a dtype become a transfer function."""
+        rule = EqualizeRule(self.n_bins, self._convention, self.output_distribution)
+        if self.value_range is None and self.quantile_range is ALL_QUANTILES:
+            return rule
+        if rule.bins_of(dtype) is None:  # where "dtype" changes nothing
+            return rule
+        return rule._replace(span=span_of(self.value_range, self.quantile_range, dtype))
 
     # Learning ------------------------------------------------------------------------------------
 
@@ -355,7 +413,7 @@ class HistogramEqualizer(ImageTransformer):
         count = self._counter(images, dtype)
         state = data_set.count_all(count, dtype)
         check_channels_counted(map(counting.n_counted, state))
-        found = data_set.fit_transfers(count, state, self._rule(), dtype)
+        found = data_set.fit_transfers(count, state, self._rule(dtype), dtype)
         return self._as_attributes(state, found, dtype, images.n_images, images.library)
 
     def _update_state(self, images):
@@ -368,7 +426,7 @@ class HistogramEqualizer(ImageTransformer):
         if before is not None:
             state = data_set.add_channels(before.state, state)
         check_channels_counted(map(counting.n_counted, state))
-        found = data_set.read_out(state, self._rule(), dtype)
+        found = data_set.read_out(state, self._rule(dtype), dtype)
         n_seen += images.n_images
         return self._as_attributes(state, found, dtype, n_seen, images.library)
 

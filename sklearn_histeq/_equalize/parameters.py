@@ -1,6 +1,6 @@
 """Checks of the parameters that only HistogramEqualizer has, and of what it has learned from."""
 
-from .._input.parameters import IN_A_GRID, check_choice
+from .._input.parameters import ALL_QUANTILES, IN_A_GRID, check_choice
 from .._input.problem import Setting, input_error
 
 SCOPES = ("image", "dataset")
@@ -30,6 +30,17 @@ def check_normal_color(color, mode):
             (Setting("color", "channels"), " or ", Setting("color", "value"), ": colours are kept "
              "in the range of the output, and normal quantiles have none"),
             IN_A_GRID.replace("convention", "output distribution"),
+        )  # fmt: skip
+
+
+def check_quantiles_of_scope(quantile_range, scope):
+    """Refuse quantiles of each plane where planes share their bins."""
+    if scope == "dataset" and tuple(quantile_range) != ALL_QUANTILES:
+        raise input_error(
+            (Setting("quantile_range", quantile_range), " with ", Setting("scope", scope)),
+            ("the default, ", Setting("quantile_range", ALL_QUANTILES),
+             ": one distribution has the same bins for all images"),
+            "Give the bins of all images a value_range.",
         )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ COLORS = ("channels", "value", "luminance", "lightness")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
 # more bins or tiles than this would not fit in memory
 LARGEST_NUMBER = 2**31 - 1
+LARGEST_FLOAT = float(np.finfo(float).max)
+ALL_QUANTILES: tuple[float, float] = (0, 100)
 IN_A_GRID = "In a grid search, give each convention a grid of its own (a list of grids)."
 
 
@@ -43,6 +45,60 @@ def check_n_bins(n_bins, *, auto=True):
         if is_integer(n_bins) and n_bins > LARGEST_NUMBER:
             expected = f"an integer <= {LARGEST_NUMBER}"
         raise input_error((Setting("n_bins", n_bins),), expected)
+
+
+def check_ranges(value_range, quantile_range, convention):
+    """Refuse what bins cannot span: wrong values, both at once, or where there are no bins."""
+    if value_range is None or (isinstance(value_range, str) and value_range == "dtype"):
+        pass
+    elif not _are_increasing(value_range, -LARGEST_FLOAT, LARGEST_FLOAT):
+        raise input_error(
+            (Setting("value_range", value_range),),
+            (Value(None), ", ", Value("dtype"), ", or two finite numbers (low, high), low < high"),
+        )
+    if not _are_increasing(quantile_range, 0, 100):
+        raise input_error(
+            (Setting("quantile_range", quantile_range),),
+            "two percentages (low, high), 0 <= low < high <= 100",
+        )
+    if value_range is not None and tuple(quantile_range) != ALL_QUANTILES:
+        raise input_error(
+            (Setting("value_range", value_range), " with ",
+             Setting("quantile_range", quantile_range)),
+            ("one of the two: ", Setting("value_range", None), " or ",
+             Setting("quantile_range", ALL_QUANTILES)),
+            "In a grid search, give each of them a grid of its own (a list of grids).",
+        )  # fmt: skip
+    if not convention.takes_n_bins:
+        where = (Setting("convention", convention.name),)
+        check_nothing_to_span(value_range, quantile_range, where, IN_A_GRID)
+
+
+def check_nothing_to_span(value_range, quantile_range, where, remedy):
+    """Refuse a range, or quantiles, for bins where there is one bin per level."""
+    name, value = "quantile_range", quantile_range
+    if tuple(quantile_range) == ALL_QUANTILES:
+        if value_range is None or isinstance(value_range, str):
+            return
+        name, value = "value_range", value_range
+    default = None if name == "value_range" else ALL_QUANTILES
+    raise input_error(
+        (Setting(name, value), " with ", *where),
+        ("the default, ", Setting(name, default),
+         ": there is one bin per level, and so there is nothing to span"),
+        remedy,
+    )  # fmt: skip
+
+
+def _are_increasing(values, low, high):
+    """Return whether a value is two numbers within [low, high] that increase as floats."""
+    if shape_of(values) != (2,) or not all(map(is_real, values)):
+        return False
+    try:
+        first, second = map(float, values)
+    except OverflowError:
+        return False
+    return low <= first < second <= high
 
 
 def check_n_jobs(n_jobs):
@@ -108,7 +164,7 @@ def check_bins_of_convention(n_bins, default, convention):
 def check_state_params(current, learned):
     """Refuse parameters other than those with which a distribution was learned, by their names."""
     for name, value in current.items():
-        if name in learned and value != learned[name]:
+        if name in learned and not np.array_equal(value, learned[name]):
             raise input_error(
                 (
                     Setting(name, value),

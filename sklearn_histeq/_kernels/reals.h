@@ -101,6 +101,20 @@ bool make_grid(Real low, Real high, ptrdiff_t n_bins, bool halves, Grid<Real> &g
     return true;
 }
 
+/* What the bins of plane p span, of ranges (..., 2); nullptr where none are given. */
+inline const double *range_of(const Array<const double> &ranges, ptrdiff_t p) {
+    return ranges.start ? ranges.start + 2 * p : nullptr;
+}
+
+/* Take what the bins of a plane span from given[0..1], unless there is none or it is NaN, which
+ * leaves the own range; returns whether it was taken. */
+template <class Real> bool take_range(const double *given, Real &low, Real &high) {
+    if (!given || given[0] != given[0])
+        return false;
+    low = static_cast<Real>(given[0]), high = static_cast<Real>(given[1]);
+    return true;
+}
+
 /* The intervals of n pixels, clamped to the grid; NaN is put into the first. */
 template <class Real>
 void locate_exactly(const Real *x, ptrdiff_t n, const Grid<Real> &grid, int32_t *intervals) {
@@ -129,7 +143,7 @@ void locate(const Real *x, ptrdiff_t n, const Grid<Real> &grid, int32_t *interva
             const auto u = V::mul(V::sub(c, low), scale);
             const auto nearest = V::rounded(u);
             const auto distance = V::without(sign, V::sub(u, nearest));
-            /* the outer thresholds bound all pixels: no compare is needed there */
+            /* the outer thresholds bound all that is clamped: no compare is needed there */
             const auto inner = V::both(V::differ(nearest, first), V::differ(nearest, last));
             near = V::any(near, V::both(inner, V::below(distance, tol)));
             save_truncated(intervals + i + j, u);

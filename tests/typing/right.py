@@ -32,6 +32,8 @@ equalizer = HistogramEqualizer(
 HistogramEqualizer(n_bins="auto", convention="opencv", output_distribution="normal", dtype=None)
 HistogramEqualizer(convention="pillow", color="value", dtype=np.float32, n_jobs=None)
 HistogramEqualizer(convention="skimage", scope="image", dtype="input", channel_axis=1)
+HistogramEqualizer(n_bins=64, value_range="dtype", quantile_range=(0, 100))
+HistogramEqualizer(n_bins=64, value_range=(-1000, 400.5), quantile_range=[0, 100])
 
 learned = HistogramEqualizer(scope="dataset").fit(X, mask=mask)
 n, c, h, w = learned.transform(X).shape
@@ -57,6 +59,7 @@ AdaptiveHistogramEqualizer(
     n_jobs=-1,
 ).fit_transform(X.tolist())
 AdaptiveHistogramEqualizer(n_tiles=8, tile_shape=(4, 4), clip_limit="auto", convention="skimage")
+AdaptiveHistogramEqualizer(value_range=None, quantile_range=(0.1, 99.9))
 AdaptiveHistogramEqualizer(tile_shape=8, clip_limit=2.5, convention="opencv").fit(X).transform(X)
 
 LocalHistogramEqualizer(
