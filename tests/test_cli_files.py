@@ -126,6 +126,23 @@ class TestArrays:
         )
         assert Path("out.npy").read_bytes() == saved(clahe.transform(X))
 
+    @pytest.mark.parametrize(
+        ("options", "params"),
+        [
+            ("--value-range -1000,400", {"value_range": (-1000, 400)}),
+            ("--value_range -.5,4e2", {"value_range": (-0.5, 400)}),
+            ("--value-range=-1000,400", {"value_range": (-1000, 400)}),
+            ("--value-range dtype", {"value_range": "dtype"}),
+            ("--quantile-range 1,99.5", {"quantile_range": (1, 99.5)}),
+        ],
+    )
+    def test_ranges_may_be_negative(self, options, params):
+        X = faces(4, 1, 16, "i2") - np.int16(9000)
+        np.save("in.npy", X)
+        ok("equalize", "in.npy", *options.split(), "out.npy", "--n-bins", 64)
+        equalizer = HistogramEqualizer(n_bins=64, **params)
+        assert Path("out.npy").read_bytes() == saved(equalizer.transform(X))
+
     @pytest.mark.parametrize("window", [5, 0.5])
     def test_windows_are_pixels_or_shares(self, window):
         X = faces(4, 1, 16)
@@ -598,6 +615,10 @@ class TestErrors:
             ("equalize folder out", 1, "folder: no pictures in this folder"),
             ("equalize in.npy out.npy --n-bins 0", 2, "--n-bins 0, but expected an integer >= 1"),
             ("equalize in.npy out.npy --n-bins x", 2, "--n-bins x, but expected"),
+            ("equalize in.npy out.npy --value-range -1,-9", 2, "--value-range -1,-9, but expected"),
+            ("equalize in.npy out.npy --value-range 0,9", 2, "there is nothing to span"),
+            ("clahe in.npy out.npy --quantile-range 9", 2, "--quantile-range 9, but expected two"),
+            ("equalize in.npy out.npy --quiet -1,9", 2, "ignored explicit argument"),
             ("equalize a.png b.png --convention x", 2, "--convention x, but expected skimage"),
             ("clahe a.png b.png --clip-limit .5", 2, "--clip-limit 0.5 with --convention histeq"),
             ("clahe a.png b.png --n-jobs 0", 2, "--n-jobs 0, but expected"),

@@ -7,8 +7,9 @@ what the command needs. The commands for files are in `files`, and the demo is i
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -76,15 +77,28 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; they may be written like the parameters, with underscores."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     parser = _parser()
-    options, others = parser.parse_known_args(
-        [*map(_hyphenated, arguments[:end]), *arguments[end:]]
-    )
+    named = _joined(map(_hyphenated, arguments[:end]))
+    options, others = parser.parse_known_args([*named, *arguments[end:]])
     is_option = any(other.startswith("-") and other != "--" for other in others)
     if is_option or (others and not hasattr(options, "paths")):
         options.parser.error(f"unrecognized arguments: {' '.join(others)}")
     if others:  # names that stand after an option
         options.paths += [other for other in others if other != "--"]
     return options
+
+
+def _joined(arguments: Iterable[str]) -> list[str]:
+    """Return arguments, with numbers as -1000,400 joined to the option before them.
+
+    argparse takes one negative number for a value, but several with commas for an option.
+    """
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1].startswith("--") and re.match(r"-[\d.][^,]*,", argument):
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def _hyphenated(argument: str) -> str:

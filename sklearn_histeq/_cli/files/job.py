@@ -87,7 +87,7 @@ def in_options(error: Exception, first_image: int | None = 0) -> str:
         if hasattr(piece, "numbers"):
             return "" if first_image is None else str(piece.counted_from(first_image))
         words = [] if not hasattr(piece, "name") else [_NAMES.get(piece.name, option(piece.name))]
-        return " ".join([*words, *([_spelled(piece.value)] if hasattr(piece, "value") else [])])
+        return " ".join([*words, *([spelled(piece.value)] if hasattr(piece, "value") else [])])
 
     text: str = problem.text(spell)
     return text
@@ -108,8 +108,8 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _spelled(value: Any) -> str:
+def spelled(value: Any) -> str:
     """Return a value as it is written on the command line."""
     if isinstance(value, (tuple, list)):
-        return ",".join(map(_spelled, value))
+        return ",".join(map(spelled, value))
     return "none" if value is None else str(value)

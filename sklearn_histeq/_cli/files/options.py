@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_histeq._cli.errors import UsageError
-from sklearn_histeq._cli.files.job import ESTIMATORS, MAX_PIXELS, FileJob
+from sklearn_histeq._cli.files.job import ESTIMATORS, MAX_PIXELS, FileJob, spelled
 
 _FILES = """
 IN is pictures (PNG, JPEG, TIFF, BMP, WebP, PGM, PPM), a folder of pictures, which may
@@ -64,9 +64,14 @@ _COMMON = {
     f" Python, mostly float64; the default for pictures is {PICTURE_DTYPE}",
     "n_jobs": "number of threads; -1 uses all processors, none uses one; the result is the same",
 }
+_RANGES = {
+    "value_range": "what the bins span: low,high, or dtype; none: the range of each plane",
+    "quantile_range": "the same between two quantiles of each plane, in percent: low,high",
+}
 _PARAMETERS = {
     "equalize": {
         "n_bins": "number of histogram bins; auto: one per level for integers, 256 for floats",
+        **_RANGES,
         "convention": "library whose result is reproduced: skimage, numpy, opencv or pillow",
         "scope": "image: one transfer function per image; dataset: one learned from IN or TRAIN",
         "output_distribution": "uniform or normal",
@@ -76,6 +81,7 @@ _PARAMETERS = {
         "tile_shape": "pixels of a tile along each axis, or rows,columns; replaces --n-tiles",
         "clip_limit": "largest slope of a transfer function; auto: as usual; none: no limit",
         "n_bins": "number of histogram bins",
+        **_RANGES,
         "convention": "arithmetic to use: histeq, skimage or opencv",
     },
     "local": {
@@ -85,6 +91,7 @@ _PARAMETERS = {
     "match": {},
 }
 _METAVARS = dict.fromkeys(("n_bins", "n_tiles", "tile_shape", "n_jobs"), "N")
+_METAVARS |= dict.fromkeys(_RANGES, "LOW,HIGH")
 _METAVARS |= {"clip_limit": "X", "window": "X", "channel_axis": "AXIS", "image_shape": "H,W"}
 _REFERENCE = "a picture, or an .npy of one image with the layout of those in IN"
 _FIT = "an .npy file or a folder, to learn from instead of IN"
@@ -132,7 +139,7 @@ def _add(commands: Commands, name: str) -> argparse.ArgumentParser:
     defaults = ESTIMATORS[name]().get_params()
     group = command.add_argument_group("parameters")
     for parameter, text in (_PARAMETERS[name] | _COMMON).items():
-        default = "none" if defaults[parameter] is None else defaults[parameter]
+        default = spelled(defaults[parameter])
         group.add_argument(
             "--" + parameter.replace("_", "-"),
             type=_value,
