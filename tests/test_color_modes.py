@@ -242,7 +242,13 @@ def test_lightness_of_the_other_methods():
         for i in x
     ]
     np.testing.assert_allclose(clahe.fit_transform(x), wanted, rtol=0, atol=1e-9)
-    for estimator in (AdaptiveHistogramEqualizer(n_tiles=4), LocalHistogramEqualizer(window=9)):
+    for estimator in (
+        AdaptiveHistogramEqualizer(n_tiles=4),
+        AdaptiveHistogramEqualizer(n_tiles=4, value_range="dtype"),
+        HistogramEqualizer(value_range=(0.25, 0.75)),
+        HistogramEqualizer(quantile_range=(5, 95)),
+        LocalHistogramEqualizer(window=9),
+    ):
         of_plane = clone(estimator)
         wanted = [
             equalize_lightness(i, lambda plane, e=of_plane: e.transform(plane[None])[0]) for i in x

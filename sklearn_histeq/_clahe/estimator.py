@@ -59,7 +59,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         then fill 16 of 256 bins; give (0, 4095). With the convention "skimage", the range of signed
         integers begins at 0, and the last step, which stretches the values of each plane to [0, 1],
         becomes a division by 16383. The convention "opencv" has one bin per level: "dtype" changes
-        nothing, and two numbers are an error.
+        nothing, and two numbers are an error. For colours the range is that of the plane
+        that is equalized: with `color="lightness"` [0, 1] stands for black to white.
     quantile_range : tuple of two floats, default=(0, 100)
         The bins of each plane span from one quantile of its counted pixels to another, in percent,
         as in :class:`sklearn.preprocessing.RobustScaler`. These quantiles are

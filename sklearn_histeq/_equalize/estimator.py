@@ -83,7 +83,8 @@ class HistogramEqualizer(ImageTransformer):
         pixels outside are clipped to the range, so that they count in the outer bins and are mapped
         as these. "dtype": the range of integers, [0, 1] for floats. Images of 12 bits in uint16
         then fill 16 of 256 bins; give (0, 4095). Where there is one bin per level, "dtype" changes
-        nothing, and two numbers are an error.
+        nothing, and two numbers are an error. For colours the range is that of the plane that is
+        equalized: with `color="lightness"` [0, 1] stands for black to white.
     quantile_range : tuple of two floats, default=(0, 100)
         The bins of each plane span from one quantile of its counted pixels to another, in percent,
         as in :class:`sklearn.preprocessing.RobustScaler`. These quantiles are
@@ -377,9 +378,10 @@ class HistogramEqualizer(ImageTransformer):
         if self.output_distribution == "normal":
             check_normal_color(self.color, self._color_mode)
             check_normal_dtype(self._output_dtype(images.X.dtype))
+        if self.value_range is None and self.quantile_range is ALL_QUANTILES:
+            return
         dtype = self._plane_dtype(images.X.dtype)
-        is_ranged = self.value_range is not None or self.quantile_range is not ALL_QUANTILES
-        if is_ranged and self._rule(dtype).bins_of(dtype) is None:
+        if self._rule(dtype).bins_of(dtype) is None:
             where = Setting("n_bins", "auto"), f" and images of dtype {dtype}"
             remedy = "Set n_bins to a number, for example 256."
             parameters.check_nothing_to_span(self.value_range, self.quantile_range, where, remedy)
@@ -387,13 +389,14 @@ class HistogramEqualizer(ImageTransformer):
     def _function(self, images, learned):
         if learned is not None:
             return partial(_apply, learned, learned.ranges, self._convention)
-        return partial(_equalize, self._rule(self._plane_dtype(images.X.dtype)))
+        return partial(_equalize, self._rule(images.X.dtype))
 
     def _rule(self, dtype):
         """Return how counts of images of a dtype become a transfer function."""
         rule = EqualizeRule(self.n_bins, self._convention, self.output_distribution)
         if self.value_range is None and self.quantile_range is ALL_QUANTILES:
             return rule
+        dtype = self._plane_dtype(dtype)
         if rule.bins_of(dtype) is None:  # where "dtype" changes nothing
             return rule
         return rule._replace(span=span_of(self.value_range, self.quantile_range, dtype))
