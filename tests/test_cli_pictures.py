@@ -25,7 +25,7 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 from sklearn_histeq._cli import main
-from sklearn_histeq._cli.files.picture_run import map_bounded
+from sklearn_histeq._cli.files import map_bounded
 
 ESTIMATORS = {
     "equalize": HistogramEqualizer,
@@ -93,7 +93,7 @@ class TestNames:
                 "sklearn_histeq._cli.atomic_write.check_file_target", no_permission, raising=True
             )
             monkeypatch.setattr(
-                "sklearn_histeq._cli.files.picture_run.check_parent", no_permission, raising=True
+                "sklearn_histeq._cli.atomic_write.check_parent", no_permission, raising=True
             )
         status, said = run("equalize", source, out)
         assert status in (1, 2)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from sklearn_histeq import __version__
-from sklearn_histeq._cli.files.options import Commands, Paragraphs, add_all
+from sklearn_histeq._cli.arguments import Commands, Paragraphs, at_least, number_of_jobs
+from sklearn_histeq._cli.files.options import add_all
 
 _START = """\
 Start with equalize. Where light falls from one side, try clahe, and under harsh
@@ -46,13 +47,6 @@ _DATA = (
     " y, the person in each image (numbers or text); or a folder with one subfolder of pictures"
     " (PGM, PNG, JPEG) per person, all of one size"
 )
-
-_EXAMPLES = """\
-examples:
-  %(prog)s
-  %(prog)s --data faces.npz --output faces.png
-  %(prog)s --data pictures/ --repeats 10 --n-jobs 2
-"""
 
 
 def parse(arguments: Sequence[str]) -> Callable[[], int | None]:
@@ -129,7 +123,6 @@ def _add_demo(commands: Commands) -> None:
         "demo",
         help="show what equalization does for face recognition, on bundled or your own pictures",
         description=_DEMO,
-        epilog=_EXAMPLES,
         formatter_class=Paragraphs,
     )
     output = "file for the figure; a file that the demo did not write is never overwritten"
@@ -138,9 +131,9 @@ def _add_demo(commands: Commands) -> None:
     jobs = "number of threads for GridSearchCV; -1 uses all processors (default: 1)"
     demo.add_argument("--data", type=Path, metavar="PATH", help=_DATA)
     demo.add_argument("--output", type=Path, metavar="PNG", default=Path("demo.png"), help=output)
-    demo.add_argument("--repeats", type=_at_least(1), metavar="N", help=repeats)
-    demo.add_argument("--seed", type=_at_least(0), metavar="N", default=0, help=seed)
-    demo.add_argument("--n-jobs", type=_number_of_jobs, metavar="N", help=jobs)
+    demo.add_argument("--repeats", type=at_least(1), metavar="N", help=repeats)
+    demo.add_argument("--seed", type=at_least(0), metavar="N", default=0, help=seed)
+    demo.add_argument("--n-jobs", type=number_of_jobs, metavar="N", help=jobs)
     demo.set_defaults(prepare=_prepare_demo, parser=demo)
 
 
@@ -150,21 +143,3 @@ def _prepare_demo(options: argparse.Namespace) -> Callable[[], None]:
 
     names = ("data", "output", "repeats", "seed", "n_jobs")
     return partial(run, **{name: getattr(options, name) for name in names})
-
-
-def _at_least(lowest: int) -> Callable[[str], int]:
-    """Return a type for argparse: an integer that is not below `lowest`."""
-
-    def integer(text: str) -> int:
-        if not text.strip().isdecimal() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer >= {lowest}")
-        return int(text)
-
-    return integer
-
-
-def _number_of_jobs(text: str) -> int:
-    """Return a number of threads, as joblib counts them."""
-    if not text.strip().removeprefix("-").isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}, but expected an integer other than 0")
-    return int(text)

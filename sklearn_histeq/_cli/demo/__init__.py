@@ -20,15 +20,10 @@ from threadpoolctl import threadpool_limits
 from sklearn_histeq import relit_scorer
 from sklearn_histeq._cli.atomic_write import save_figure
 from sklearn_histeq._cli.demo import figure, protocols, search
+from sklearn_histeq._cli.demo import report as tables
 from sklearn_histeq._cli.demo.data import bundled_faces, read_faces
 from sklearn_histeq._cli.demo.protocols import BUNDLED, PEOPLE, Maker, Part, Trial
-from sklearn_histeq._cli.demo.report import (
-    Report,
-    accuracy_header,
-    accuracy_row,
-    search_header,
-    search_row,
-)
+from sklearn_histeq._cli.demo.report import Report
 from sklearn_histeq._cli.errors import FileError, UsageError
 
 N_RANDOM = 10  # images per person for training; the others are for testing
@@ -166,7 +161,7 @@ def _compare(report: Report, makers: dict[str, Maker], trials: list[Trial]) -> N
         ' followed by HistogramEqualizer(output_distribution="normal").'
     )
     report.line()
-    report.line(accuracy_header(list(columns)))
+    report.line(tables.accuracy_header(list(columns)))
     scores = defaultdict(list)  # those of all draws, by classifier, test part and column
     for i, (column, trial) in enumerate(product(columns, trials)):
         text = f"{column}, trial {i % len(trials) + 1} of {len(trials)}"
@@ -178,7 +173,9 @@ def _compare(report: Report, makers: dict[str, Maker], trials: list[Trial]) -> N
     for name in makers:
         report.line(name)
         for part in parts:
-            report.line(accuracy_row(part, [scores[name, part, column] for column in columns]))
+            report.line(
+                tables.accuracy_row(part, [scores[name, part, column] for column in columns])
+            )
 
 
 def _tune_people(report: Report, trial: Trial, seed: int, n_jobs: int | None) -> None:
@@ -222,15 +219,17 @@ def _tune(
     kinds = search.candidates(protocols.tiles_for(trial.train.images))
     n_settings = sum(map(len, kinds))
     report.line()
-    report.line(search_header(n_settings, list(trial.tests)))
+    report.line(tables.search_header(n_settings, list(trial.tests)))
     for name, maker in makers.items():
         report.line(name)
         for folds, problem in problems.items():
             text = f"{name}, {folds}: {n_settings} settings x {len(problem.folds)} folds"
             show = partial(report.progress, text, n_settings * len(problem.folds))
-            report.line(search_row(folds, search.grid_search(problem, maker, trial, n_jobs, show)))
+            report.line(
+                tables.search_row(folds, search.grid_search(problem, maker, trial, n_jobs, show))
+            )
         for default, *_ in kinds:
-            report.line(search_row("no search", search.untuned(default, maker, trial)))
+            report.line(tables.search_row("no search", search.untuned(default, maker, trial)))
 
 
 def _draw(report: Report, faces: Part, is_bundled: bool, seed: int, output: Path) -> None:

@@ -20,17 +20,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
-from sklearn_histeq._cli.demo.protocols import (
-    WINDOW,
-    Maker,
-    Part,
-    Split,
-    Trial,
-    accuracies,
-    tiles_for,
-    to_rows,
-    windows,
-)
+from sklearn_histeq._cli.demo import protocols
+from sklearn_histeq._cli.demo.protocols import Maker, Part, Split, Trial
 
 
 def candidates(n_tiles: int) -> list[list[Any]]:
@@ -47,7 +38,7 @@ def candidates(n_tiles: int) -> list[list[Any]]:
         for clip_limit in (AdaptiveHistogramEqualizer().clip_limit, None)
         for n in (n_tiles, max(n_tiles // 2, 1))
     ]
-    ranks = [windows(window) for window in (WINDOW, 1 / 8, 1 / 2)]
+    ranks = [protocols.windows(window) for window in (protocols.WINDOW, 1 / 8, 1 / 2)]
     return [[*equalizers, *conventions], tiles, ranks, [HistogramMatcher()], ["passthrough"]]
 
 
@@ -104,7 +95,7 @@ def grid_search(
     pipeline = Pipeline(
         [
             ("equalize", HistogramEqualizer()),
-            ("flatten", FunctionTransformer(to_rows)),  # apart, for "passthrough"
+            ("flatten", FunctionTransformer(protocols.to_rows)),  # apart, for "passthrough"
             ("classify", maker(n_fit, problem.part.images[0].size)),
         ]
     )
@@ -115,7 +106,7 @@ def grid_search(
         show(next(numbers))
         return value
 
-    steps = list(chain(*candidates(tiles_for(problem.part.images))))
+    steps = list(chain(*candidates(protocols.tiles_for(problem.part.images))))
     grid = {"equalize": steps}
     search = GridSearchCV(
         pipeline, grid, scoring=score, cv=problem.folds, n_jobs=n_jobs, refit=False
@@ -130,7 +121,9 @@ def grid_search(
 
 def untuned(step: Any, maker: Maker, trial: Trial) -> Choice:
     """Train and test a given step without a search; it may be "passthrough"."""
-    found = accuracies(make_pipeline(step, FunctionTransformer(to_rows)), [maker], trial)
+    found = protocols.accuracies(
+        make_pipeline(step, FunctionTransformer(protocols.to_rows)), [maker], trial
+    )
     return Choice(None, tuple(score for (score,) in found.values()), None, describe(step))
 
 

@@ -2,171 +2,173 @@
 
 A TIFF file is a chain of image file directories (IFDs). A directory lists tags, may refer to other
 directories (SubIFDs, Exif, GPS), and refers to the segments (strips or tiles) of its pixels. Exif
-metadata in other formats is a TIFF file without pixels.
+metadata in other formats is a TIFF file without pixels. Its bytes stay in their places, since notes
+of camera makers contain offsets; only the preview is overwritten.
 """
 
 from __future__ import annotations
 
+import io
 import struct
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
+
+from tifffile import TIFF, TiffFormat
 
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files.picture import BLOCK_BYTES, METADATA_BYTES
 
-SHORT, LONG, LONG8 = 3, 4, 16
+TEXT, SHORT, LONG, LONG8 = 2, 3, 4, 16
+_OFFSETS = {LONG: "I", 13: "I", LONG8: "Q", 18: "Q"}  # the types of offsets
 _SUB_IFDS = 330
 _POINTERS = (_SUB_IFDS, 34665, 34853, 40965)  # and Exif, GPS, interoperability
-_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), 1)) | {16: 8, 17: 8, 18: 8}
-_OFFSET_TYPES = (LONG, 13, LONG8, 18)
-_CODES = {SHORT: "H", LONG: "I", LONG8: "Q"}  # of numbers that are written
-_WIDTHS = {4: "I", 8: "Q"}
 _MOST_DIRECTORIES = 2**17
+EXIF_PREFIX = b"Exif\0\0"
+_PREVIEW = (513, 514)  # its offset and length
 
-Tags = dict[int, tuple[int, Any]]  # types and values
+Tags = dict[int, tuple[int, Any] | None]  # types and values (bytes or numbers), None to remove
+Link = tuple[int, str]  # where a file has an offset, and the type of that
 
 
 class Entry(NamedTuple):
     """One tag: its TIFF type, the number of values, and where their bytes are."""
 
-    type: int
-    n_values: int
-    place: int
-    n_bytes: int
+    type: int = LONG
+    n_values: int = 0
+    place: int = 0
+    n_bytes: int = 0
 
 
 class Directory(NamedTuple):
     """One image file directory."""
 
-    offset: int
-    link: tuple[int, int]  # where the file has this offset, and in how many bytes
-    next_link: tuple[int, int]
+    layout: TiffFormat  # the sizes of numbers in the file
+    link: Link
+    start: int  # of the number of its tags
+    end: int  # of its tags, where the link to the next directory stands
     entries: dict[int, Entry]  # of a tag that stands twice, the first
 
+    def entry(self, tag: int) -> Entry:
+        """Return a tag, which is empty if it is not there."""
+        return self.entries.get(tag, Entry())
+
     def ranges(self) -> list[tuple[int, int]]:
-        """Return the parts of the file that the directory and the values of its tags take."""
+        """Return the parts of a file that the directory and the values of its tags take."""
         values = [(entry.place, entry.place + entry.n_bytes) for entry in self.entries.values()]
-        return [(self.offset, sum(self.next_link)), *values]
+        return [(0, 16), (self.start, self.end + self.layout.offsetsize), *values]
+
+    def change(self, data: bytearray, tags: Tags) -> None:
+        """Write and remove tags; a directory of another size moves to the end of the file.
+
+        Where several directories are changed, the last goes first, since the chain to a directory
+        starts in the one before.
+        """
+        layout, row = self.layout, _row(self.layout)
+        start = self.start + layout.tagnosize
+        rows = list(row.iter_unpack(data[start : self.end]))
+        n_before = len(rows)
+        for tag, found in tags.items():
+            rows = [one for one in rows if one[0] != tag]
+            if found is not None:
+                type_, values = found
+                n, is_text = len(values), type_ == TEXT
+                code = f"{n}s" if is_text else TIFF.DATA_FORMATS[type_] * n
+                value = struct.pack(layout.byteorder + code, *([values] if is_text else values))
+                if len(value) > layout.tagoffsetthreshold:
+                    value = struct.pack(layout.offsetformat, append(data, value))
+                rows.append((tag, type_, n, value))
+        table = b"".join(row.pack(*one) for one in sorted(rows, key=lambda one: one[0]))
+        if len(rows) == n_before:
+            data[start : self.end] = table
+            return
+        table = struct.pack(layout.tagnoformat, len(rows)) + table
+        offset = append(data, table + data[self.end : self.end + layout.offsetsize])
+        struct.pack_into(layout.byteorder + self.link[1], data, self.link[0], offset)
 
 
-class Layout(NamedTuple):
-    """How a file has its numbers."""
-
-    order: Literal["<", ">"]
-    room: int  # how many bytes an offset has, and how many of a value stand in the directory itself
-
-    @property
-    def offset(self) -> str:
-        """The type of an offset."""
-        return _WIDTHS[self.room]
-
-    @property
-    def head(self) -> str:
-        """The type of the number of tags, which a directory starts with."""
-        return self.order + ("Q" if self.room == 8 else "H")
-
-    @property
-    def row(self) -> str:
-        """What a directory has of each tag, but for its value."""
-        return f"{self.order}HH{self.offset}"
-
-
-def read_directories(file: BinaryIO) -> tuple[Layout, list[Directory]]:
-    """Return the layout of a file, and its directories without the values of their tags."""
-    head = file.read(8).ljust(8)
-    order: Literal["<", ">"] = ">" if head[:2] == b"MM" else "<"
-    version = struct.unpack_from(order + "H", head, 2)[0]
-    if version not in (42, 43):
-        raise PictureError("it is damaged: its first bytes are no TIFF's")
-    layout = Layout(order, 8 if version == 43 else 4)
+def read_directories(file: BinaryIO) -> list[Directory]:
+    """Return the directories of a file without the values of their tags."""
+    head = file.read(4)
+    kind, order = "BIG" if b"+" in head else "CLASSIC", "BE" if head[:2] == b"MM" else "LE"
+    layout: TiffFormat = getattr(TIFF, f"{kind}_{order}")
     found: list[Directory] = []
     seen, n_bytes = {0}, 0
-    links = [((layout.room, layout.room), True)]
-    for link, is_needed in links:
+    links = [(layout.offsetsize, layout.offsetformat[1:], True)]
+    for place, code, is_needed in links:
         try:
-            offset = _number(file, order + _WIDTHS[link[1]], link[0])
+            offset = read_number(file, place, layout.byteorder + code)
             if offset in seen:  # a circle, or the end of the chain
                 continue
             seen.add(offset)
-            directory, pointers = _read_directory(file, layout, offset, link)
+            directory = _read_directory(file, layout, offset, (place, code))
         except PictureError:
             if is_needed:
                 raise
             continue  # damaged Exif metadata stay as they are
+        for tag in _POINTERS:  # only directories with pixels are needed
+            type_, n, place, size = directory.entry(tag)
+            places = range(place, place + size, size // n) if n and type_ in _OFFSETS else []
+            links += [(one, _OFFSETS[type_], is_needed and tag == _SUB_IFDS) for one in places]
+        links.append((directory.end, layout.offsetformat[1:], is_needed))
         n_bytes += sum(entry.n_bytes for entry in directory.entries.values())
         found.append(directory)
-        links += [*pointers, (directory.next_link, is_needed)]
         if n_bytes > METADATA_BYTES or len(found) > _MOST_DIRECTORIES:
             raise PictureError(f"its tags promise more than {METADATA_BYTES} bytes")
-    return layout, found
+    return found
 
 
-def _read_directory(
-    file: BinaryIO, layout: Layout, offset: int, link: tuple[int, int]
-) -> tuple[Directory, list[tuple[tuple[int, int], bool]]]:
-    """Return a directory, and the links to those below it; only those with pixels are needed."""
-    n_entries = _number(file, layout.head, offset)
+def _read_directory(file: BinaryIO, layout: TiffFormat, offset: int, link: Link) -> Directory:
+    """Return a directory, if it promises no more than is read."""
+    n_entries, row = read_number(file, offset, layout.tagnoformat), _row(layout)
+    start, total = offset + layout.tagnosize, 0
     if n_entries > 4096:
         raise PictureError(f"it is damaged: a directory promises {n_entries} tags")
-    start, size = offset + struct.calcsize(layout.head), struct.calcsize(layout.row) + layout.room
-    table = file.read(n_entries * size)
-    if len(table) < n_entries * size:
-        raise PictureError("it is damaged: the file is cut short")
+    table = read_number(file, start, f"{n_entries * row.size}s")
     entries: dict[int, Entry] = {}
-    pointers, total = [], 0
-    for k in range(0, len(table), size):
-        tag, type_, count = struct.unpack_from(layout.row, table, k)
-        n_bytes, inside = _TYPE_BYTES.get(type_, 0) * count, k + size - layout.room
-        place = start + inside
-        if n_bytes > layout.room:
-            place = struct.unpack_from(layout.order + layout.offset, table, inside)[0]
+    for k, (tag, type_, n, value) in enumerate(row.iter_unpack(table), 1):
+        n_bytes = struct.calcsize("=" + TIFF.DATA_FORMATS.get(type_, "")) * n
         total += n_bytes
-        most = 2**14 if tag in _POINTERS else BLOCK_BYTES
-        if n_bytes > most or total > METADATA_BYTES:
+        if n_bytes > (2**14 if tag in _POINTERS else BLOCK_BYTES) or total > METADATA_BYTES:
             raise PictureError(f"its tag {tag} promises {n_bytes} bytes, more than are read")
-        entries.setdefault(tag, Entry(type_, count, place, n_bytes))
-        if tag in _POINTERS and type_ in _OFFSET_TYPES:
-            width = _TYPE_BYTES[type_]
-            places = range(place, place + n_bytes, width)
-            pointers += [((one, width), tag == _SUB_IFDS) for one in places]
-    return Directory(offset, link, (start + len(table), layout.room), entries), pointers
+        place = start + k * row.size - layout.offsetsize
+        if n_bytes > layout.tagoffsetthreshold:
+            place = struct.unpack(layout.offsetformat, value)[0]
+        entries.setdefault(tag, Entry(type_, n, place, n_bytes))
+    return Directory(layout, link, offset, start + len(table), entries)
 
 
-def _number(file: BinaryIO, code: str, place: int) -> int:
-    """Read a number at a place of a file."""
-    size = struct.calcsize(code)
+def _row(layout: TiffFormat) -> struct.Struct:
+    """Return what a directory has of each tag."""
+    return struct.Struct(layout.tagformat1 + layout.tagformat2[1:])
+
+
+def read_number(file: BinaryIO, place: int, code: str) -> Any:
+    """Read a number, or bytes, at a place of a file."""
     file.seek(min(place, 2**40))  # some systems have no places far beyond a file
-    data = file.read(size)
-    if len(data) < size:
+    data = file.read(struct.calcsize(code))
+    if len(data) < struct.calcsize(code):
         raise PictureError("it is damaged: the file is cut short")
-    return int(struct.unpack(code, data)[0])
+    return struct.unpack(code, data)[0]
 
 
-def add_tags(file: BinaryIO, layout: Layout, directory: Directory, tags: Tags) -> None:
-    """Write a directory anew at the end of the file, with more tags of integers.
-
-    Where several directories get new tags, the last goes first, since the chain to a directory
-    starts in the one before.
-    """
-    place, size = directory.next_link[0], struct.calcsize(layout.row) + layout.room
-    file.seek(directory.offset + struct.calcsize(layout.head))
-    table, following = file.read(place - file.tell()), file.read(layout.room)
-    rows = [table[k : k + size] for k in range(0, len(table), size)]
-    for tag, (type_, values) in tags.items():
-        data = struct.pack(f"{layout.order}{len(values)}{_CODES[type_]}", *values)
-        if len(data) > layout.room:
-            data = struct.pack(layout.order + layout.offset, append(file, data))
-        row = struct.pack(layout.row, tag, type_, len(values)) + data.ljust(layout.room, b"\0")
-        rows = [*(one for one in rows if one[:2] != row[:2]), row]
-    rows.sort(key=lambda row: struct.unpack_from(layout.order + "H", row))
-    offset = append(file, struct.pack(layout.head, len(rows)) + b"".join(rows) + following)
-    link, width = directory.link
-    file.seek(link)
-    file.write(struct.pack(layout.order + _WIDTHS[width], offset))
+def append(data: bytearray, more: bytes) -> int:
+    """Write at an even offset at the end of a file, and return that."""
+    data += bytes(len(data) % 2) + more
+    return len(data) - len(more)
 
 
-def append(file: BinaryIO, data: bytes) -> int:
-    """Write at an even offset at the end of the file, and return that."""
-    offset = file.seek(0, 2)
-    offset += file.write(bytes(offset % 2))
-    file.write(data)
-    return offset
+def without_preview(exif: bytes) -> bytes:
+    """Return the metadata without the preview, which would show the old picture."""
+    prefix = EXIF_PREFIX if exif.startswith(EXIF_PREFIX) else b""
+    data = bytearray(exif.removeprefix(EXIF_PREFIX))
+    try:
+        first, *others = read_directories(io.BytesIO(data))
+        for second in others:
+            if second.link[0] == first.end:
+                places = [second.entry(tag).place for tag in _PREVIEW]
+                code = first.layout.byteorder + "I"
+                start, n = (read_number(io.BytesIO(data), one, code) for one in places)
+                data[start : start + n] = bytes(len(data[start : start + n]))
+                data[first.end : first.end + 4] = bytes(4)  # no directory follows
+    except (PictureError, ValueError):  # damaged metadata stay as they are
+        return exif
+    return prefix + bytes(data)

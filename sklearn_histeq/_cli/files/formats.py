@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sklearn_histeq._cli.errors import PictureError
-from sklearn_histeq._cli.files import exif, jpeg, pillow_formats, png, pnm, tiff
+from sklearn_histeq._cli.files import pillow_formats, png, pnm, tiff
+from sklearn_histeq._cli.files.directories import EXIF_PREFIX, read_directories
 from sklearn_histeq._cli.files.picture import Page, Picture, Source, rescale
 
 _BMP = rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"
@@ -33,7 +35,9 @@ class _Format(NamedTuple):
 
 _KINDS = {
     "BMP": _Format(".bmp", _BMP, pillow_formats.read_bmp, "dpi"),
-    "JPEG": _Format(".jfif .jpe .jpeg .jpg", rb"\xff\xd8\xff", jpeg.read, _EXIF + "dpi"),
+    "JPEG": _Format(
+        ".jfif .jpe .jpeg .jpg", rb"\xff\xd8\xff", pillow_formats.read_jpeg, _EXIF + "dpi"
+    ),
     "PNG": _Format(".png", rb"\x89PNG\r\n\x1a\n....IHDR", png.read, _EXIF + "dpi alpha 16"),
     "PPM": _Format(".pgm .pnm .ppm", rb"P\d\s", pnm.read, "16"),
     "TIFF": _Format(".tif .tiff", rb"II[*+]\0|MM\0[*+]", tiff.read, _EXIF + "dpi alpha 16"),
@@ -43,6 +47,9 @@ FORMATS = {ending: name for name, kind in _KINDS.items() for ending in kind.endi
 _HEAD_BYTES = 64
 _NAMES = {"exif": "Exif", "icc_profile": "the color profile", "xmp": "XMP"}
 _NAMES |= {"dpi": "the resolution", "comment": "a comment", "photoshop": "IPTC or Photoshop data"}
+_ORIENTATION, _EXIF_IFD, _GPS_IFD = 274, 34665, 34853
+# description, make, model, resolution, unit, software, date, artist, computer, copyright
+_IN_BOTH = (270, 271, 272, _ORIENTATION, 282, 283, 296, 305, 306, 315, 316, 33432)
 _XMP_TAG, _XMP_TEXT = 700, "XML:com.adobe.xmp"
 # Tags of TIFF that describe the pixels, or are kept in other ways
 _STRUCTURE = {*range(254, 260), 262, 266, *range(270, 275), *range(277, 285), 296, 297, 305, 306}
@@ -53,19 +60,20 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
     """Read a picture; whatever goes wrong becomes a PictureError with a short reason."""
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            source = Source(file, head, os.fstat(file.fileno()).st_size, max_pixels)
-            for kind in _KINDS.values():
-                if re.match(kind.start, head, re.DOTALL):
-                    file.seek(0)
-                    return kind.read(source)
+            source = Source(
+                file, file.read(_HEAD_BYTES), os.fstat(file.fileno()).st_size, max_pixels
+            )
+            kind = _kind_of(source.head)
+            if kind is None:
+                known = ", ".join(sorted(_KINDS))
+                raise PictureError(f"it is damaged, or not a picture in one of the formats {known}")
+            file.seek(0)
+            return kind.read(source)
     except (PictureError, MemoryError):
         raise
     except Exception as error:  # the readers of damaged files raise what they like
         reason = getattr(error, "strerror", None)
         raise PictureError(reason or "it is damaged, or not a picture") from error
-    known = ", ".join(sorted({*FORMATS.values()}))
-    raise PictureError(f"it is damaged, or not a picture in one of the formats {known}")
 
 
 def is_picture(path: Path) -> bool:
@@ -74,16 +82,22 @@ def is_picture(path: Path) -> bool:
         return path.suffix.lower() in FORMATS and (path.is_file() or not path.exists())
     try:
         with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:
-            head = file.read(_HEAD_BYTES)
+            return _kind_of(file.read(_HEAD_BYTES)) is not None
     except OSError:
         return False
-    return any(re.match(kind.start, head, re.DOTALL) for kind in _KINDS.values())
+
+
+def _kind_of(head: bytes) -> _Format | None:
+    """Return the format of a file that begins like this."""
+    kinds = (kind for kind in _KINDS.values() if re.match(kind.start, head, re.DOTALL))
+    return next(kinds, None)
 
 
 def encode(picture: Picture, pages: list[Page], format_: str) -> bytes:
     """Return the file of a picture with other pages; refuse what the format cannot hold."""
-    for page in pages:
-        _check_fits(page, format_)
+    if format_ != "TIFF":
+        for page in pages:
+            _check_fits(page, format_)
     if format_ == picture.format:
         return picture.with_pages(pages)
     if len(pages) > 1:
@@ -93,16 +107,14 @@ def encode(picture: Picture, pages: list[Page], format_: str) -> bytes:
 
 def _check_fits(page: Page, format_: str) -> None:
     """Refuse to write what a format cannot hold."""
-    colors, alpha = page.colors, page.alpha
-    if format_ == "TIFF":
-        return
-    held = _KINDS[format_].held.split()
+    colors, held = page.colors, _KINDS[format_].held.split()
     if colors.dtype not in ([np.uint8, np.uint16] if "16" in held else [np.uint8]):
-        what = f"{colors.dtype} does not fit into {format_}"
-        raise PictureError(f"{what}; give --dtype uint8, or write TIFF")
+        raise PictureError(
+            f"{colors.dtype} does not fit into {format_}; use --dtype uint8, or TIFF"
+        )
     if colors.ndim == 3 and colors.shape[2] != 3:
         raise PictureError(f"its {colors.shape[2]} channels do not fit into {format_}; write TIFF")
-    if alpha is not None and "alpha" not in held:
+    if page.alpha is not None and "alpha" not in held:
         raise PictureError(f"its alpha channel does not fit into {format_}; write PNG")
 
 
@@ -116,32 +128,25 @@ def _convert(picture: Picture, page: Page, format_: str) -> bytes:
     except Exception:  # what Pillow raises for damaged metadata, and for odd kinds of TIFF
         about, lost = {}, ["its metadata, which cannot be read"]
     page = page._replace(colors=rescale(page.colors, page.colors.dtype, page.top), top=None)
-    held = _KINDS[format_].held.split()
-    if "exif" not in held:
-        turn = exif.orientation_of(about.get("exif"))
-        alpha = None if page.alpha is None else exif.turned(page.alpha, turn)
-        page = Page(np.ascontiguousarray(exif.turned(page.colors, turn)), alpha)
+    held, is_color = _KINDS[format_].held.split(), page.colors.ndim == 3
+    if "exif" not in held and "exif" in about:  # such formats have no alpha either
+        turned = _turned(page.colors, about["exif"].get(_ORIENTATION))
+        page = page._replace(colors=np.ascontiguousarray(turned))
     lost = [name for key, name in _NAMES.items() if key in about and key not in held] + lost
     if lost:
         warnings.warn(f"{format_} does not keep {', '.join(lost)}", UserWarning, stacklevel=2)
     kept = {key: about[key] for key in held if key in about}
-    if format_ == "PPM":
-        data = pnm.new(page.colors.ndim == 3)
-    else:
-        if "xmp" in kept and format_ == "PNG":
-            kept["pnginfo"] = PngInfo()
-            kept["pnginfo"].add_itxt(_XMP_TEXT, kept.pop("xmp").decode("utf-8", "replace"))
-        elif "xmp" in kept and format_ == "TIFF":
-            tags = Image.Exif()
-            tags.load(kept.get("exif", b""))
-            tags[_XMP_TAG] = kept.pop("xmp")
-            kept["exif"] = tags
-        file = io.BytesIO()
-        Image.new("RGB" if page.colors.ndim == 3 else "L", (1, 1)).save(file, format_, **kept)
-        data = file.getvalue()
+    if "xmp" in kept and format_ == "PNG":
+        kept["pnginfo"] = PngInfo()
+        kept["pnginfo"].add_itxt(_XMP_TEXT, kept.pop("xmp").decode("utf-8", "replace"))
+    elif "xmp" in kept and format_ == "TIFF":
+        kept.setdefault("exif", Image.Exif())[_XMP_TAG] = kept.pop("xmp")
+    file = io.BytesIO()
+    Image.new("RGB" if is_color else "L", (1, 1)).save(file, format_, **kept)
+    data = file.getvalue()
     if format_ == "TIFF":
         return tiff.with_new_size(data, page)
-    return _KINDS[format_].read(Source(io.BytesIO(data), data, len(data), 1)).with_pages([page])
+    return _KINDS[format_].read(Source(file, data, len(data), 1)).with_pages([page])
 
 
 def _about(picture: Picture) -> tuple[dict[str, Any], list[str]]:
@@ -151,16 +156,32 @@ def _about(picture: Picture) -> tuple[dict[str, Any], list[str]]:
     image: Any
     with Image.open(io.BytesIO(picture.data)) as image:
         about = {key: value for key, value in image.info.items() if key in _NAMES and value}
-        texts = [value for value in getattr(image, "text", {}) if value != _XMP_TEXT]
-        lost = ["text"] if texts else []
-        if picture.format == "PNG" and _XMP_TEXT in image.info:
-            about.setdefault("xmp", str(image.info[_XMP_TEXT]).encode())
+        lost = ["text"] if {*getattr(image, "text", ())} - {_XMP_TEXT} else []
         if picture.format == "TIFF":
-            about |= {"exif": exif.of_tiff(image), "xmp": image.tag_v2.get(_XMP_TAG)}
             others = sorted({*image.tag_v2} - _STRUCTURE)
             lost = ["the TIFF tags " + ", ".join(map(str, others))] if others else []
-        elif "exif" in about:
-            plain = exif.without_preview(about["exif"]).removeprefix(exif.PREFIX)
-            about["exif"] = exif.PREFIX + plain  # which Pillow wants for JPEG
-    Image.Exif().load(about.get("exif") or b"")  # raises where Pillow could not write it
+        if picture.format == "TIFF" or "exif" in about:
+            about["exif"] = _exif_for_others(image)
+            about["exif"].tobytes()  # raises where Pillow cannot write it
     return {key: value for key, value in about.items() if value}, lost
+
+
+def _exif_for_others(image: Any) -> Image.Exif:
+    """Return the metadata of a picture that Pillow has opened, but for what is TIFF's own."""
+    if image.format != "TIFF":
+        # raises where it promises too much
+        read_directories(io.BytesIO(image.info["exif"].removeprefix(EXIF_PREFIX)))
+        return image.getexif()
+    found, kept = image.getexif(), Image.Exif()
+    kept.update({tag: found[tag] for tag in _IN_BOTH if tag in found})
+    for tag in (_EXIF_IFD, _GPS_IFD):
+        if tag in found:
+            kept.get_ifd(tag).update(found.get_ifd(tag))
+    return kept
+
+
+def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return the pixels as they are to be seen."""
+    array = np.swapaxes(array, 0, 1) if orientation in (5, 6, 7, 8) else array
+    rows, columns = (-1 if orientation in which else 1 for which in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return array[::rows, ::columns]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
@@ -16,6 +17,8 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 from sklearn_histeq._cli.errors import UsageError
+
+Example = tuple[NDArray[Any], NDArray[Any]]  # an image before and after
 
 MAX_PIXELS = 178_956_970  # of one picture; the limit of Pillow
 # What the arguments of estimators are called where files are given.
@@ -43,6 +46,21 @@ class FileJob:
     max_pixels: int = MAX_PIXELS
     quiet: bool = False
     plot: Path | None = None
+
+    @property
+    def of_arrays(self) -> bool:
+        """Whether IN is .npy files, not pictures."""
+        return is_array(self.sources[0])
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether IN is a folder."""
+        return len(self.sources) == 1 and self.sources[0].is_dir()
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether OUT is a folder, with a summary at the end."""
+        return self.is_folder or len(self.sources) > 1
 
     @property
     def learns(self) -> bool:
@@ -96,11 +114,8 @@ def in_options(error: Exception, first_image: int | None = 0) -> str:
 def warn_of_single(job: FileJob) -> None:
     """Warn that learning from the only image changes little."""
     if job.command == "match":
-        warnings.warn(
-            "match without --reference or --fit learns from this single image, and returns nearly"
-            " a copy of it",
-            stacklevel=2,
-        )
+        what = "match without --reference or --fit learns from this single image, and returns"
+        warnings.warn(f"{what} nearly a copy of it", stacklevel=2)
 
 
 def option(name: str) -> str:

@@ -15,6 +15,9 @@ from sklearn_histeq._cli.errors import PictureError
 
 BLOCK_BYTES = 2**24  # the most that a single block of metadata takes
 METADATA_BYTES = 2**26  # the most that everything but the pixels takes
+# 8 by 8 pixels take a bit at least in JPEG. Lossless WebP has no such limit for pixels that are
+# all alike, but its decoder takes memory for all that a damaged header promises.
+_PIXELS_PER_BYTE, _FEW_PIXELS = 512, 2**24
 
 
 class Page(NamedTuple):
@@ -36,6 +39,11 @@ class Picture:
     # returns the file with other pixels, and everything else as it was
     with_pages: Callable[[list[Page]], bytes]
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of its colors."""
+        return sum(page.colors.nbytes for page in self.pages)
+
 
 @dataclass
 class Source:
@@ -52,10 +60,8 @@ class Source:
             raise PictureError("it has no pixels")
         n_pixels = width * height * max(4, n_channels) // 4
         if n_pixels > self.max_pixels:
-            raise PictureError(
-                f"it has {n_pixels} pixels, but at most {self.max_pixels} are read; give"
-                f" --max-pixels {n_pixels} if it comes from a source that you trust"
-            )
+            what = f"it has {n_pixels} pixels, but at most {self.max_pixels} are read"
+            raise PictureError(f"{what}; give --max-pixels {n_pixels} if you trust its source")
 
     def whole_by_pillow(self, *formats: str) -> bytes:
         """Return the file of a picture whose size Pillow reads from its start."""
@@ -63,15 +69,15 @@ class Source:
         start = io.BytesIO(self.file.read(METADATA_BYTES))
         with Image.open(start, formats=formats) as image:
             self.check_pixels(*image.size)
-            return self.whole(4 * image.width * image.height)
+            n_pixels = image.width * image.height
+        if n_pixels > _FEW_PIXELS + _PIXELS_PER_BYTE * self.n_bytes:
+            raise PictureError(f"its {self.n_bytes} bytes are too few for {n_pixels} pixels")
+        return self.whole(4 * n_pixels)
 
     def whole(self, n_decoded: int) -> bytes:
         """Return the file, if it is no larger than its decoded pixels and metadata explain."""
         if self.n_bytes > 2 * n_decoded + METADATA_BYTES:
-            raise PictureError(
-                f"it has {self.n_bytes} bytes, but its pixels only {n_decoded}, and at most"
-                f" {METADATA_BYTES} bytes of other data are read"
-            )
+            raise PictureError(f"its {self.n_bytes} bytes are far more than its pixels take")
         self.file.seek(0)
         return self.file.read(self.n_bytes)
 
@@ -80,19 +86,21 @@ def imagecodecs(what: str) -> Any:
     """Return the package that decodes and encodes something, or say how to install it."""
     try:
         import imagecodecs
-    except ImportError as error:
-        raise PictureError(
-            f'{what} needs imagecodecs: pip install "sklearn-histeq[files]"'
-        ) from error
+    except ImportError as e:
+        raise PictureError(f'{what} needs imagecodecs: pip install "sklearn-histeq[files]"') from e
     return imagecodecs
+
+
+def largest(dtype: np.dtype[Any]) -> int:
+    """Return the value of white in a type."""
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else 1
 
 
 def rescale(values: NDArray[Any], dtype: np.dtype[Any], top: int | None = None) -> NDArray[Any]:
     """Convert values to the range of another type, which is 0 to 1 for floats."""
     if values.dtype == dtype and top is None:
         return values
-    top_in, top_out = (np.iinfo(d).max if d.kind in "iu" else 1 for d in (values.dtype, dtype))
-    scaled = values * (top_out / (top or top_in))
+    scaled = values * (largest(dtype) / (top or largest(values.dtype)))
     return np.rint(scaled).astype(dtype) if dtype.kind in "iu" else scaled.astype(dtype)
 
 
