@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from _helpers import own_package
-from _picture_files import chunk, color, gray, jpegs, packed, pillow, png, segment, tiff
+from _picture_files import all_files, chunk, color, gray, jpegs, packed, pillow, png, segment, tiff
 from PIL import Image
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
@@ -183,6 +183,23 @@ class TestRightValues:
                 np.testing.assert_array_equal(file.pages[0].asarray(), equalized(gray()))
                 assert file.pages[0].description == text
             assert os.path.getsize("out.ome.tif") == len(data)
+
+    @pytest.mark.parametrize("name", ["tif-opencv-none", "tif-strips", "tif-tiled", "tif-big-60"])
+    def test_strips_of_the_same_size_stay_in_their_places(self, run, name):
+        """Also from the eighth byte on, where libtiff begins; every other byte stays."""
+        data = dict(all_files())[f"{name}.tif"]
+        _, _, out = run("a.tif", data)
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = file.pages[0]
+            places = [*zip(page.dataoffsets, page.databytecounts)]
+        others = np.ones(len(data), bool)
+        for offset, n in places:
+            others[offset : offset + n] = False
+        assert name != "tif-opencv-none" or places[0][0] == 8
+        np.testing.assert_array_equal(
+            np.frombuffer(out, "u1")[others], np.frombuffer(data, "u1")[others]
+        )
+        assert len(out) == len(data)
 
     def test_packbits_is_coded_row_by_row(self, run):
         """So that libtiff's reader of single rows finds them."""

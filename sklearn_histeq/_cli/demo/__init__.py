@@ -173,9 +173,8 @@ def _compare(report: Report, makers: dict[str, Maker], trials: list[Trial]) -> N
     for name in makers:
         report.line(name)
         for part in parts:
-            report.line(
-                tables.accuracy_row(part, [scores[name, part, column] for column in columns])
-            )
+            row = [scores[name, part, column] for column in columns]
+            report.line(tables.accuracy_row(part, row))
 
 
 def _tune_people(report: Report, trial: Trial, seed: int, n_jobs: int | None) -> None:
@@ -225,9 +224,8 @@ def _tune(
         for folds, problem in problems.items():
             text = f"{name}, {folds}: {n_settings} settings x {len(problem.folds)} folds"
             show = partial(report.progress, text, n_settings * len(problem.folds))
-            report.line(
-                tables.search_row(folds, search.grid_search(problem, maker, trial, n_jobs, show))
-            )
+            choice = search.grid_search(problem, maker, trial, n_jobs, show)
+            report.line(tables.search_row(folds, choice))
         for default, *_ in kinds:
             report.line(tables.search_row("no search", search.untuned(default, maker, trial)))
 

@@ -121,9 +121,8 @@ def grid_search(
 
 def untuned(step: Any, maker: Maker, trial: Trial) -> Choice:
     """Train and test a given step without a search; it may be "passthrough"."""
-    found = protocols.accuracies(
-        make_pipeline(step, FunctionTransformer(protocols.to_rows)), [maker], trial
-    )
+    rows = make_pipeline(step, FunctionTransformer(protocols.to_rows))
+    found = protocols.accuracies(rows, [maker], trial)
     return Choice(None, tuple(score for (score,) in found.values()), None, describe(step))
 
 

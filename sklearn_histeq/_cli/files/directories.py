@@ -54,7 +54,8 @@ class Directory(NamedTuple):
     def ranges(self) -> list[tuple[int, int]]:
         """Return the parts of a file that the directory and the values of its tags take."""
         values = [(entry.place, entry.place + entry.n_bytes) for entry in self.entries.values()]
-        return [(0, 16), (self.start, self.end + self.layout.offsetsize), *values]
+        room = self.layout.offsetsize
+        return [(0, 2 * room), (self.start, self.end + room), *values]
 
     def change(self, data: bytearray, tags: Tags) -> None:
         """Write and remove tags; a directory of another size moves to the end of the file.
@@ -150,7 +151,7 @@ def read_number(file: BinaryIO, place: int, code: str) -> Any:
     return struct.unpack(code, data)[0]
 
 
-def append(data: bytearray, more: bytes) -> int:
+def append(data: bytearray, more: bytes | memoryview) -> int:
     """Write at an even offset at the end of a file, and return that."""
     data += bytes(len(data) % 2) + more
     return len(data) - len(more)

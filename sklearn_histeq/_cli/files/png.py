@@ -75,8 +75,7 @@ def read(source: picture.Source) -> picture.Picture:
     rest = data[len(SIGNATURE) + sum(12 + len(content) for _, content in chunks) :]
 
     def with_pages(pages: list[picture.Page]) -> bytes:
-        (changed,) = pages
-        return _encode(changed, header, chunks) + rest
+        return _encode(pages[0], header, chunks) + rest
 
     return picture.Picture("PNG", data, [page], with_pages)
 

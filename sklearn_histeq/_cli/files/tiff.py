@@ -214,7 +214,7 @@ def _rewrite(
 
 
 def _put(
-    file: bytearray, directories: list[ifd.Directory], planes: list[_Plane], segments: list[bytes]
+    file: bytearray, directories: list[ifd.Directory], planes: list[_Plane], segments: list[Any]
 ) -> list[int]:
     """Write segments first where nothing but old ones were, then at the end of the file."""
     is_free, offsets = np.zeros(len(file) + 1, bool), []
@@ -250,7 +250,7 @@ def _all_samples(plane: _Plane, page: picture.Page) -> NDArray[Any]:
     return samples
 
 
-def _encode_like(plane: _Plane, samples: NDArray[Any]) -> tuple[list[bytes], ifd.Tags]:
+def _encode_like(plane: _Plane, samples: NDArray[Any]) -> tuple[list[Any], ifd.Tags]:
     """Return the strips or tiles of a plane, and the tags that describe them."""
     page = plane.page
     has_predictor = page.compression not in (_PLAIN, _PACKBITS) and page.predictor != 1
@@ -264,7 +264,7 @@ def _encode_like(plane: _Plane, samples: NDArray[Any]) -> tuple[list[bytes], ifd
     )
 
 
-def _encode(samples: NDArray[Any], planar: int, **how: Any) -> tuple[list[bytes], ifd.Tags]:
+def _encode(samples: NDArray[Any], planar: int, **how: Any) -> tuple[list[Any], ifd.Tags]:
     """Return strips or tiles of (rows, columns, samples), and the tags that describe them."""
     file, n = io.BytesIO(), samples.shape[-1]
     pixels = samples[..., 0] if n == 1 else samples
@@ -275,7 +275,7 @@ def _encode(samples: NDArray[Any], planar: int, **how: Any) -> tuple[list[bytes]
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages.first
         places = zip(page.dataoffsets, page.databytecounts, strict=True)
-        segments = [bytes(file.getbuffer()[offset : offset + n]) for offset, n in places]
+        segments = [file.getbuffer()[offset : offset + n] for offset, n in places]
         found = [tag for tag in page.tags if tag.code in _NEEDED]
         tags: ifd.Tags = {tag.code: (tag.dtype, np.atleast_1d(tag.value).tolist()) for tag in found}
         return segments, tags | {_FORMAT: (ifd.SHORT, [page.sampleformat] * n)}
