@@ -8,9 +8,9 @@ The base class knows no pixels. It declares no parameter, and reads the six that
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
-from copy import copy
 from functools import partial
 from types import MethodType
 from typing import Any, Literal, Self
@@ -225,6 +225,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _conventions: Mapping[str, Convention] = {}  # the records to choose from
     _fitted_attribute: str = "n_features_in_"  # which only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
+    _strength: float = 1  # how far images are changed; 0: not at all
     _learned: Any = None  # what transform needs of it: a named tuple with a `dtype`
 
     @property
@@ -411,7 +412,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         stale = set(getattr(self, "_state_names", ())) - learned.keys()
         if learned:
-            params = {name: copy(getattr(self, name)) for name in self._state_params}
+            params = {name: copy.deepcopy(getattr(self, name)) for name in self._state_params}
             learned = {**learned, "_params_of_state": params}
             learned["_state_names"] = [*learned, "_state_names"]
         self.__dict__.update(learned)
@@ -448,7 +449,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype, is_one_plane = images.X.dtype, self.color != "channels"
         learned = self._learned if self._is_stateful else None
         function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
-        if is_one_plane:
+        if self._strength == 0:
+            function, is_one_plane = output.keep, False
+        elif is_one_plane:
             stored, mode = self._stored(dtype, learned), self._color_mode
             mapped = color_modes.map_plane
             function = partial(mapped, function, _engine.color_mode, mode, stored)

@@ -57,6 +57,12 @@ def set_parts_of_local(patch, n_pixels):
         patch.setattr("sklearn_histeq._local.compiled.N_PART", n_pixels)
 
 
+def set_parts_of_matching(patch, n_pixels):
+    """Let planes of more than so many pixels be matched in parts."""
+    if kernels_are_built():
+        patch.setattr("sklearn_histeq._kernels.arrays.N_PART", n_pixels)
+
+
 def set_remote_block_size(patch, n_pixels):
     """Let blocks on another device have so many pixels, and CLAHE there count tile by tile."""
     patch.setattr(_blocks, "PIXELS_PER_REMOTE_BLOCK", n_pixels)

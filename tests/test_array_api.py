@@ -67,6 +67,9 @@ ESTIMATORS = [
     AdaptiveHistogramEqualizer(n_tiles=2, convention="opencv"),
     HistogramMatcher(),
     HistogramMatcher(reference=[[0, 1, 4, 9], [16, 25, 36, 49], [64, 81, 100, 121]]),
+    HistogramMatcher(landmarks=(0, 30, 50, 100)),
+    HistogramMatcher(strength=0.3),
+    HistogramMatcher(strength=0),
     LocalHistogramEqualizer(window=3),
     LocalHistogramEqualizer(window=5, convention="skimage"),
     AdaptiveHistogramEqualizer(n_tiles=2, clip_limit=1.5, n_bins=3),  # limits beyond one pixel

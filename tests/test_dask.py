@@ -51,6 +51,8 @@ ESTIMATORS = {
     "local": LocalHistogramEqualizer(window=3, dtype="float32"),
     "matcher": HistogramMatcher(),
     "reference": HistogramMatcher(reference=REFERENCE, dtype="uint8"),
+    "landmarks": HistogramMatcher(landmarks="nyul"),
+    "strength": HistogramMatcher(strength=0.4),
 }
 LEARNED = [
     "dataset",
@@ -60,6 +62,7 @@ LEARNED = [
     "dataset lightness",
     "matched luminance",
     "matcher",
+    "landmarks",
 ]
 DTYPES = ["u1", "f8"]
 

@@ -42,6 +42,8 @@ ESTIMATORS = [
     HistogramMatcher(),
     # a list: the check of the array API wants arrays of NumPy nowhere in the estimator
     HistogramMatcher(reference=[[0, 1], [2, 3]]),
+    HistogramMatcher(landmarks="nyul"),
+    HistogramMatcher(strength=0.5),
     LocalHistogramEqualizer(),
 ]
 
@@ -65,7 +67,11 @@ GRIDS = {
         {"n_tiles": [1, (1, 2)], "clip_limit": ["auto", None], "n_bins": [256, 16]},
         {"tile_shape": [(1, 2)], "clip_limit": [2], "n_bins": [16]},
     ],
-    HistogramMatcher: [{}, {"reference": [[[0, 1], [2, 3]]]}],
+    HistogramMatcher: [
+        {"strength": [0, 0.5, 1]},
+        {"reference": [[[0, 1], [2, 3]]]},
+        {"landmarks": ["nyul", (0, 100)], "standard_range": [(0, 100), (0, 1)]},
+    ],
     LocalHistogramEqualizer: [{"window": [3, 0.5]}],
 }
 

@@ -149,7 +149,7 @@ def test_arguments_that_are_no_numbers_are_refused():
     with pytest.raises(TypeError, match="a tuple of tiles"):
         clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False, None)
     with pytest.raises(TypeError, match="real number"):
-        match.match(pixels, None, row(float), status, 0, 1, row(float, 3, 2), None, 0)
+        match.map_by_lines(pixels, row(float), row(float, 3, 2), np.ones(1), None)
 
 
 # --- slices of rows -------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ ESTIMATORS = {
     },
     "matcher": HistogramMatcher(),
     "reference": HistogramMatcher(reference=REFERENCE),
+    "landmarks": HistogramMatcher(landmarks=(0, 50, 100)),
+    "strength": HistogramMatcher(strength=0.3),
 }
 ONLY = {
     "opencv": ["u1"],
@@ -58,6 +60,8 @@ ONLY = {
     "dataset opencv": ["u1"],
     "clahe opencv": ["u1", "u2"],
     "local skimage": ["u1", "u2"],
+    # bool may have one level, in which no two landmarks differ
+    "landmarks": ["u1", "u2", "i2", "i4", "u8", "f2", "f4", "f8", ">f4"],
 }
 # a dtype of each class that is computed differently
 DTYPES = ["?", "u1", "u2", "i2", "i4", "u8", "f2", "f4", "f8", ">f4"]
@@ -66,6 +70,8 @@ MODES = ["luminance", "lightness"]
 
 def has_mode(name, dtype, color):
     """Whether an estimator takes images of a dtype in a mode of colours."""
+    if name == "landmarks":
+        return color == "channels"
     if color == "lightness":
         lacking = [("clahe opencv", "u2")]
         return name not in ("normal", "pillow", "local skimage") and (name, dtype) not in lacking

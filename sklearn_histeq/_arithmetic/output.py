@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import namespaces
+from .dtypes import single_or_double
+from .status import EMPTY, has_any, of_values
 
 
 class Stored(NamedTuple):
@@ -84,3 +86,19 @@ def saturate(values, out, top=None):
         levels = namespaces.astype(xp.where(is_full, 0.0, rounded), dtype)
     full = namespaces.asarray(np.array(highest, dtype.newbyteorder("=")), values)
     out[...] = xp.where(is_full, full, levels)
+
+
+def keep(planes, mask, out, map_parts):
+    """Write planes as they are into out, in its dtype; return their status."""
+    dtype = namespaces.dtype_of(planes)
+    if dtype != namespaces.dtype_of(out):
+        saturate(namespaces.astype(planes, single_or_double(dtype)), out)
+    else:
+        out[...] = planes
+    status = of_values(planes)
+    if mask is not None:
+        counted = namespaces.namespace(planes).expand_dims(mask, axis=1)
+        if dtype.kind == "f":
+            counted = counted & (planes == planes)
+        status |= np.uint8(EMPTY) * ~has_any(counted)
+    return status

@@ -232,6 +232,14 @@ def apply(transfer, plane):
     return mapped
 
 
+def blend(x, mapped, strength):
+    """Return intensities moved a share of the way to the values that they are mapped to.
+
+    That is the displacement interpolation of optimal transport (McCann 1997), for a monotone map.
+    """
+    return (1.0 - strength) * x + strength * mapped
+
+
 def _at_or_below(transfer, values):
     """Return the value at the largest point that is no greater than each intensity."""
     index = np.searchsorted(transfer.points, values, side="right") - 1

@@ -36,6 +36,15 @@ def check_count(name, value):
         raise input_error((Setting(name, value),), "an integer >= 1")
 
 
+def check_strength(strength):
+    """Refuse everything except a real number from 0 to 1."""
+    if not is_real(strength) or not 0 <= strength <= 1:
+        raise input_error(
+            (Setting("strength", strength),),
+            "a number from 0 (the image as it is) to 1 (the whole change)",
+        )
+
+
 def check_n_bins(n_bins, *, auto=True):
     """Refuse a number of bins that is no integer >= 1, or "auto" where that has a meaning."""
     if auto and isinstance(n_bins, str) and n_bins == "auto":

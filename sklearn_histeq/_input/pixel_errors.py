@@ -112,6 +112,12 @@ def _meanings(images, limits):
             "at least one True",
             "Leave these images out.",
         )
+    yield (
+        bits.FLAT,
+        (X, " has equal intensities at the first and at the last percentage", IMAGES),
+        "two different intensities there, which go to the ends of the standard range",
+        "Leave these images out, or give a mask that leaves out the background.",
+    )
     if limits.dtype is not None and limits.dtype.kind != "f":
         output = f", but the output has dtype {limits.dtype}, which has no NaN"
         yield (

@@ -142,29 +142,38 @@ int32_t rank_masked(const Pixel *x, const uint8_t *mask, const uint64_t *keys, p
     return rank + 1;
 }
 
-/* Set the rank of each pixel and the counts of the distinct values, by sorting; returns how many
- * there are. */
+/* Set keys whose lower halves are the numbers of pixels in the order of these: of all but NaN, where
+ * the mask (or nullptr) is true; returns how many there are. */
 template <class Pixel>
-int32_t rank_pixels(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const Order &order,
-                    int32_t *ranks, int32_t *counts) {
+ptrdiff_t sort_pixels(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const Order &order) {
     constexpr bool is_wide = sizeof(Pixel) == 8;
     uint64_t *const keys = order.keys;
     ptrdiff_t n_sorted = 0;
     for (ptrdiff_t i = 0; i < n; ++i) {
         keys[n_sorted] = ordered(x[i]) >> (is_wide ? 32 : 0) << 32 | static_cast<uint64_t>(i);
-        n_sorted += x[i] == x[i];
+        n_sorted += x[i] == x[i] && (!mask || mask[i]);
     }
-    int32_t n_distinct = 0;
-    if (n_sorted) {
+    if (n_sorted)
         sort_by_upper(keys, n_sorted, order.other);
-        for (ptrdiff_t start = 0, stop; is_wide && start < n_sorted; start = stop) {
-            stop = end_of_run(keys, start, n_sorted);
-            if (stop > start + 1)
-                sort_run(x, keys + start, stop - start, order.other);
-        }
+    for (ptrdiff_t start = 0, stop; is_wide && start < n_sorted; start = stop) {
+        stop = end_of_run(keys, start, n_sorted);
+        if (stop > start + 1)
+            sort_run(x, keys + start, stop - start, order.other);
+    }
+    return n_sorted;
+}
+
+/* Set the rank of each pixel and the counts of the distinct values, by sorting; returns how many
+ * there are. */
+template <class Pixel>
+int32_t rank_pixels(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const Order &order,
+                    int32_t *ranks, int32_t *counts) {
+    const ptrdiff_t n_sorted = sort_pixels(x, nullptr, n, order);
+    const uint64_t *keys = order.keys;
+    int32_t n_distinct = 0;
+    if (n_sorted)
         n_distinct = mask ? rank_masked(x, mask, keys, n_sorted, ranks, counts)
                           : rank_sorted(x, keys, n_sorted, ranks, counts);
-    }
     if (n_sorted < n)
         for (ptrdiff_t i = 0; i < n; ++i)
             ranks[i] = x[i] == x[i] ? ranks[i] : n_distinct;

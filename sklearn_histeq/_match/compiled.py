@@ -15,10 +15,10 @@ from .._blocks import Passes, cut, in_passes, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT64, rows
 from . import definition, kernels
+from .compiled_landmarks import landmarks, percentiles
+from .large import NO_RANGE, count_levels, level_pixels, ranges_of_values
 
-__all__ = ["match", "quantiles"]
-
-NO_RANGE = 255  # of pixels that are NaN
+__all__ = ["landmarks", "match", "percentiles", "quantiles"]
 
 
 def match(planes, mask, out, targets, map_parts=map):
@@ -72,10 +72,12 @@ def _match_block(planes, mask, out, targets, pixel):
     pixels = rows(arrays.as_pixels(planes, pixel))
     status = np.zeros(planes.shape[:2], np.uint8)
     counted = arrays.mask_rows(mask)
+    zero = arrays.sign_bit(planes.dtype) if pixel.kind == "u" else 0
     for channel, target in enumerate(targets):
         if target.is_finite():
-            rest = status.reshape(-1), channel, len(targets), _knots(target), 0, 0
-            kernels.match(pixels, counted, rows(written), *rest)
+            rest = status.reshape(-1), channel, len(targets), _knots(target)
+            more = np.array([0, 0, target.strength, zero], np.float64)
+            kernels.match(pixels, counted, rows(written), *rest, more)
     arrays.write_back(written, out, None)
     return status
 
@@ -83,41 +85,32 @@ def _match_block(planes, mask, out, targets, pixel):
 def _match_levels_in_parts(planes, mask, out, target, map_parts):
     """Match one large plane of levels, in passes over its parts; return its status."""
     parts = cut(planes, mask, out, part_indices(planes.shape, arrays.N_PART))
-    passes = Passes([(_count_levels, partial(_find_table, target, out.dtype))], _look_up_levels)
+    levels = np.arange(arrays.N_LEVELS[arrays.pixel_dtype(planes.dtype)])
+    levels -= arrays.sign_bit(planes.dtype)
+    find = partial(_find_table, target, levels, out.dtype)
+    passes = Passes([(count_levels, find)], _look_up_levels)
     status = in_passes(passes, parts, map_parts)
     arrays.fill_unmapped(out, status)
     return status
 
 
-def _level_pixels(part):
-    """Return a part of planes of levels as kernels read it."""
-    return rows(arrays.as_pixels(part.planes, arrays.pixel_dtype(part.planes.dtype)))
-
-
-def _count_levels(_, part):
-    """Return the counts of the levels of a part."""
-    pixels = _level_pixels(part)
-    counts = np.zeros((1, arrays.N_LEVELS[pixels.dtype]), np.int64)
-    counted = None if part.mask is None else arrays.mask_rows(part.mask)
-    shared.add_level_counts(pixels, counted, counts)
-    return counts[0]
-
-
-def _find_table(target, out_dtype, _, counted):
+def _find_table(target, levels, out_dtype, _, counted):
     """Return the values of all levels from the counts of parts; None where none is counted."""
     counts: Any = sum(counted)
-    levels = np.flatnonzero(counts)
-    if not levels.size:
+    present = np.flatnonzero(counts)
+    if not present.size:
         return None
-    below = np.searchsorted(levels, np.arange(counts.size), side="right") - 1
-    values = target.values_at(transfer.cdf(counts[levels]))[np.maximum(below, 0)]
+    below = np.searchsorted(present, np.arange(counts.size), side="right") - 1
+    values = target.values_at(transfer.cdf(counts[present]))[np.maximum(below, 0)]
+    if target.strength < 1:
+        values = transfer.blend(levels, values, target.strength)
     return arrays.as_written(values[np.newaxis], out_dtype, None)
 
 
 def _look_up_levels(table, part):
     """Write the values of a part; return the planes' status."""
     if table is not None:
-        arrays.look_up(_level_pixels(part), table, part.out, None)
+        arrays.look_up(level_pixels(part), table, part.out, None)
     return np.full((1, 1), EMPTY if table is None else 0, np.uint8)
 
 
@@ -135,45 +128,22 @@ def _match_reals_in_parts(planes, out, target, map_parts):
         return status
     written = arrays.writable(out, single_or_double(planes.dtype))
     flat, knots = written.reshape(-1), _knots(target)
-    ranges, counts = _ranges_of_values(pixels, map_parts)
+    ranges, counts = ranges_of_values(pixels, map_parts)
     ends = counts.cumsum()
 
     def match_range(k):
         places = np.flatnonzero(ranges == k)
         of_range, values = pixels[np.newaxis, places], np.empty((1, places.size), written.dtype)
-        below = int(ends[k] - places.size), int(ends[-1])
+        more = np.array([ends[k] - places.size, ends[-1], target.strength, 0], np.float64)
         if places.size:
             found = np.empty(1, np.uint8)
-            kernels.match(of_range, None, values, found, 0, 1, knots, *below)
+            kernels.match(of_range, None, values, found, 0, 1, knots, more)
         flat[places] = values[0]
 
     list(map_parts(match_range, range(counts.size)))
     flat[ranges == NO_RANGE] = np.nan if flat.dtype.kind == "f" else 0
     arrays.write_back(written, out, None)
     return status
-
-
-def _ranges_of_values(pixels, map_parts):
-    """Return the range of values that each pixel is in, and how many pixels the ranges have.
-
-    The ranges are increasing, and have about a million pixels each. NaN is in NO_RANGE.
-    """
-    sample = pixels[:: pixels.size // 4096 + 1]
-    sample = sample[~np.isnan(sample)]
-    n_ranges = min(max(8, pixels.size // arrays.N_PART), NO_RANGE)
-    shares = np.arange(1, n_ranges) / n_ranges
-    bounds = np.quantile(sample, shares, method="lower") if sample.size else sample
-    ranges = np.empty(pixels.size, np.uint8)
-
-    def find(start):
-        part = slice(start, start + arrays.N_PART)
-        found = np.searchsorted(bounds, pixels[part], side="right")
-        found[np.isnan(pixels[part])] = NO_RANGE
-        ranges[part] = found
-        return np.bincount(found, minlength=NO_RANGE + 1)
-
-    counts: Any = sum(map_parts(find, range(0, pixels.size, arrays.N_PART)))
-    return ranges, counts[:n_ranges]
 
 
 def _knots(target):
@@ -192,7 +162,13 @@ def _match_ranks(planes, mask, out, targets):
     for channel, target in enumerate(targets):
         if target.is_finite():
             values[channel :: len(targets)] = target.values_at(shares[channel :: len(targets)])
-    arrays.look_up(ranks, arrays.as_written(values, out.dtype, None), out, None)
+    strength = targets[0].strength
+    if strength < 1:
+        mapped = np.empty(planes.shape)
+        arrays.look_up(ranks, values, mapped, None)
+        output.saturate(transfer.blend(planes.astype(np.float64), mapped, strength), out)
+    else:
+        arrays.look_up(ranks, arrays.as_written(values, out.dtype, None), out, None)
     return (EMPTY * (counts[:, 0] == 0)).astype(np.uint8).reshape(planes.shape[:2])
 
 

@@ -7,6 +7,7 @@ from .._arithmetic import output, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import INF
 from .._equalize.definition import map_planes
+from .landmarks import Own, flat, in_order, segments_of, units_of
 
 
 def match(planes, mask, out, targets, map_parts=map):
@@ -34,6 +35,8 @@ def match(planes, mask, out, targets, map_parts=map):
     def map_plane(plane, counted, channel, out_plane):
         found = transfer_function(plane[counted], targets[channel])
         values = transfer.apply(found, plane)
+        if targets[channel].strength < 1:
+            values = transfer.blend(plane.astype(np.float64), values, targets[channel].strength)
         own_dtype = single_or_double(plane.dtype)
         with np.errstate(over="ignore"):  # a target beyond single precision becomes infinite
             values = values.astype(own_dtype, copy=False)
@@ -79,3 +82,62 @@ def quantiles(planes, mask, n_quantiles):
     status = map_planes(planes, mask, result, read)
     result[status & INF > 0] = np.nan
     return result, status
+
+
+# Landmarks ----------------------------------------------------------------------------------------
+
+
+def landmarks(planes, mask, out, scale, map_parts=map):
+    """Map each plane so that its landmarks get their values on the standard scale.
+
+    Parameters
+    ----------
+    planes, mask, out, map_parts
+        As for `match`.
+    scale : `landmarks.Scale`
+
+    Returns
+    -------
+    status : ndarray of shape (n, c), uint8
+        Bits NAN, INF, EMPTY and FLAT (no two different landmarks) of each plane.
+    """
+
+    def map_plane(plane, counted, channel, out_plane):
+        own = own_landmarks(plane[counted], scale.percentages)
+        values = scale.values[channel]
+        points, slopes, values = segments_of(own.values[np.newaxis], values[np.newaxis])[0]
+        x = plane.astype(np.float64) * own.units
+        place = np.maximum(np.searchsorted(points, x, side="right") - 1, 0)
+        own_dtype = single_or_double(plane.dtype)
+        largest = float(np.finfo(own_dtype).max)
+        with np.errstate(over="ignore"):
+            mapped = slopes[place] * (x - points[place]) + values[place]
+        mapped = mapped.clip(-largest, largest).astype(own_dtype, copy=False)
+        output.saturate(mapped, out_plane)
+        return flat(own.values)
+
+    return map_planes(planes, mask, out, map_plane)
+
+
+def percentiles(planes, mask, percentages, map_parts=map):
+    """Return the landmarks of planes, `landmarks.Own` (n, c, k), and the planes' status.
+
+    Landmarks of a plane without a counted pixel, or with an infinity, are NaN.
+    """
+    result = np.empty((*planes.shape[:2], percentages.size + 1))
+
+    def read(plane, counted, channel, found):
+        own = own_landmarks(plane[counted], percentages)
+        found[:-1], found[-1] = own
+        return flat(own.values)
+
+    status = map_planes(planes, mask, result, read)
+    result[status & INF > 0] = np.nan
+    return Own(result[..., :-1], result[..., -1]), status
+
+
+def own_landmarks(pixels, percentages):
+    """Return the landmarks of counted pixels, in the unit in which they are computed."""
+    pixels = pixels.astype(np.float64)
+    units = units_of(pixels.min(), pixels.max())
+    return Own(in_order(np.percentile(pixels * units, percentages)), units)

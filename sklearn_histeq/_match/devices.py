@@ -5,6 +5,8 @@ import numpy as np
 from .._arithmetic import namespaces, output, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.rows import (
+    as_doubles,
+    at_or_below,
     counts_of,
     gather,
     interpolate,
@@ -15,6 +17,7 @@ from .._arithmetic.rows import (
 )
 from .._arithmetic.status import EMPTY, INF
 from .._equalize.devices import byte_levels, cdf_of_levels, ranks_of, shares_at
+from .landmarks import Own, flat, own_of, places_of, segments_of, shares_with_ends
 from .quantiles import SCALE_EXPONENT
 
 
@@ -28,6 +31,8 @@ def match(planes, mask, out, targets, map_parts=map):
         values = gather(_values_at(shares, targets), levels)
     else:
         values = _values_at(shares_at(rows, ranks_of(rows)[1]), targets)
+    if targets[0].strength < 1:
+        values = transfer.blend(as_doubles(rows, planes), values, targets[0].strength)
     write_rows(values, rows, single_or_double(rows.dtype), out, output.saturate)
     return rows.status
 
@@ -69,3 +74,38 @@ def quantiles(planes, mask, n_quantiles):
     found = namespaces.to_numpy(namespaces.astype(found, np.float64))
     found = found.reshape(*rows.status.shape, n_quantiles)
     return np.where((rows.status & (EMPTY | INF) > 0)[..., np.newaxis], np.nan, found), rows.status
+
+
+@np.errstate(all="ignore")
+def landmarks(planes, mask, out, scale, map_parts=map):
+    """Map each plane by its landmarks; see `definition.landmarks`."""
+    own, status = percentiles(planes, mask, scale.percentages)
+    rows, n_points = rows_of(planes, mask), scale.percentages.size
+    values = np.tile(scale.values, (len(status), 1))
+    lines = segments_of(own.values.reshape(-1, n_points), values)
+    points, slopes, values = (namespaces.asarray(lines[:, i], out) for i in range(3))
+    units = namespaces.asarray(own.units.reshape(-1, 1), out)
+    xp, x = rows.xp, as_doubles(rows, planes) * units
+    place = xp.clip(at_or_below(points, x), 0, n_points - 1)
+    mapped = gather(slopes, place) * (x - gather(points, place)) + gather(values, place)
+    own_dtype = single_or_double(rows.dtype)
+    largest = float(np.finfo(own_dtype).max)
+    write_rows(xp.clip(mapped, -largest, largest), rows, own_dtype, out, output.saturate)
+    return status
+
+
+@np.errstate(all="ignore")
+def percentiles(planes, mask, percentages, map_parts=map):
+    """Return the landmarks of planes, and their status; see `definition.percentiles`."""
+    rows = rows_of(planes, mask)
+    ordered = sorted_counted(rows._replace(pixels=as_doubles(rows, planes)))
+    n_counted = namespaces.to_numpy(number_of(rows.is_counted()))[:, 0]
+    places = places_of(shares_with_ends(percentages), n_counted)
+    below, above = (
+        namespaces.to_numpy(gather(ordered, namespaces.asarray(side.astype(np.int64), ordered)))
+        for side in (np.floor(places), np.ceil(places))
+    )
+    own, shape = own_of(below, above, places), rows.status.shape
+    is_lost = (rows.status & (EMPTY | INF) > 0).reshape(-1, 1)
+    found = np.where(is_lost, np.nan, own.values).reshape(*shape, -1)
+    return Own(found, own.units.reshape(shape)), rows.status | flat(found)

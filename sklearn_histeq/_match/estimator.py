@@ -1,7 +1,8 @@
-"""HistogramMatcher: every image gets the histogram of a reference."""
+"""HistogramMatcher: every image gets the histogram of a reference, or its landmarks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
@@ -12,10 +13,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import _engine
 from .._arithmetic import dtypes, namespaces, output
 from .._base import ChannelAxis, Color, ImageTransformer, only_if
-from .._input import parameters
+from .._input import input_error, parameters
 from .._input.pixel_errors import check_channels_counted
+from .._input.problem import X
 from . import quantiles
 from .conventions import CONVENTIONS, REFERENCE
+from .landmarks import Scale, standard_of
+from .parameters import check_combination, check_landmarks, check_standard_range
 from .reference import check_channels, check_geometry, check_reference, check_scale, check_status
 
 
@@ -46,6 +50,18 @@ class HistogramMatcher(ImageTransformer):
         for each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference
         may have another size and dtype than the images, but not another number of channels. NaN is
         a missing pixel.
+    landmarks : None, "nyul" or array-like of percentages, default=None
+        None: whole histograms are matched. Two or more increasing percentages, 0 to 100: only these
+        percentiles of every plane are brought to the places that they have, on average, in the
+        training images, with straight lines between them [2]_ [3]_. "nyul" are 1, 10, 20, 30, 40,
+        50, 60, 70, 80, 90 and 99. Only with `reference=None`, `color="channels"` and `strength=1`.
+    standard_range : tuple of two numbers, default=(0, 100)
+        With `landmarks`: where the first and the last of them go. It is no limit of the output.
+    strength : float, default=1.0
+        How far images are moved, from 0 to 1. An intensity x that matching maps to m becomes
+        (1 - strength) * x + strength * m [4]_, in double precision, before it is brought to the
+        type of the output. 0: the images as they are, brought to the type of the output. In
+        colour images v', Y' or L* is moved, and the colours follow it; with 0 they stay as they are.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What of colours is matched to that of the reference; all but the first take RGB or RGBA, in
         this order. Alpha is only brought to the range of the reference's type.
@@ -89,7 +105,10 @@ class HistogramMatcher(ImageTransformer):
         The mean over the training planes of their quantiles: the k-th is a plane's smallest counted
         intensity that has a share of at least (k + 1/2) / 1024 of the counted pixels at or below
         it. One row unless `color="channels"`; of lightness they are L* / 100. Only with
-        `reference=None`.
+        `reference=None` and `landmarks=None`.
+    landmarks_ : ndarray of shape (n_channels, n_landmarks)
+        The mean over the training planes of their landmarks on the standard scale. Only with
+        `landmarks`.
     n_samples_seen_ : int
         Number of images learned from. Only with `reference=None`.
 
@@ -114,6 +133,20 @@ class HistogramMatcher(ImageTransformer):
     reference of any dtype; integers may be spread widely. NaN is a missing pixel: it is not
     counted, and it stays NaN in the output. An infinity is an error.
 
+    With `landmarks`, a plane's own landmarks q are `numpy.percentile` of its counted pixels, in
+    double precision. On the standard scale they are ::
+
+        low + (high - low) * (q - q[0]) / (q[-1] - q[0])
+
+    and `landmarks_` is the exact mean of these over the training planes, rounded once. `transform`
+    maps q to `landmarks_`, and is linear in between. The first and the last line go on beyond their
+    landmarks, and nothing is clipped. Equal landmarks of a plane are one knot, with the mean of
+    their values; those that equal the first or the last one take its value. A plane whose first and
+    last landmark are equal is an error.
+
+    With two images of equal size without equal pixels, `strength=0.5` towards each other is midway
+    equalization [5]_: both get the same histogram, halfway between their own.
+
     A mean of quantiles keeps the shape that the histograms of the images have in common. The
     histogram of all pixels together would be as wide as the differences between the images.
 
@@ -121,6 +154,14 @@ class HistogramMatcher(ImageTransformer):
     ----------
     .. [1] R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th ed., Pearson, 2018,
        section 3.3.
+    .. [2] L. G. Nyul and J. K. Udupa, "On standardizing the MR image intensity scale", Magnetic
+       Resonance in Medicine 42(6), 1072-1081, 1999.
+    .. [3] L. G. Nyul, J. K. Udupa and X. Zhang, "New variants of a method of MRI scale
+       standardization", IEEE Transactions on Medical Imaging 19(2), 143-150, 2000.
+    .. [4] R. J. McCann, "A convexity principle for interacting gases", Advances in Mathematics
+       128(1), 153-179, 1997: displacement interpolation.
+    .. [5] J. Delon, "Midway image equalization", Journal of Mathematical Imaging and Vision 21(2),
+       119-134, 2004.
 
     Examples
     --------
@@ -146,20 +187,33 @@ class HistogramMatcher(ImageTransformer):
     >>> X_matched = HistogramMatcher(reference=scene, dtype="uint8").fit_transform(X)
     >>> bool((X_matched == scene).all())
     True
+
+    Landmarks bring images to one scale, and leave the shapes of their histograms:
+
+    >>> matcher = HistogramMatcher(landmarks=(0, 50, 100)).fit(X)
+    >>> matcher.landmarks_.round(2)
+    array([[  0.  ,  50.51, 100.  ]])
+    >>> X_scaled = matcher.transform(X)
+    >>> float(X_scaled.min()), float(X_scaled.max())
+    (0.0, 100.0)
     """
 
     quantiles_: NDArray[np.float64]
+    landmarks_: NDArray[np.float64]
     n_samples_seen_: int
 
     _ns_per_pixel = 1, 8, 8
     _ns_per_counted_pixel = 1.5, 5, 7
-    _fitted_attribute = "quantiles_"
-    _state_params = ("color",)
+    _fitted_attribute = "n_samples_seen_"
+    _state_params = ("color", "landmarks", "standard_range")
 
     def __init__(
         self,
         *,
         reference: ArrayLike | None = None,
+        landmarks: ArrayLike | Literal["nyul"] | None = None,
+        standard_range: ArrayLike = (0, 100),
+        strength: float = 1.0,
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
         image_shape: Sequence[int] | None = None,
@@ -168,6 +222,9 @@ class HistogramMatcher(ImageTransformer):
         n_jobs: int | None = None,
     ) -> None:
         self.reference = reference
+        self.landmarks = landmarks
+        self.standard_range = standard_range
+        self.strength = strength
         self.color = color
         self.channel_axis = channel_axis
         self.image_shape = image_shape
@@ -220,9 +277,24 @@ class HistogramMatcher(ImageTransformer):
     def _is_stateful(self):
         return self.reference is None
 
+    @property
+    def _strength(self):
+        return self.strength
+
     def _check_params(self):
+        parameters.check_strength(self.strength)
+        check_landmarks(self.landmarks)
+        check_standard_range(self.standard_range)
+        check_combination(self)
         if self.reference is not None:
             check_geometry(check_reference(self.reference), self.image_shape)
+
+    def _check_images(self, images):
+        if self.landmarks is not None and math.prod(images.planes.shape[2:]) == 1:
+            raise input_error(
+                (X, f" has shape {images.X.shape}: one pixel per plane, 1 feature(s)"),
+                "more pixels, of which landmarks can be found",
+            )
 
     def _stored(self, dtype, learned):
         of_reference = np.asarray(self.reference).dtype if learned is None else learned.dtype
@@ -231,6 +303,9 @@ class HistogramMatcher(ImageTransformer):
         return output.Stored(dtypes.single_or_double(dtype), top, output.saturate, plane_top)
 
     def _function(self, images, learned):
+        if self.landmarks is not None:
+            values = namespaces.to_numpy(learned.mean)
+            return partial(_map_landmarks, Scale(check_landmarks(self.landmarks), values))
         targets, own = self._targets(images, learned), dtypes.single_or_double(images.X.dtype)
         floats = [dtype for dtype in (own, self._output_dtype(images.X.dtype)) if dtype.kind == "f"]
         largest = min(float(np.finfo(dtype).max) for dtype in floats)
@@ -261,15 +336,19 @@ class HistogramMatcher(ImageTransformer):
         return self._as_attributes(sums, dtype, n_seen, images.library)
 
     def _sums_of(self, images):
-        """Return the sums of the quantiles of all counted planes."""
-        return self._sum(_sum_quantiles, images, quantiles.add)
+        """Return the sums of the quantiles, or the landmarks, of all counted planes."""
+        function = _sum_quantiles
+        if self.landmarks is not None:
+            standard_range = check_standard_range(self.standard_range)
+            function = partial(_sum_landmarks, check_landmarks(self.landmarks), standard_range)
+        return self._sum(function, images, quantiles.add)
 
     def _as_attributes(self, sums, dtype, n_samples_seen, library):
         """Return the attributes that are learned; the public ones live where the images do."""
         check_channels_counted(sums.n_planes)
         mean = quantiles.mean(sums)
         return {
-            "quantiles_": library.deliver(mean),
+            "quantiles_" if self.landmarks is None else "landmarks_": library.deliver(mean),
             "n_samples_seen_": n_samples_seen,
             "_learned": quantiles.Learned(dtype.name, sums, mean),
         }
@@ -277,7 +356,8 @@ class HistogramMatcher(ImageTransformer):
     def _targets(self, images, learned):
         """Return the quantile function that each channel is to get."""
         if learned is not None:
-            return quantiles.targets_of_mean(namespaces.to_numpy(learned.mean))
+            mean = namespaces.to_numpy(learned.mean)
+            return quantiles.targets_of_mean(mean, float(self.strength))
         planes = self._layout().planes_of(check_reference(self.reference)[np.newaxis])
         check_channels(planes.shape[1], images.planes.shape[1])
         counted, status = planes, 0
@@ -288,7 +368,7 @@ class HistogramMatcher(ImageTransformer):
             counted, status = _engine.color_mode(mode, planes).plane_of(planes)
         levels, found = _engine.select(planes).equalize.count_levels(counted, None)
         check_status(status | found, self.color)
-        return [quantiles.target_of_levels(channel) for channel in levels]
+        return [quantiles.target_of_levels(channel, float(self.strength)) for channel in levels]
 
 
 def _match(targets, planes, mask, out, map_parts):
@@ -315,3 +395,15 @@ def _sum_quantiles(planes, mask):
     engine = _engine.select(planes).match
     found, status = engine.quantiles(planes, mask, quantiles.N_QUANTILES)
     return quantiles.total(found), status
+
+
+def _map_landmarks(scale, planes, mask, out, map_parts):
+    """Map planes to the standard scale by their landmarks; return their status."""
+    return _engine.select(planes).match.landmarks(planes, mask, out, scale, map_parts)
+
+
+def _sum_landmarks(percentages, standard_range, planes, mask):
+    """Return the sums of the landmarks of planes on the standard scale, and their status."""
+    engine = _engine.select(planes).match
+    own, status = engine.percentiles(planes, mask, percentages)
+    return quantiles.total(standard_of(own.values, standard_range)), status

@@ -11,6 +11,7 @@
 #include "../_kernels/ranks.h"
 #include "../_kernels/reals.h"
 #include "../_kernels/types.h"
+#include "saturate.h"
 
 namespace histeq::HISTEQ_TARGET {
 
@@ -19,6 +20,11 @@ struct Target {
     const double *shares, *values, *slopes;
     ptrdiff_t n;
     double n_below, n_counted; /* of a range of a plane's values: pixels below, and of the plane */
+    double strength, zero;     /* how far pixels are moved, and what to subtract from them */
+
+    double blend(double x, double value) const {
+        return (1.0 - strength) * (x - zero) + strength * value;
+    }
 };
 
 /* numpy.interp of a share at least as large as that of the call before, which has left j. */
@@ -29,25 +35,6 @@ inline double value_at(const Target &target, double share, ptrdiff_t &j) {
     if (j + 1 == target.n || distance <= 0) /* beyond the ends, or at a point */
         return target.values[j];
     return target.slopes[j] * distance + target.values[j];
-}
-
-/* Values as the output type: cast, or rounded and kept in range; NaN becomes 0. */
-template <class Out>
-void saturate_as(const double *values, ptrdiff_t n, bool is_float32, Out *out) {
-    for (ptrdiff_t i = 0; i < n; ++i) {
-        const double value = is_float32 ? static_cast<float>(values[i]) : values[i];
-        if constexpr (std::is_floating_point_v<Out>) {
-            out[i] = static_cast<Out>(value);
-        } else {
-            const double positive = value > 0 ? value : 0.0;
-            out[i] = static_cast<Out>(
-                round_half_even(positive < LARGEST<Out> ? positive : LARGEST<Out>));
-        }
-    }
-}
-
-inline void saturate(const double *values, ptrdiff_t n, bool is_float32, Output out) {
-    by_type(out, [=](auto *numbers) { saturate_as(values, n, is_float32, numbers); });
 }
 
 /* Arrays that every plane of a call uses anew; those of levels, or those of reals. */
@@ -90,11 +77,26 @@ struct MatchArrays {
     return true;
 }
 
+/* Write the values of pixels, moved by the target's strength, in the output type; index_of(i) is the
+ * place of pixel i among the values. */
+template <class Pixel, class IndexOf>
+void blend_each(const Pixel *x, ptrdiff_t n, const IndexOf &index_of, const double *values,
+                const Target &target, Output out) {
+    double blended[N_MASKED];
+    for (ptrdiff_t start = 0; start < n; start += N_MASKED) {
+        const ptrdiff_t size = least(N_MASKED, n - start);
+        for (ptrdiff_t i = 0; i < size; ++i)
+            blended[i] = target.blend(x[start + i], values[index_of(start + i)]);
+        saturate(blended, size, std::is_same_v<Pixel, float>, out.from(start));
+    }
+}
+
 /* Match one plane of levels; returns its status. */
 template <class Level>
 int match_plane(const Level *x, const uint8_t *mask, ptrdiff_t n, const Target &target,
                 const MatchArrays &arrays, Output out) {
     const Output table = out.at(arrays.table);
+    const int32_t *ranks = arrays.ranks;
     const LevelRange range = find_range(x, mask, n);
     if (range.low > range.high)
         return IS_EMPTY;
@@ -103,12 +105,24 @@ int match_plane(const Level *x, const uint8_t *mask, ptrdiff_t n, const Target &
             const int32_t n_present =
                 rank_levels(x, mask, n, *arrays.present, arrays.ranks, arrays.counts);
             match_values(arrays.counts, n_present, target, arrays.values);
+            if (target.strength < 1) {
+                const auto rank_of = [=](ptrdiff_t i) { return ranks[i]; };
+                blend_each(x, n, rank_of, arrays.values, target, out);
+                return 0;
+            }
             saturate(arrays.values, n_present, false, table);
             map(arrays.ranks, n, table.start, out);
             return 0;
         }
     count_levels(x, mask, n, range, arrays.counts);
     match_values(arrays.counts, range.n_levels(), target, arrays.values);
+    if (target.strength < 1) {
+        const auto place_of = [=](ptrdiff_t i) {
+            return least<ptrdiff_t>(greatest<ptrdiff_t>(x[i], range.low), range.high) - range.low;
+        };
+        blend_each(x, n, place_of, arrays.values, target, out);
+        return 0;
+    }
     saturate(arrays.values, range.n_levels(), false, table);
     map_range(x, n, range, table.start, out);
     return 0;
@@ -121,6 +135,8 @@ inline int match_plane(const uint8_t *x, const uint8_t *mask, ptrdiff_t n, const
     count_levels(x, mask, n, {0, 255}, arrays.counts);
     if (!match_values(arrays.counts, 256, target, arrays.values))
         return IS_EMPTY;
+    for (int k = 0; target.strength < 1 && k < 256; ++k)
+        arrays.values[k] = target.blend(k, arrays.values[k]);
     saturate(arrays.values, 256, false, table);
     map(x, n, table.start, out);
     return 0;
@@ -138,21 +154,27 @@ int match_reals(const Real *x, const uint8_t *mask, ptrdiff_t n, const Target &t
     const int32_t n_distinct = rank_pixels(x, mask, n, arrays.order, arrays.ranks, arrays.counts);
     match_values(arrays.counts, n_distinct, target, arrays.values);
     arrays.values[n_distinct] = std::numeric_limits<double>::quiet_NaN();
+    if (target.strength < 1) {
+        const int32_t *ranks = arrays.ranks;
+        const auto rank_of = [=](ptrdiff_t i) { return ranks[i]; };
+        blend_each(x, n, rank_of, arrays.values, target, out);
+        return status;
+    }
     saturate(arrays.values, n_distinct + 1, std::is_same_v<Real, float>, table);
     map(arrays.ranks, n, table.start, out);
     return status;
 }
 
 /* Map the planes of one channel to a target distribution, into the same rows of out. lines (3, n)
- * are increasing shares of the pixels, the values there, and the slopes behind them. n_below,
- * n_counted: where a row is a range of a plane's values, how many pixels of the plane are below,
- * and all of them; else 0. */
+ * are increasing shares of the pixels, the values there, and the slopes behind them. more: where a
+ * row is a range of a plane's values, how many pixels of the plane are below, and all of them, else
+ * 0; and the target's strength and zero. */
 template <class Pixel>
 int match(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, ptrdiff_t channel,
-          ptrdiff_t n_channels, Array<const double> lines, double n_below, double n_counted) {
+          ptrdiff_t n_channels, Array<const double> lines, Array<const double> more) {
     const ptrdiff_t n = planes.shape[1];
-    const Target target{lines.row(0),   lines.row(1), lines.row(2),
-                        lines.shape[1], n_below,      n_counted};
+    const Target target{lines.row(0), lines.row(1), lines.row(2), lines.shape[1],
+                        more[0],      more[1],      more[2],      more[3]};
     Scratch scratch;
     const MatchArrays arrays(scratch, n, N_LEVELS<Pixel>);
     if (!scratch.is_complete)

@@ -27,11 +27,12 @@ void find_quantiles(const int32_t *counts, const LevelOf &level_of, double n_cou
     }
 }
 
-/* Set the order statistics (n_planes, n_quantiles) of each plane, and its status. */
-template <class Level>
-int find_level_quantiles(Planes<Level> planes, Mask mask, Array<uint8_t> status,
-                         Array<double> quantiles) {
-    const ptrdiff_t n = planes.shape[1], n_quantiles = quantiles.shape[1];
+/* Call read(p, counts, level_of, n_counted) for each plane that has a counted pixel: level_of(k) is
+ * the level of which there are counts[k]. Set the planes' status. */
+template <class Level, class Read>
+int read_counts(const Planes<Level> &planes, const Mask &mask, const Array<uint8_t> &status,
+                const Read &read) {
+    const ptrdiff_t n = planes.shape[1];
     Scratch scratch;
     int32_t *counts = scratch.array<int32_t>(n_counts(N_LEVELS<Level>));
     int32_t *ranks = scratch.array<int32_t>(N_LEVELS<Level>);
@@ -58,15 +59,25 @@ int find_level_quantiles(Planes<Level> planes, Mask mask, Array<uint8_t> status,
                 for (ptrdiff_t i = 0; i < n; ++i)
                     if (!counted || counted[i])
                         levels[ranks[i]] = plane[i];
-                find_quantiles(counts, [=](ptrdiff_t k) { return levels[k]; }, n_counted,
-                               n_quantiles, quantiles.row(p));
+                read(p, counts, [=](ptrdiff_t k) { return static_cast<double>(levels[k]); },
+                     n_counted);
                 continue;
             }
         count_levels(plane, counted, n, range, counts);
-        find_quantiles(counts, [=](ptrdiff_t k) { return static_cast<double>(range.low + k); },
-                       n_counted, n_quantiles, quantiles.row(p));
+        read(p, counts, [=](ptrdiff_t k) { return static_cast<double>(range.low + k); },
+             n_counted);
     }
     return DONE;
+}
+
+/* Set the order statistics (n_planes, n_quantiles) of each plane, and its status. */
+template <class Level>
+int find_level_quantiles(Planes<Level> planes, Mask mask, Array<uint8_t> status,
+                         Array<double> quantiles) {
+    const auto read = [=](ptrdiff_t p, const int32_t *counts, auto level_of, double n_counted) {
+        find_quantiles(counts, level_of, n_counted, quantiles.shape[1], quantiles.row(p));
+    };
+    return read_counts(planes, mask, status, read);
 }
 
 } // namespace histeq::HISTEQ_TARGET

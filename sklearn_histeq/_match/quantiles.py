@@ -23,10 +23,14 @@ DIGIT = 26
 
 
 class Target(NamedTuple):
-    """A quantile function: increasing values at increasing shares of the pixels, in (0, 1]."""
+    """A quantile function: increasing values at increasing shares of the pixels, in (0, 1].
+
+    `strength` is how far intensities are moved towards these values, in (0, 1].
+    """
 
     shares: np.ndarray
     values: np.ndarray
+    strength: float = 1.0
 
     def is_finite(self):
         """Return whether np.interp's slopes are finite."""
@@ -64,15 +68,15 @@ class Sums(NamedTuple):
     n_planes: np.ndarray  # (c,)
 
 
-def target_of_levels(levels):
+def target_of_levels(levels, strength):
     """Return the quantile function of exactly counted values."""
-    return Target(transfer.cdf(levels.counts), levels.levels)
+    return Target(transfer.cdf(levels.counts), levels.levels, strength)
 
 
-def targets_of_mean(quantiles):
+def targets_of_mean(quantiles, strength):
     """Return the quantile function of each channel's mean quantiles (c, n_quantiles)."""
     shares = (np.arange(quantiles.shape[1]) + 0.5) / quantiles.shape[1]
-    return [Target(shares, channel) for channel in quantiles]
+    return [Target(shares, channel, strength) for channel in quantiles]
 
 
 def total(quantiles):
