@@ -108,7 +108,7 @@ def channels_last(x):
 
 
 HE, CLAHE = HistogramEqualizer, AdaptiveHistogramEqualizer
-LOCAL = LocalHistogramEqualizer
+LOCAL, LANDMARKS = LocalHistogramEqualizer, partial(HistogramMatcher, landmarks="nyul")
 
 
 def paths():
@@ -171,6 +171,13 @@ def paths():
         found[f"matcher, fit {name}"] = lambda name=name: fit(HistogramMatcher(), images(96, name))
         found[f"matcher, transform {name}"] = lambda name=name: transform(
             HistogramMatcher(), images(96, name)
+        )
+        found[f"landmarks, fit {name}"] = lambda name=name: fit(LANDMARKS(), images(96, name))
+        found[f"landmarks, transform {name}"] = lambda name=name: transform(
+            LANDMARKS(), images(96, name)
+        )
+        found[f"matcher, strength=0.5, {name}"] = lambda name=name: transform(
+            HistogramMatcher(strength=0.5), images(96, name)
         )
     for side in (32, 96):
         found[f"CLAHE, uint8 {side}×{side}"] = lambda side=side: transform(CLAHE(), images(side))
@@ -263,6 +270,7 @@ EVERY_DTYPE = {
     "convention numpy": HE(convention="numpy"),
     "convention opencv": HE(convention="opencv"),
     "HistogramMatcher": HistogramMatcher(),
+    "the same, landmarks": LANDMARKS(),
     "CLAHE histeq": CLAHE(),
     "CLAHE opencv": CLAHE(convention="opencv"),
     "CLAHE skimage": CLAHE(convention="skimage"),

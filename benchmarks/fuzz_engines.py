@@ -46,7 +46,7 @@ from sklearn_histeq._kernels import arrays
 from sklearn_histeq._local import compiled as compiled_local
 from sklearn_histeq._local.conventions import CONVENTIONS as LOCAL
 from sklearn_histeq._local.conventions import LocalRule
-from sklearn_histeq._match import quantiles
+from sklearn_histeq._match import landmarks, quantiles
 
 COMPILED = _engine.compiled()
 
@@ -62,6 +62,10 @@ def functions_of(engine):
         quantiles=engine.match.quantiles,
         plane_of=lambda name, planes: engine.color_modes[name].plane_of(planes),
         recolor=lambda name, *arguments: engine.color_modes[name].recolor(*arguments),
+        landmarks=engine.match.landmarks,
+        percentiles=lambda planes, mask, scale, **options: engine.match.percentiles(
+            planes, mask, scale.percentages, **options
+        ),
         apply=lambda *arguments: engine.equalize.apply(*arguments)[0],
         **{name: getattr(engine.equalize, name) for name in learning},
     )
@@ -114,7 +118,7 @@ class Elsewhere:
 
 
 # The place of the output among the arguments of the functions that map planes.
-PLACE_OF_OUT = dict.fromkeys(("equalize", "clahe", "local", "match", "apply"), 2)
+PLACE_OF_OUT = dict.fromkeys(("equalize", "clahe", "local", "match", "landmarks", "apply"), 2)
 PLACE_OF_OUT |= {"invert": 1, "recolor": 4}
 
 
@@ -468,12 +472,13 @@ def local_path(convention):
 def match_path(rng, dtype, map_parts=map):
     """Compare matching to targets of any number of points."""
     planes, mask = random_planes_and_mask(rng, dtype)
-    targets = []
+    targets, strength = [], float(pick(rng, 1, 1, 0.5, rng.random()))
     for _ in range(planes.shape[1]):
         n = int(rng.choice([1, 2, 30, 1024]))
         shares = (np.arange(n) + 0.5) / n if rng.random() < 0.5 else np.sort(rng.random(n))
         values = np.sort(rng.normal(100, 80, n) * rng.choice([1, 1e-3, 1e30]))
-        targets.append(quantiles.Target(np.unique(shares), values[: len(np.unique(shares))]))
+        shares = np.unique(shares)
+        targets.append(quantiles.Target(shares, values[: len(shares)], strength))
     own_dtype = dtypes.single_or_double(dtype)
     compare_planes(rng, "match", planes, mask, own_dtype, targets, map_parts=map_parts)
     return 0
@@ -482,6 +487,27 @@ def match_path(rng, dtype, map_parts=map):
 def match_in_parts_path(rng, dtype):
     """Compare matching of planes in parts."""
     return match_path(rng, dtype, map_parts=each)
+
+
+def landmarks_path(rng, dtype, map_parts=map):
+    """Compare the landmarks of planes, and planes mapped by them."""
+    planes, mask = random_planes_and_mask(rng, dtype)
+    k = int(rng.choice([2, 3, 11, 50]))
+    percentages = pick(rng, np.linspace(0, 100, k), np.sort(rng.random(k)) * 100)
+    values = np.sort(rng.random((planes.shape[1], k)) * rng.choice([1, 100, 1e30]))
+    scale = landmarks.Scale(percentages, values)
+    found, status = _engines.tried.percentiles(planes, mask, scale, map_parts=map_parts)
+    wanted, expected = _engines.wanted.percentiles(planes, mask, scale)
+    assert (status == expected).all(), f"status {status} != {expected}"
+    assert same(found.values, wanted.values), "the reference differs"
+    own_dtype = dtypes.single_or_double(dtype)
+    compare_planes(rng, "landmarks", planes, mask, own_dtype, scale, map_parts=map_parts)
+    return 0
+
+
+def landmarks_in_parts_path(rng, dtype):
+    """Compare landmarks of planes in parts."""
+    return landmarks_path(rng, dtype, map_parts=each)
 
 
 def quantiles_path(rng, dtype):
@@ -671,8 +697,11 @@ def random_estimator(rng, planes):
         return LocalHistogramEqualizer(
             window=pick(rng, 1, 3, 0.25), convention=convention, **common
         )
+    if common["color"] == "channels" and rng.random() < 0.3:
+        return HistogramMatcher(landmarks=pick(rng, "nyul", (0, 100), (5, 50, 95)), **common)
     reference = None if rng.random() < 0.5 else np.array(planes[0])
-    return HistogramMatcher(reference=reference, **common)
+    strength = pick(rng, 1, 1, 0, 0.5, 0.3)
+    return HistogramMatcher(reference=reference, strength=strength, **common)
 
 
 def outcome(estimator, X, mask):
@@ -757,6 +786,8 @@ PATHS = {
     "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
     "match": (match_path, DTYPES),
     "match in parts": (match_in_parts_path, DTYPES),
+    "landmarks": (landmarks_path, DTYPES),
+    "landmarks in parts": (landmarks_in_parts_path, DTYPES),
     "quantiles": (quantiles_path, DTYPES),
     "color": (color_path, DTYPES),
 }
@@ -798,6 +829,7 @@ def watch_definition():
         (engine.clahe, "clahe"),
         (engine.local, "local"),
         (engine.match, "match"),
+        (engine.match, "landmarks"),
     ):
         function = getattr(module, name)
 
