@@ -207,20 +207,38 @@ def test_equal_landmarks_are_one_knot_with_the_mean_of_their_values():
 
 def test_no_two_landmarks_are_an_error_that_names_the_images():
     x = faces(5, 2, 10, "u1")
-    x[1, 1] = 7
-    x[3, 0, :9] = 7
+    x[3, 0, :9] = x[1, 1, 1:] = 0  # the darkest nine tenths
     matcher = HistogramMatcher(landmarks=(1, 50, 80))
-    for call in (matcher.fit, matcher.partial_fit, HistogramMatcher(landmarks="nyul").fit):
-        with pytest.raises(ValueError, match=r"X has equal intensities.*in image\(s\) 1"):
+    for call in (matcher.fit, matcher.partial_fit):
+        with pytest.raises(ValueError, match=r"X has equal intensities.*in image\(s\) 1, 3, but"):
             call(x)
     matcher.fit(faces(3, 2, 10))
     with pytest.raises(ValueError, match=r"first and at the last percentage in image\(s\) 1, 3, b"):
         matcher.transform(x)
     mask = np.ones((5, 10, 10), bool)
-    mask[2, 1:] = False
-    x[2, 1, 0] = 3
-    with pytest.raises(ValueError, match=r"image\(s\) 1, 2, 3, but"):
+    mask[2, 1:] = mask[2, 0, 1:] = False  # one pixel
+    for call in (matcher.fit, matcher.transform):
+        with pytest.raises(ValueError, match=r"image\(s\) 1, 2, 3, but"):
+            call(x, mask=mask)
+
+
+def test_a_constant_plane_is_not_learned_from_and_becomes_the_upper_end():
+    x = faces(4, 2, 10, "f8")
+    x[1, 0] = 0.3
+    x[2, 1], x[2, 1, 3, 3] = np.nan, 8
+    matcher = HistogramMatcher(landmarks="nyul", standard_range=(1, 9)).fit(x)
+    for channel, others in enumerate(([0, 2, 3], [0, 1, 3])):
+        alone = HistogramMatcher(landmarks="nyul", standard_range=(1, 9)).fit(x[others])
+        assert_same(matcher.landmarks_[channel], alone.landmarks_[channel])
+    out = matcher.transform(x)
+    assert (out[1, 0] == 9).all()
+    assert out[2, 1, 3, 3] == 9
+    assert np.isnan(out).sum() == 99
+    mask = np.ones((4, 10, 10), bool)
+    with pytest.raises(ValueError, match=r"image\(s\) 1, 2, but"):
         matcher.transform(x, mask=mask)
+    with pytest.raises(ValueError, match=r"channel\(s\) 0, 1: all are NaN, or of one intensity"):
+        matcher.fit(np.ones((3, 2, 5, 5)))
 
 
 def test_an_image_of_one_pixel_is_an_error_that_scikit_learn_knows():

@@ -15,7 +15,7 @@ NEGATIVE = 8  # below zero where that has no meaning
 BEYOND = 16  # a level outside the range of the dtype that was learned from
 ABOVE_ONE = 32  # above one where floats end there
 FAR = 64  # far outside the range that was learned from: a warning; kernels use this bit themselves
-FLAT = 128  # no two different landmarks; kernels use this bit themselves
+FLAT = 128  # no two different landmarks, by mistake; kernels use this bit themselves
 
 
 def of_values(planes):

@@ -148,11 +148,11 @@ def _meanings_of_color(color, is_bounded):
         )
 
 
-def check_channels_counted(n_counted):
+def check_channels_counted(n_counted, why="NaN or masked"):
     """Refuse to learn a channel's distribution from no pixel: one number per channel."""
     empty = [str(channel) for channel, n in enumerate(n_counted) if n == 0]
     if empty:
         raise input_error(
-            (X, f" has no pixel to count in channel(s) {', '.join(empty)}: all are NaN or masked"),
+            (X, f" has no pixel to count in channel(s) {', '.join(empty)}: all are {why}"),
             "at least one",
         )

@@ -88,8 +88,9 @@ def percentiles(planes, mask, percentages, map_parts=map):
     if _pixel_dtype(planes.dtype).kind == "u":
         found -= arrays.sign_bit(planes.dtype)
     found[status & (EMPTY | INF) > 0] = np.nan
-    own = own_of(found[:, :, 0], found[:, :, 1], places_of(shares, n_counted))
-    return own, status | flat(own.values)
+    below, above = found[:, :, 0], found[:, :, 1]
+    own = own_of(below, above, places_of(shares, n_counted))
+    return own, status | flat(own.values, below[..., 0], above[..., -1], mask is not None)
 
 
 def _find(planes, mask, shares, state):

@@ -99,11 +99,11 @@ def landmarks(planes, mask, out, scale, map_parts=map):
     Returns
     -------
     status : ndarray of shape (n, c), uint8
-        Bits NAN, INF, EMPTY and FLAT (no two different landmarks) of each plane.
+        Bits NAN, INF, EMPTY and FLAT (see `landmarks.flat`) of each plane.
     """
 
     def map_plane(plane, counted, channel, out_plane):
-        own = own_landmarks(plane[counted], scale.percentages)
+        own, is_flat = own_landmarks(plane[counted], scale.percentages, mask is not None)
         values = scale.values[channel]
         points, slopes, values = segments_of(own.values[np.newaxis], values[np.newaxis])[0]
         x = plane.astype(np.float64) * own.units
@@ -114,7 +114,7 @@ def landmarks(planes, mask, out, scale, map_parts=map):
             mapped = slopes[place] * (x - points[place]) + values[place]
         mapped = mapped.clip(-largest, largest).astype(own_dtype, copy=False)
         output.saturate(mapped, out_plane)
-        return flat(own.values)
+        return is_flat
 
     return map_planes(planes, mask, out, map_plane)
 
@@ -127,17 +127,19 @@ def percentiles(planes, mask, percentages, map_parts=map):
     result = np.empty((*planes.shape[:2], percentages.size + 1))
 
     def read(plane, counted, channel, found):
-        own = own_landmarks(plane[counted], percentages)
+        own, is_flat = own_landmarks(plane[counted], percentages, mask is not None)
         found[:-1], found[-1] = own
-        return flat(own.values)
+        return is_flat
 
     status = map_planes(planes, mask, result, read)
     result[status & INF > 0] = np.nan
     return Own(result[..., :-1], result[..., -1]), status
 
 
-def own_landmarks(pixels, percentages):
-    """Return the landmarks of counted pixels, in the unit in which they are computed."""
+def own_landmarks(pixels, percentages, is_masked):
+    """Return the landmarks of counted pixels, in the unit in which they are computed, and FLAT."""
     pixels = pixels.astype(np.float64)
-    units = units_of(pixels.min(), pixels.max())
-    return Own(in_order(np.percentile(pixels * units, percentages)), units)
+    low, high = pixels.min(), pixels.max()
+    units = units_of(low, high)
+    values = in_order(np.percentile(pixels * units, percentages))
+    return Own(values, units), flat(values, low, high, is_masked)

@@ -107,5 +107,6 @@ def percentiles(planes, mask, percentages, map_parts=map):
     )
     own, shape = own_of(below, above, places), rows.status.shape
     is_lost = (rows.status & (EMPTY | INF) > 0).reshape(-1, 1)
-    found = np.where(is_lost, np.nan, own.values).reshape(*shape, -1)
-    return Own(found, own.units.reshape(shape)), rows.status | flat(found)
+    found = np.where(is_lost, np.nan, own.values)
+    is_flat = flat(found, below[:, 0], above[:, -1], mask is not None).reshape(shape)
+    return Own(found.reshape(*shape, -1), own.units.reshape(shape)), rows.status | is_flat

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
@@ -13,13 +12,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import _engine
 from .._arithmetic import dtypes, namespaces, output
 from .._base import ChannelAxis, Color, ImageTransformer, only_if
-from .._input import input_error, parameters
+from .._input import parameters
 from .._input.pixel_errors import check_channels_counted
-from .._input.problem import X
 from . import quantiles
 from .conventions import CONVENTIONS, REFERENCE
 from .landmarks import Scale, standard_of
-from .parameters import check_combination, check_landmarks, check_standard_range
+from .parameters import check_combination, check_landmarks, check_pixels, check_standard_range
 from .reference import check_channels, check_geometry, check_reference, check_scale, check_status
 
 
@@ -142,7 +140,8 @@ class HistogramMatcher(ImageTransformer):
     maps q to `landmarks_`, and is linear in between. The first and the last line go on beyond their
     landmarks, and nothing is clipped. Equal landmarks of a plane are one knot, with the mean of
     their values; those that equal the first or the last one take its value. A plane whose first and
-    last landmark are equal is an error.
+    last landmark are equal is an error, with one exception: without a mask, a plane of a single
+    intensity is not learned from, and `transform` maps it to the last of `landmarks_`.
 
     With two images of equal size without equal pixels, `strength=0.5` towards each other is midway
     equalization [5]_: both get the same histogram, halfway between their own.
@@ -289,13 +288,6 @@ class HistogramMatcher(ImageTransformer):
         if self.reference is not None:
             check_geometry(check_reference(self.reference), self.image_shape)
 
-    def _check_images(self, images):
-        if self.landmarks is not None and math.prod(images.planes.shape[2:]) == 1:
-            raise input_error(
-                (X, f" has shape {images.X.shape}: one pixel per plane, 1 feature(s)"),
-                "more pixels, of which landmarks can be found",
-            )
-
     def _stored(self, dtype, learned):
         of_reference = np.asarray(self.reference).dtype if learned is None else learned.dtype
         top = dtypes.full_intensity(of_reference)
@@ -339,13 +331,15 @@ class HistogramMatcher(ImageTransformer):
         """Return the sums of the quantiles, or the landmarks, of all counted planes."""
         function = _sum_quantiles
         if self.landmarks is not None:
+            check_pixels(images)
             standard_range = check_standard_range(self.standard_range)
             function = partial(_sum_landmarks, check_landmarks(self.landmarks), standard_range)
         return self._sum(function, images, quantiles.add)
 
     def _as_attributes(self, sums, dtype, n_samples_seen, library):
         """Return the attributes that are learned; the public ones live where the images do."""
-        check_channels_counted(sums.n_planes)
+        why = "NaN or masked" if self.landmarks is None else "NaN, or of one intensity"
+        check_channels_counted(sums.n_planes, why)
         mean = quantiles.mean(sums)
         return {
             "quantiles_" if self.landmarks is None else "landmarks_": library.deliver(mean),

@@ -60,9 +60,13 @@ def in_order(landmarks):
     return np.maximum.accumulate(landmarks, axis=-1) + 0.0
 
 
-def flat(landmarks):
-    """Return FLAT for planes whose first and last landmark are equal, uint8."""
-    return (FLAT * (landmarks[..., 0] == landmarks[..., -1])).astype(np.uint8)
+def flat(landmarks, low, high, is_masked):
+    """Return FLAT for planes of a range whose first and last landmark are equal, uint8.
+
+    Not for a plane of one intensity without a mask, which is constant, and not mistaken.
+    """
+    is_flat = (landmarks[..., 0] == landmarks[..., -1]) & (is_masked | (low < high))
+    return (FLAT * is_flat).astype(np.uint8)
 
 
 def standard_of(landmarks, standard_range):
@@ -82,7 +86,8 @@ def segments_of(landmarks, values):
 
     They are points, slopes and values: an intensity x from a point on (below the first: from the
     first on) becomes slope * (x - point) + value. Equal landmarks are one knot with the mean of
-    their values, the outermost with the value at the end. Between points so close that the slope
+    their values, the outermost with the value at the end, and a plane of one intensity with that at
+    the upper end. Between points so close that the slope
     overflows, the lower one's value is taken.
     """
     is_new = np.diff(landmarks, axis=1, prepend=np.nan) != 0

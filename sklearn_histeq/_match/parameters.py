@@ -1,9 +1,11 @@
 """Checks of the parameters that only HistogramMatcher has."""
 
+import math
+
 import numpy as np
 
 from .._input.parameters import is_real, shape_of
-from .._input.problem import REFERENCE, Setting, Value, input_error
+from .._input.problem import REFERENCE, Setting, Value, X, input_error
 from .landmarks import NYUL
 
 STANDARD_RANGE = (0, 100)
@@ -64,6 +66,15 @@ def check_combination(matcher):
         if value != expected:
             came = landmarks, " with ", Setting(name, value)
             raise input_error(came, (Setting(name, expected),), IN_A_GRID)
+
+
+def check_pixels(images):
+    """Refuse to learn landmarks from images of one pixel."""
+    if math.prod(images.planes.shape[2:]) == 1:
+        raise input_error(
+            (X, f" has shape {images.X.shape}: one pixel per plane, 1 feature(s)"),
+            "more pixels, which have landmarks",
+        )
 
 
 def _are_reals(values):
