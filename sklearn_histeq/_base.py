@@ -225,7 +225,6 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _conventions: Mapping[str, Convention] = {}  # the records to choose from
     _fitted_attribute: str = "n_features_in_"  # which only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
-    _strength: float = 1  # how far images are changed; 0: not at all
     _learned: Any = None  # what transform needs of it: a named tuple with a `dtype`
 
     @property
@@ -449,7 +448,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype, is_one_plane = images.X.dtype, self.color != "channels"
         learned = self._learned if self._is_stateful else None
         function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
-        if self._strength == 0:
+        if getattr(self, "strength", 1) == 0:  # of the estimators that have one
             function, is_one_plane = output.keep, False
         elif is_one_plane:
             stored, mode = self._stored(dtype, learned), self._color_mode

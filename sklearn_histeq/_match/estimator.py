@@ -276,10 +276,6 @@ class HistogramMatcher(ImageTransformer):
     def _is_stateful(self):
         return self.reference is None
 
-    @property
-    def _strength(self):
-        return self.strength
-
     def _check_params(self):
         parameters.check_strength(self.strength)
         check_landmarks(self.landmarks)

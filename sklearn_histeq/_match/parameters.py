@@ -51,9 +51,10 @@ def check_combination(matcher):
     landmarks = Setting("landmarks", matcher.landmarks)
     if matcher.landmarks is None:
         if tuple(matcher.standard_range) != STANDARD_RANGE:
-            given = Setting("standard_range", matcher.standard_range)
-            expected = "the default, ", Setting("standard_range", STANDARD_RANGE)
-            raise input_error((given, " with ", landmarks), (*expected, ": there is no scale"))
+            raise input_error(
+                (Setting("standard_range", matcher.standard_range), " with ", landmarks),
+                ("the default, ", Setting("standard_range", STANDARD_RANGE), ": there is no scale"),
+            )
         return
     if matcher.reference is not None:
         raise input_error(
