@@ -84,6 +84,10 @@ matcher = HistogramMatcher(
     n_jobs=1,
 ).fit(X)
 quantiles: NDArray[np.float64] = HistogramMatcher().partial_fit(X, mask=mask).quantiles_
+HistogramMatcher(landmarks=(5, 50.5, 95), standard_range=[0, 1]).fit(X)
+HistogramMatcher(landmarks=np.linspace(0, 100, 5), standard_range=(-1.0, 1)).fit(X)
+landmarks: NDArray[np.float64] = HistogramMatcher(landmarks="nyul").fit(X).landmarks_
+HistogramMatcher(strength=0.5).fit_transform(X)
 
 EqualizationDisplay.from_estimator(equalizer, X, n_images=2, mask=None, tile_grid=False, ax=None)
 EqualizationDisplay.from_images(X, X, n_images=2, channel_axis=1, color="value").plot()
