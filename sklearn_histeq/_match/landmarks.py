@@ -87,8 +87,7 @@ def segments_of(landmarks, values):
     They are points, slopes and values: an intensity x from a point on (below the first: from the
     first on) becomes slope * (x - point) + value. Equal landmarks are one knot with the mean of
     their values, the outermost with the value at the end, and a plane of one intensity with that at
-    the upper end. Between points so close that the slope
-    overflows, the lower one's value is taken.
+    the upper end. Between points so close that the slope overflows, the lower one's value is taken.
     """
     is_new = np.diff(landmarks, axis=1, prepend=np.nan) != 0
     knots = np.cumsum(is_new) - 1  # the number of each landmark's knot, in all planes
