@@ -157,6 +157,12 @@ class TestArrays:
         [
             (["equalize", "--scope", "dataset"], HistogramEqualizer(scope="dataset")),
             (["match"], HistogramMatcher()),
+            (["match", "--landmarks", "nyul"], HistogramMatcher(landmarks="nyul")),
+            (
+                ["match", "--landmarks", "5,50,95", "--standard-range", "0,1.5"],
+                HistogramMatcher(landmarks=(5, 50, 95), standard_range=(0, 1.5)),
+            ),
+            (["match", "--strength", ".25"], HistogramMatcher(strength=0.25)),
         ],
     )
     def test_learning_in_blocks_is_learning_from_all(self, monkeypatch, command, estimator, dtype):

@@ -84,9 +84,14 @@ def check_parameters(estimator: Any, shape: tuple[int, ...], dtype: np.dtype[Any
 
     The estimator must not be used afterwards: it may have learned from this.
     """
-    one = np.broadcast_to(np.zeros((), dtype), (1, *shape[1:]))
+    one = np.zeros((), dtype)
+    if len(shape) > 1 and dtype.kind in "biuf":  # a ramp, which has landmarks
+        ramp = np.linspace(0, 1 if dtype.kind in "bf" else 100, max(shape[1:]))
+        axes = [1] * (len(shape) - 1)
+        axes[int(np.argmax(shape[1:]))] = -1
+        one = ramp.astype(dtype).reshape(1, *axes)
     try:
-        estimator.fit(one)
+        estimator.fit(np.broadcast_to(one, (1, *shape[1:])))
     except (ValueError, TypeError) as error:
         raise UsageError(in_options(error)) from error
 

@@ -69,11 +69,16 @@ _PARAMETERS = {
         "window": "side of the window: a share of the shorter side (0.5), or odd pixels (5)",
         "convention": "arithmetic to use: histeq or skimage",
     },
-    "match": {},
+    "match": {
+        "landmarks": "percentages to match alone, as 5,50,95; nyul: 1,10,20,...,90,99",
+        "standard_range": "where the first and the last landmark go: low,high",
+        "strength": "how far pictures are moved: 0, not at all, to 1, wholly",
+    },
 }
 _METAVARS = dict.fromkeys(("n_bins", "n_tiles", "tile_shape", "n_jobs"), "N")
-_METAVARS |= dict.fromkeys(_RANGES, "LOW,HIGH")
-_METAVARS |= {"clip_limit": "X", "window": "X", "channel_axis": "AXIS", "image_shape": "H,W"}
+_METAVARS |= dict.fromkeys((*_RANGES, "standard_range"), "LOW,HIGH")
+_METAVARS |= dict.fromkeys(("clip_limit", "window", "landmarks", "strength"), "X")
+_METAVARS |= {"channel_axis": "AXIS", "image_shape": "H,W"}
 _REFERENCE = "a picture, or an .npy of one image with the layout of those in IN"
 _FIT = "an .npy file or a folder, to learn from instead of IN"
 _FITS = {"equalize": f"{_FIT}; needs --scope dataset", "match": _FIT}
@@ -122,7 +127,7 @@ def _add(commands: Commands, name: str) -> argparse.ArgumentParser:
             "--" + parameter.replace("_", "-"),
             type=value,
             metavar=_METAVARS.get(parameter, "NAME"),
-            help=f"{text} (default: {default})",
+            help=f"{text} (default: {'none' if default is None else default})",
             default=argparse.SUPPRESS,  # a parameter that is not given keeps its default
         )
     command.set_defaults(prepare=_prepare, command=name, parser=command)
