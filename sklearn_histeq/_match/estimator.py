@@ -59,7 +59,7 @@ class HistogramMatcher(ImageTransformer):
         How far images are moved, from 0 to 1. An intensity x that matching maps to m becomes
         (1 - strength) * x + strength * m [4]_, in double precision, before it is brought to the
         type of the output. 0: the images as they are, brought to the type of the output. In
-        colour images v', Y' or L* is moved, and the colours follow it; with 0 they stay as they are.
+        colour images v', Y' or L* is moved, and the colours follow it; with 0 they stay unchanged.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What of colours is matched to that of the reference; all but the first take RGB or RGBA, in
         this order. Alpha is only brought to the range of the reference's type.
