@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaptiveHistogramEqualizer",
+    "AugmentedEstimator",
     "EqualizationDisplay",
     "HistogramEqualizer",
     "HistogramMatcher",
@@ -27,7 +28,7 @@ if typing.TYPE_CHECKING:
     from ._equalize.estimator import HistogramEqualizer
     from ._local.estimator import LocalHistogramEqualizer
     from ._match.estimator import HistogramMatcher
-    from ._relighting import relight, relit_scorer
+    from ._relighting import AugmentedEstimator, relight, relit_scorer
     from ._show_versions import show_versions
 else:  # a type checker that sees __getattr__ accepts every name
 
@@ -40,7 +41,7 @@ else:  # a type checker that sees __getattr__ accepts every name
         from ._equalize.estimator import HistogramEqualizer
         from ._local.estimator import LocalHistogramEqualizer
         from ._match.estimator import HistogramMatcher
-        from ._relighting import relight, relit_scorer
+        from ._relighting import AugmentedEstimator, relight, relit_scorer
         from ._show_versions import show_versions
 
         imported = locals()

@@ -34,6 +34,7 @@ from sklearn.base import clone
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
+    AugmentedEstimator,
     HistogramEqualizer,
     HistogramMatcher,
     LocalHistogramEqualizer,
@@ -595,6 +596,19 @@ def test_scores_on_copies_in_other_lights(place):
     assert scorer(None, place.take(x), None) == 0.25
     copies = [relight(x, "mild", random_state=seed) for seed in scorer.seeds]
     assert_same(np.stack(sorted(seen, key=bytes)), np.stack(sorted([*copies, x], key=bytes)))
+
+
+@pytest.mark.parametrize("copies", ["mild", None])
+def test_training_on_copies(place, copies):
+    """The estimator gets one array of the library and on the device of the images."""
+    x, y, n = faces(4, 3, dtype="float32"), np.arange(4), 2
+    copies = copies or (lambda X, random_state: X / 2)
+    model = AugmentedEstimator(HistogramEqualizer(scope="dataset"), copies, n, random_state=0)
+    expected = model.fit(x, y).transform(x)
+    model.fit(place.take(x), place.take(y))
+    assert_same(place.back(model.transform(place.take(x))), expected)
+    with pytest.raises(ValueError, match=r"AugmentedEstimator\.transform\(\) must use the same"):
+        model.transform(x)
 
 
 @pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])

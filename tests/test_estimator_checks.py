@@ -5,10 +5,14 @@ import re
 from importlib.util import find_spec
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
+    AugmentedEstimator,
     HistogramEqualizer,
     HistogramMatcher,
     LocalHistogramEqualizer,
@@ -29,6 +33,14 @@ except RuntimeError as error:  # scikit-learn 1.6 beside array-api-compat
 
 pytestmark = pytest.mark.usefixtures("engine")
 
+
+def unchanged(X, random_state):
+    """Copies for scikit-learn's data, which are not images in [0, 1]; pickled by the checks."""
+    return X
+
+
+CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression())
+
 # Each estimator as it comes, and what changes the tags that the checks ask for: one that must be
 # fitted and learns from batches, one that need not be; output dtypes, of which one takes no NaN;
 # rows out; threads. scikit-learn's images are rows of floats beyond 1: colours and the conventions
@@ -45,6 +57,10 @@ ESTIMATORS = [
     HistogramMatcher(landmarks="nyul"),
     HistogramMatcher(strength=0.5),
     LocalHistogramEqualizer(),
+    AugmentedEstimator(HistogramEqualizer(), n_copies=0),
+    AugmentedEstimator(HistogramEqualizer(scope="dataset"), unchanged, n_copies=2),
+    AugmentedEstimator(CLASSIFIER, n_copies=0),
+    AugmentedEstimator(CLASSIFIER, unchanged, n_copies=2),
 ]
 
 COMMON = {

@@ -77,6 +77,12 @@ def source_of(X, mask):
     return _Source(X, mask) if namespaces.is_foreign(X) else None
 
 
+def library_of(X):
+    """Return the library and the device of an array; NumPy's for what is none."""
+    source = source_of(X, None)
+    return NUMPY if source is None else source.library
+
+
 class _Source:
     """An array of the array API, and perhaps its mask."""
 
@@ -87,19 +93,19 @@ class _Source:
         self._X = _readable(X, array)
         self._mask = None if mask is None else _readable(MASK, mask)
         like = namespaces.empty((0,), np.uint8, self._X)
-        self._library = Library(like, name, not namespaces.is_on_cpu(like))
-        if self._library.is_remote:
+        self.library = Library(like, name, not namespaces.is_on_cpu(like))
+        if self.library.is_remote:
             _check_has_doubles(like)
 
     def stand_ins(self):
         """Return views of the arrays, or zeros of their shape and dtype."""
-        view = _zeros_like if self._library.is_remote else np.from_dlpack
+        view = _zeros_like if self.library.is_remote else np.from_dlpack
         return view(self._X), None if self._mask is None else view(self._mask)
 
     def images_of(self, images):
         """Return checked images with the pixels of the array."""
-        images = images._replace(library=self._library)
-        if not self._library.is_remote:
+        images = images._replace(library=self.library)
+        if not self.library.is_remote:
             return images
         xp, mask = namespaces.namespace(self._X), None
         if self._mask is not None:

@@ -49,9 +49,9 @@ def relight(
 ) -> NDArray[Any]:
     """Return copies of images, each in another simulated light.
 
-    Use the copies to see what a change of light does to a classifier, and to choose its first step
-    by :func:`relit_scorer`. The copies serve validation. Where you have images that were taken in
-    the light of future images, these are better.
+    Use the copies to see what a change of light does to a classifier, to choose its first step by
+    :func:`relit_scorer`, and to train on them by :class:`AugmentedEstimator`. Where you have images
+    that were taken in the light of future images, these are better.
 
     Parameters
     ----------
@@ -90,6 +90,7 @@ def relight(
     See Also
     --------
     relit_scorer : Validate on such copies in a grid search.
+    AugmentedEstimator : Train on such copies.
 
     Notes
     -----

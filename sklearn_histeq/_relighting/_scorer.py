@@ -72,6 +72,7 @@ def relit_scorer(
     See Also
     --------
     relight : The copies.
+    AugmentedEstimator : Train on such copies, too.
     sklearn.metrics.make_scorer : Make a score of a function of y_true and y_pred.
 
     Notes
