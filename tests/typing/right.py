@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
+    AugmentedEstimator,
     EqualizationDisplay,
     HistogramEqualizer,
     HistogramMatcher,
@@ -104,4 +105,14 @@ relit_scorer(
     bits=12,
     random_state=1,
 )
+augmented = AugmentedEstimator(
+    equalizer,
+    "mild",
+    2,
+    channel_axis=-1,
+    image_shape=(16, 16),
+    bits=12,
+    random_state=1,
+).fit(X, y=None, mask=mask)
+AugmentedEstimator(equalizer, copies=lambda X, random_state: X).fit_transform(X)
 show_versions()
