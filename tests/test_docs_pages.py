@@ -51,6 +51,24 @@ def test_the_installation_names_what_runs(capsys):
     assert re.search(r"engine: \w+", capsys.readouterr().out)
 
 
+@needs_kernels
+def test_the_recipes_for_choosing_run():
+    """On noisy pictures of two people."""
+    found = run_examples("choosing.md")
+    rng, y = np.random.default_rng(0), np.arange(40) % 2
+    x = rng.integers(0, 200, (2, 32, 32), dtype=np.uint8)[y]
+    x += rng.integers(0, 56, x.shape, dtype=np.uint8)
+    assert found["sharp"].fit_transform(x).shape == (40, 1024)
+    for name in ("model", "moving"):
+        model = found[name].fit(x[:30], y[:30])
+        assert model.score(x[30:], y[30:]) == 1
+    copies = found["moved_copies"](x, 0)
+    assert copies.shape == x.shape
+    assert copies.dtype == x.dtype
+    assert (copies != x).any(axis=(1, 2)).all()
+    assert found["search"].fit(x, y).best_score_ > 0.5
+
+
 @needs_kernels  # minutes on the slow engine
 def test_the_page_on_the_demo_shows_what_the_demo_prints(tmp_path, capsys, monkeypatch):
     """The text, and the accuracies to .03: another scikit-learn may classify an image otherwise.
