@@ -27,7 +27,7 @@ from sklearn_histeq import (
 from sklearn_histeq._cli import atomic_write, demo
 from sklearn_histeq._cli.demo import run, search
 from sklearn_histeq._cli.demo.figure import draw, lit_from_a_side
-from sklearn_histeq._cli.demo.protocols import BUNDLED, PEOPLE, to_rows
+from sklearn_histeq._cli.demo.protocols import BUNDLED, PEOPLE, Trial, to_rows
 from sklearn_histeq._cli.demo.report import (
     WIDTH,
     Report,
@@ -294,9 +294,10 @@ class TestRun:
         assert "simulated" in out
         assert "over the random draws (2)" in " ".join(out.split())
         for name in BUNDLED:
-            assert out.count(name) == 2  # in either table
+            assert out.count(name) == 3  # in each table
         scores = r"( +\d\.\d{3} ±\d\.\d{3}){5}"
         assert len(re.findall(rf"^ (same|other|side|harsh) light{scores}$", out, re.M)) == 12
+        assert len(re.findall(rf"^ harsh, copies{scores}$", out, re.M)) == 3
         assert len(re.findall(r"^ (same|harsh) light( +\d\.\d{3}){3} +\d+  \S", out, re.M)) == 6
         assert out.count("\n no search") == 6
         assert "What this shows" in out
@@ -346,7 +347,8 @@ class TestRun:
         assert "trained on 10 random images of each person" in said
         assert "the 20 brightest images of each person" in said
         for name in PEOPLE:
-            assert out.count(name) == 2
+            assert out.count(name) == 3
+        assert len(re.findall(r"^ dark, copies( +\d\.\d{3}){5}$", out, re.M)) == 3
         assert len(re.findall(r"random part( +\d\.\d{3} ±\d\.\d{3}){5}$", out, re.M)) == 3
         assert len(re.findall(r"bright to dark( +\d\.\d{3}){5}$", out, re.M)) == 3
         assert (
@@ -392,12 +394,16 @@ class TestProtocols:
         monkeypatch.setattr(
             demo, "_tune", lambda *args: seen.update(problems=args[2], trial=args[3])
         )
+        monkeypatch.setattr(demo, "_augment", lambda *args: seen.update(augmented=args[2]))
         return seen
 
     def test_bundled(self, tmp_path, seen, monkeypatch):
         monkeypatch.setattr(demo, "_draw", lambda *args: None)
         run(output=tmp_path / "demo.png", repeats=3)
         assert len(seen["trials"]) == 3
+        for trial, augmented in zip(seen["trials"], seen["augmented"], strict=True):
+            assert augmented.train is trial.train
+            assert augmented.tests == {"harsh, copies": trial.tests["harsh light"]}
         part, problems = seen["trials"][0].train, seen["problems"]
         assert list(problems) == ["same light", "harsh light"]
         assert all(problem.part is part for problem in problems.values())
@@ -431,6 +437,7 @@ class TestProtocols:
         train, dark = harder.train, harder.tests["bright to dark"]
         assert_array_equal(np.bincount(train.labels), [20, 20, 20, 1])
         assert seen["trial"].tests["dark"] is dark
+        assert seen["augmented"] == [Trial(train, {"dark, copies": dark})]
         self.check_brightness(train, dark)
         for problem in seen["problems"].values():
             assert_array_equal(np.bincount(problem.part.labels), [20] * 3)  # one cannot be split

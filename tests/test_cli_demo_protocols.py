@@ -28,10 +28,12 @@ from sklearn_histeq._cli.demo.data import bundled_faces
 from sklearn_histeq._cli.demo.protocols import (
     BUNDLED,
     LIGHTS,
+    N_COPIES,
     PEOPLE,
     Part,
     Trial,
     accuracies,
+    accuracies_with_copies,
     from_bright_to_dark,
     random_trials,
     shuffled,
@@ -191,6 +193,28 @@ class TestSteps:
             for n_train, n_pixels, expected in ((60, 999, 30), (999, 999, most), (999, 20, 20)):
                 classifier = PEOPLE[name](n_train, n_pixels)
                 assert classifier.named_steps["pca"].n_components == expected
+
+    def test_accuracies_with_copies(self, trials, found):
+        """Each pipeline is trained on the images and N_COPIES harsh copies of each."""
+        train, seen = trials[0].train, []
+
+        class Watching(KNeighborsClassifier):
+            def fit(self, X, y):
+                seen.append((X, y))
+                return super().fit(X, y)
+
+        makers = [lambda n, p: seen.append((n, p)) or Watching(1)]
+        result = accuracies_with_copies(FunctionTransformer(to_rows), makers, trials[0])
+        n = len(train.labels) * (1 + N_COPIES)
+        (asked, (rows, labels)) = seen
+        assert asked == (n, train.images[0].size)
+        assert_array_equal(labels, np.tile(train.labels, 1 + N_COPIES))
+        assert_array_equal(rows[: len(train.labels)], to_rows(train.images))
+        assert rows[len(train.labels) :].mean() < 0.7 * rows[: len(train.labels)].mean()  # harsh
+        assert result.keys() == trials[0].tests.keys()
+        for name, test in trials[0].tests.items():
+            nearest = KNeighborsClassifier(1).fit(rows, labels)
+            assert result[name] == [nearest.score(to_rows(test.images), test.labels)]
 
     def test_accuracies(self, trials, found):
         trial = trials[0]

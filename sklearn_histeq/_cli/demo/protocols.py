@@ -23,12 +23,14 @@ from sklearn.svm import SVC
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
+    AugmentedEstimator,
     HistogramEqualizer,
     LocalHistogramEqualizer,
     relight,
 )
 
 WINDOW = 1 / 4  # of the side of an image
+N_COPIES = 5  # harsh copies of each training image
 MIN_TILE = 4  # pixels that a tile should have along each axis
 
 Strength = Literal["even", "mild", "harsh"]
@@ -197,6 +199,10 @@ PEOPLE: dict[str, Maker] = {
 }
 
 
+# Scores of all classifiers behind a first step, by the names of the test parts.
+Scores = Callable[[Any, Iterable[Maker], Trial], dict[str, list[float]]]
+
+
 def accuracies(step: Any, makers: Iterable[Maker], trial: Trial) -> dict[str, list[float]]:
     """Train each classifier behind a first step, and score all of them on each test part."""
     rows = step.fit_transform(trial.train.images)
@@ -205,4 +211,18 @@ def accuracies(step: Any, makers: Iterable[Maker], trial: Trial) -> dict[str, li
     for name, test in trial.tests.items():
         rows = step.transform(test.images)
         found[name] = [classifier.score(rows, test.labels) for classifier in classifiers]
+    return found
+
+
+def accuracies_with_copies(
+    step: Any, makers: Iterable[Maker], trial: Trial
+) -> dict[str, list[float]]:
+    """Train each pipeline on harsh copies, too, and score all of them on each test part."""
+    images = trial.train.images
+    found: dict[str, list[float]] = {name: [] for name in trial.tests}
+    for maker in makers:
+        pipeline = make_pipeline(step, maker(len(images) * (1 + N_COPIES), images[0].size))
+        model = AugmentedEstimator(pipeline, n_copies=N_COPIES, random_state=0).fit(*trial.train)
+        for name, test in trial.tests.items():
+            found[name].append(model.score(*test))
     return found
