@@ -500,7 +500,7 @@ def test_groups_keep_copies_together(data):
         ({"copies": lambda X, seed: X / 2}, r"dtype float64, but .*end with: return copies.astype"),
         ({"copies": lambda X, seed: None}, r"shape \(\) and dtype NoneType"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "".join(value),
 )  # fmt: skip
 def test_what_is_refused(params, words):
     with pytest.raises(ValueError, match=words):
