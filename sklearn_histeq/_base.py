@@ -2,8 +2,9 @@
 
     X -> _input.read -> Images -> _blocks.map_planes -> output
 
-The base class knows no pixels. It declares no parameter, and reads the six that all estimators have
-(color, channel_axis, image_shape, flatten, dtype and n_jobs) and the record of the convention.
+The base class knows no pixels. It declares no parameter, and reads the seven that all estimators
+have (color, channel_axis, image_shape, spatial_dims, flatten, dtype and n_jobs) and the record of
+the convention.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ._input.problem import X as _X
 
 Color = Literal["channels", "value", "luminance", "lightness"]
 ChannelAxis = Literal[1, -1]
+SpatialDims = Literal[2, 3]
 
 # The address of the published documentation; None while it is not published.
 SITE: str | None = None
@@ -226,6 +228,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _fitted_attribute: str = "n_features_in_"  # which only a fit that learns sets
     _state_params: tuple[str, ...] = ()  # the parameters on which what is learned depends
     _learned: Any = None  # what transform needs of it: a named tuple with a `dtype`
+    _sees_places: bool = False  # whether a pixel's value depends on where the pixel is
 
     @property
     def _convention(self):
@@ -289,10 +292,10 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return images
 
     def _check_all_params(self):
-        """Check the six parameters that all estimators have, and the subclass's own."""
+        """Check the seven parameters that all estimators have, and the subclass's own."""
         parameters.check_choice("color", self.color, parameters.COLORS)
         parameters.check_channel_axis(self.channel_axis)
-        parameters.check_image_shape(self.image_shape)
+        parameters.check_image_shape(self.image_shape, self.spatial_dims)
         parameters.check_flag("flatten", self.flatten)
         parameters.check_dtype(self.dtype)
         parameters.check_n_jobs(self.n_jobs)
@@ -300,7 +303,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _layout(self):
         """Return how images are laid out."""
-        return Layout(self.color, self.channel_axis, self.image_shape)
+        return Layout(self.color, self.channel_axis, self.image_shape, self.spatial_dims)
 
     def _check_as_fitted(self, X, images):
         """Check images against those of fit, if any, and parameters against what was learned."""
@@ -424,7 +427,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
         self._shape_in = images.X.shape[1:]
-        self._channel_axis_in = self.channel_axis
+        self._layout_in = {"channel_axis": self.channel_axis, "spatial_dims": self.spatial_dims}
         self._fitted_like = images.library.empty()
 
     def _sum(self, function, images, add, learned=None):
@@ -457,7 +460,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ns += mode.ns_per_pixel
         out = Output(self._output_dtype(dtype), self.flatten)
         limits = Limits(self._convention, out.dtype, learned)
-        return map_planes(Work(function, limits, ns, self.n_jobs, is_one_plane), images, out)
+        work = Work(function, limits, ns, self.n_jobs, is_one_plane, self._sees_places)
+        return map_planes(work, images, out)
 
     def _check_container(self, images):
         """Refuse images where set_output asks for a data frame, with a clear message.

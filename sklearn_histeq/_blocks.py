@@ -29,7 +29,7 @@ PIXELS_PER_REMOTE_BLOCK = 2**22
 
 
 class Work(NamedTuple):
-    """What to do with planes (n, c, h, w).
+    """What to do with planes (n, c, *spatial).
 
     Attributes
     ----------
@@ -46,6 +46,8 @@ class Work(NamedTuple):
         Threads, as joblib counts them.
     copies_pixels : bool
         Whether the function needs memory for each pixel, of which small blocks need little.
+    sees_places : bool
+        Whether the function reads where a pixel is. If not, it gets volumes as planes.
     """
 
     function: Callable[..., Any]
@@ -53,6 +55,7 @@ class Work(NamedTuple):
     ns_per_pixel: float
     n_jobs: int | None
     copies_pixels: bool = False
+    sees_places: bool = False
 
 
 class Output(NamedTuple):
@@ -72,6 +75,8 @@ def map_planes(work, images, out):
         shape = images.X.shape[1:]
         on_chunk = partial(_map_chunk, _settled(work), out, declared(images))
         return images.chunks.map(on_chunk, (math.prod(shape),) if out.flatten else shape, out.dtype)
+    if images.planes.ndim > 4 and not work.sees_places:
+        work = _on_slices(work, images)
     result, planes_out = images.empty(out.dtype)
     function, planes, mask = work.function, images.planes, images.mask
     blocks, map_blocks, map_parts = _divide(images, work, blocks_per_thread=2)
@@ -92,6 +97,8 @@ def sum_planes(work, images, add):
     if images.chunks is not None:
         on_chunk = partial(_sum_chunk, _settled(work), add, declared(images))
         return images.chunks.sum(on_chunk, add)
+    if images.planes.ndim > 4 and not work.sees_places:
+        work = _on_slices(work, images)
     pixels_per_image = images.X[0].size
 
     def count(block):
@@ -167,6 +174,37 @@ def _slices(n, n_slices):
     """Return n_slices slices of nearly equal length that cover range(n)."""
     bounds = [n * i // n_slices for i in range(n_slices + 1)]
     return [slice(*pair) for pair in pairwise(bounds)]
+
+
+# Volumes ------------------------------------------------------------------------------------------
+
+
+def below_each_other(volumes):
+    """Return volumes (..., d, h, w), or their masks, as planes (..., d * h, w) of all slices.
+
+    This is a view where a slice begins as many bytes behind the last one as it has rows, as in
+    every C-ordered array, with its channels first or last. Other volumes are copied.
+    """
+    *outer, depth, height, width = volumes.shape
+    return namespaces.namespace(volumes).reshape(volumes, (*outer, depth * height, width))
+
+
+def _on_slices(work, images):
+    """Return work on volumes as the work on planes that it is where places do not matter."""
+    volumes = images.planes
+    depth, height = volumes.shape[2:4]
+    is_view = depth == 1 or height == 1 or images.library.is_remote
+    is_view = is_view or volumes.strides[2] == height * volumes.strides[3]
+    copies = work.copies_pixels or not is_view
+    return work._replace(function=partial(_do_on_slices, work.function), copies_pixels=copies)
+
+
+def _do_on_slices(function, volumes, mask, out=None, *rest):
+    """Return function(planes, mask) or function(planes, mask, out, map_parts) of volumes."""
+    mask = None if mask is None else below_each_other(mask)
+    # the output is in C order, so that its planes are a view
+    written = () if out is None else (below_each_other(out), *rest)
+    return function(below_each_other(volumes), mask, *written)
 
 
 # Parts of a large plane ---------------------------------------------------------------------------

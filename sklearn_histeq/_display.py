@@ -5,6 +5,7 @@ matplotlib is an optional extra, so it is imported when something is drawn and n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from sklearn import config_context
 from ._arithmetic.color_modes import MODES
 from ._input import Layout, input_error, parameters, read_in_memory
 from ._input.masks import check_mask
-from ._input.problem import Argument
+from ._input.problem import Argument, Setting, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,16 +42,18 @@ class EqualizationDisplay:
     Parameters
     ----------
     before : ndarray of shape (n, n_channels, height, width)
-        Images before, with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
-    after : ndarray of shape (n, n_channels, height, width)
+        Images before, with 1 (gray), 3 (RGB) or 4 (RGBA) channels; or volumes of shape (n,
+        n_channels, depth, height, width), of which one slice is drawn, beside the histograms of
+        all their voxels.
+    after : ndarray
         The same images after; their number of channels may be another.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What the histograms of colour images show: red, green and blue, v = max(R, G, B), luminance,
         or lightness.
-    mask : ndarray of bool, shape (n, height, width), or None, default=None
+    mask : ndarray of bool, shape (n, height, width) or (n, depth, height, width), default=None
         The pixels that the histograms count. None: all but NaN.
-    tile_edges : tuple of two ndarrays, or None, default=None
-        Where tiles begin along the rows and along the columns, and where the last ends.
+    tile_edges : tuple of ndarrays, or None, default=None
+        Where tiles begin along (the slices,) the rows and the columns, and where the last ends.
 
     Attributes
     ----------
@@ -89,7 +92,7 @@ class EqualizationDisplay:
         *,
         color: str = "channels",
         mask: NDArray[np.bool_] | None = None,
-        tile_edges: tuple[NDArray[Any], NDArray[Any]] | None = None,
+        tile_edges: Sequence[NDArray[Any]] | None = None,
     ) -> None:
         self.before = before
         self.after = after
@@ -106,6 +109,7 @@ class EqualizationDisplay:
         n_images: int = 4,
         mask: Any = None,
         tile_grid: bool = False,
+        slice_index: int | None = None,
         ax: Any = None,
     ) -> EqualizationDisplay:
         """Transform the first images of X and draw them before and after.
@@ -116,14 +120,16 @@ class EqualizationDisplay:
             One of this package's estimators, fitted if it learns, or a Pipeline that turns images
             into images (or rows) of the same size.
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images, laid out as the estimator's `channel_axis` and `image_shape` say; a Pipeline's,
-            as its first step's.
+            Images, or volumes, laid out as the estimator's `channel_axis`, `image_shape` and
+            `spatial_dims` say; a Pipeline's, as its first step's.
         n_images : int, default=4
             How many images are drawn, at most.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
             True where a pixel counts. None: all pixels count.
         tile_grid : bool, default=False
             Draw the tiles of an AdaptiveHistogramEqualizer over its images.
+        slice_index : int or None, default=None
+            Which slice of volumes is drawn. None: the one in the middle.
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
             Where to draw, as for :meth:`plot`.
 
@@ -134,23 +140,22 @@ class EqualizationDisplay:
         """
         parameters.check_count("n_images", n_images)
         layout = _layout_of(estimator)
-        color = layout.pop("color")
-        _check_is_batch(Argument("X"), X, layout["image_shape"])
+        _check_is_batch(Argument("X"), X, layout)
         _check_gives_images(estimator)
         X, mask = X[:n_images], None if mask is None else mask[:n_images]
-        before = _planes("X", X, **layout)
+        before = _planes("X", X, layout)
         with config_context(enable_metadata_routing=True):  # through a Pipeline, too
             out = estimator.transform(X) if mask is None else estimator.transform(X, mask=mask)
-        after = _planes_after(before, X, out, **layout)
+        after = _planes_after(before, X, out, layout)
         edges = getattr(estimator, "_tile_edges", None)
         display = cls(
             before,
             after,
-            color=color,
+            color=layout.color,
             mask=_mask_of(before, mask),
             tile_edges=None if edges is None else edges(before.shape[2:]),
         )
-        return display.plot(ax, tile_grid=tile_grid)
+        return display.plot(ax, tile_grid=tile_grid, slice_index=slice_index)
 
     @classmethod
     def from_images(
@@ -170,15 +175,16 @@ class EqualizationDisplay:
         Parameters
         ----------
         before : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images before.
+            Images before; arrays of five dimensions are volumes with channels, (n, c, d, h, w) or
+            (n, d, h, w, c).
         after : array-like
             The same images after, laid out as those before, or one flattened image per row.
         n_images : int, default=4
             How many images are drawn, at most.
         channel_axis : {1, -1}, default=1
             Position of the channels in 4-D images.
-        image_shape : tuple of 2 or 3 ints or None, default=None
-            Geometry of rows.
+        image_shape : tuple of ints or None, default=None
+            Geometry of rows; those of volumes need four numbers.
         color : {"channels", "value", "luminance", "lightness"}, default="channels"
             What the histograms of colour images show: red, green and blue, v = max(R, G, B),
             luminance, or lightness.
@@ -194,14 +200,18 @@ class EqualizationDisplay:
         """
         parameters.check_count("n_images", n_images)
         parameters.check_choice("color", color, parameters.COLORS)
-        _check_is_batch(Argument("before"), before, image_shape)
+        is_volume = np.ndim(before) == 5 or parameters.shape_of(image_shape) == (4,)
+        layout = Layout(color, channel_axis, image_shape, 3 if is_volume else 2)
+        _check_is_batch(Argument("before"), before, layout)
         X = before[:n_images]
-        planes = _planes("before", X, channel_axis, image_shape)
-        planes_after = _planes_after(planes, X, after[:n_images], channel_axis, image_shape)
+        planes = _planes("before", X, layout)
+        planes_after = _planes_after(planes, X, after[:n_images], layout)
         counted = _mask_of(planes, None if mask is None else mask[:n_images])
         return cls(planes, planes_after, color=color, mask=counted).plot(ax)
 
-    def plot(self, ax: Any = None, *, tile_grid: bool = False) -> EqualizationDisplay:
+    def plot(
+        self, ax: Any = None, *, tile_grid: bool = False, slice_index: int | None = None
+    ) -> EqualizationDisplay:
         """Draw the display. It can be drawn several times.
 
         Parameters
@@ -211,6 +221,8 @@ class EqualizationDisplay:
             new figure.
         tile_grid : bool, default=False
             Draw the tiles of an AdaptiveHistogramEqualizer over its images.
+        slice_index : int or None, default=None
+            Which slice of volumes is drawn. None: the one in the middle.
 
         Returns
         -------
@@ -222,13 +234,14 @@ class EqualizationDisplay:
                 "tile_grid=True, but expected False: there are no tiles, which only "
                 "from_estimator with an AdaptiveHistogramEqualizer has."
             )
+        shown = _shown(self.before.shape[2:], slice_index)
         self.ax_ = self._axes(ax)
         self.figure_ = self.ax_[0, 0].get_figure()
         edges = self.tile_edges if tile_grid else None
         for column, images in enumerate((self.before, self.after)):
             scale = _gray_scale(images)
             for row, image in enumerate(images):
-                _draw_image(self.ax_[row, column], image, scale, edges)
+                _draw_image(self.ax_[row, column], image[shown], scale, edges)
                 mask = None if self.mask is None else self.mask[row]
                 _draw_curves(self.ax_[row, column + 2], image, scale, mask, self.color)
         _label(self.ax_)
@@ -236,7 +249,7 @@ class EqualizationDisplay:
 
     def _axes(self, ax: Any) -> NDArray[Any]:
         """Return the (n, 4) empty Axes to draw to."""
-        n, _, height, width = self.before.shape
+        n, *_, height, width = self.before.shape
         aspect = min(max(width / height, 0.6), 1.8)
         ratios = [aspect, aspect, 1.4, 1.4]
         if ax is None:
@@ -256,16 +269,31 @@ class EqualizationDisplay:
         return axes
 
 
-def _check_is_batch(name: Argument, X: Any, image_shape: Any) -> None:
+def _shown(shape: tuple[int, ...], slice_index: int | None) -> Any:
+    """Return the index of what is drawn of planes (c, *shape): all of an image, or one slice."""
+    if len(shape) == 2 and slice_index is None:
+        return ...
+    depth = shape[0] if len(shape) == 3 else 0
+    if slice_index is None:
+        return np.s_[:, depth // 2]
+    if not parameters.is_integer(slice_index) or not 0 <= slice_index < depth:
+        others = f", or an integer from 0 to {depth - 1}" if depth else ": images have no slices"
+        raise input_error((Setting("slice_index", slice_index),), (Value(None), others))
+    return np.s_[:, slice_index]
+
+
+def _check_is_batch(name: Argument, X: Any, layout: Layout) -> None:
     """Refuse a single image: its first rows would be read as the first images."""
     shape = np.shape(X)
-    if len(shape) == 2 and image_shape is None:
+    if len(shape) == 2 and layout.image_shape is None:
+        image_shape = parameters.IMAGE_SHAPES[layout.spatial_dims].partition("), or")[0]
         raise input_error(
             (name, f" of shape {shape} is read as {shape[0]} flattened images"),
-            "images, or image_shape=(height, width) of the flattened ones",
+            f"images, or image_shape={image_shape}) of the flattened ones",
             f"Pass {name.name}[None], if it is one gray image.",
         )
-    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) >= 2 * shape[-1]:
+    is_image = len(shape) == 3 and layout.spatial_dims == 2
+    if is_image and shape[-1] in (3, 4) and min(shape[:2]) >= 2 * shape[-1]:
         raise input_error(
             (name, f" has shape {shape}, as one colour image has"),
             "an array of images",
@@ -284,34 +312,30 @@ def _check_gives_images(estimator: Any) -> None:
         )
 
 
-def _layout_of(estimator: Any) -> dict[str, Any]:
+def _layout_of(estimator: Any) -> Layout:
     """Return the layout of images that an estimator, or a Pipeline's first step, expects."""
     steps = getattr(estimator, "steps", None)
     first = steps[0][1] if steps else estimator
-    defaults = {"channel_axis": 1, "image_shape": None, "color": "channels"}
-    return {name: getattr(first, name, default) for name, default in defaults.items()}
+    params = {name: getattr(first, name) for name in Layout._fields if hasattr(first, name)}
+    return Layout(**params)
 
 
-def _read(
-    name: str, X: Any, channel_axis: int, image_shape: Sequence[int] | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return images as a checked array of NumPy, and their planes (n, c, h, w)."""
-    parameters.check_channel_axis(channel_axis)
-    parameters.check_image_shape(image_shape)
-    layout = Layout("channels", channel_axis, image_shape)
+def _read(name: str, X: Any, layout: Layout) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images as a checked array of NumPy, and their planes (n, c, *spatial)."""
+    parameters.check_channel_axis(layout.channel_axis)
+    parameters.check_image_shape(layout.image_shape, layout.spatial_dims)
     is_numpys = isinstance(X, (list, tuple, np.ndarray))
-    images = read_in_memory(X if is_numpys else np.asarray(X), None, layout)
+    X = X if is_numpys else np.asarray(X)
+    images = read_in_memory(X, None, layout._replace(color="channels"))
     if images.planes.dtype.kind == "f" and np.isinf(images.planes).any():
         came = Argument(name), " has infinite pixels"
         raise input_error(came, "finite ones, or NaN")
     return images.X, images.planes
 
 
-def _planes(
-    name: str, X: Any, channel_axis: int, image_shape: Sequence[int] | None
-) -> NDArray[Any]:
-    """Return images as planes (n, c, h, w) that can be drawn."""
-    _, planes = _read(name, X, channel_axis, image_shape)
+def _planes(name: str, X: Any, layout: Layout) -> NDArray[Any]:
+    """Return images as planes (n, c, *spatial) that can be drawn."""
+    _, planes = _read(name, X, layout)
     if planes.shape[1] not in (1, 3, 4):
         raise input_error(
             (Argument(name), f" has {planes.shape[1]} channels"),
@@ -320,36 +344,35 @@ def _planes(
     return planes
 
 
-def _planes_after(
-    before: NDArray[Any], X: Any, after: Any, channel_axis: int, image_shape: Any
-) -> NDArray[Any]:
+def _planes_after(before: NDArray[Any], X: Any, after: Any, layout: Layout) -> NDArray[Any]:
     """Return the images after as planes; flattened images get the shape of those before."""
-    after, _ = _read("after", after, channel_axis, None)
-    n, _, height, width = before.shape
-    if after.ndim == 2 and after.shape == (n, height * width):
-        after = after.reshape(n, height, width)
+    n, _, *spatial = before.shape
+    of_rows, layout = layout.image_shape, layout._replace(image_shape=None)
+    after, _ = _read("after", after, layout)
+    if after.ndim == 2 and after.shape == (n, math.prod(spatial)):
+        after = after.reshape(n, *spatial)
     elif after.ndim == 2:
-        shape = np.shape(X) if np.ndim(X) > 2 else (n, *(image_shape or ()))
+        shape = np.shape(X) if np.ndim(X) > 2 else (n, *(of_rows or ()))
         after = after.reshape(shape) if after.size == np.prod(shape) else after
     if after.ndim > 2:
-        planes = _planes("after", after, channel_axis, None)
-        if (n, height, width) == (len(planes), *planes.shape[2:]):
+        planes = _planes("after", after, layout)
+        if (n, *spatial) == (len(planes), *planes.shape[2:]):
             return planes
     raise input_error(
         (Argument("after"), f" has shape {after.shape}"),
-        f"that of the {n} image(s) before, of {height}×{width} pixels",
+        f"that of the {n} image(s) before, of {'×'.join(map(str, spatial))} pixels",
         "Of a Pipeline, draw the steps that give images: pipeline[:1].",
     )
 
 
 def _mask_of(before: NDArray[Any], mask: Any) -> NDArray[np.bool_] | None:
-    """Return a mask, (n, h, w), of the shape of the planes before."""
+    """Return a mask, (n, *spatial), of the shape of the planes before."""
     if mask is None:
         return None
-    n, _, height, width = before.shape
+    n, _, *spatial = before.shape
     if np.ndim(mask) == 2:
-        mask = np.reshape(mask, (-1, height, width))
-    checked: NDArray[np.bool_] = check_mask(mask, (n, height, width))
+        mask = np.reshape(mask, (-1, *spatial))
+    checked: NDArray[np.bool_] = check_mask(mask, (n, *spatial))
     return checked
 
 
@@ -394,7 +417,7 @@ def _draw_image(
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_color(_FRAME)
     if edges is not None:
-        rows, columns = (axis[1:-1] - 0.5 for axis in edges)
+        rows, columns = (axis[1:-1] - 0.5 for axis in edges[-2:])
         ax.hlines(rows, -0.5, image.shape[2] - 0.5, color=_TILES, linewidth=0.7, alpha=0.8)
         ax.vlines(columns, -0.5, image.shape[1] - 0.5, color=_TILES, linewidth=0.7, alpha=0.8)
 

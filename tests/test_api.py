@@ -113,6 +113,7 @@ def test_the_signature_is_the_contracts():
         "color": "channels",
         "channel_axis": 1,
         "image_shape": None,
+        "spatial_dims": 2,
         "flatten": False,
         "dtype": None,
         "n_jobs": None,

@@ -268,6 +268,28 @@ def test_luminance(place, dtype):
         assert_same(place.back(estimator.fit_transform(place.take(X))), expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+def test_volumes(place, dtype):
+    """Also in memory that no view makes planes of."""
+    values = np.random.default_rng(0).random((4, 3, 5, 6, 4))
+    mask = values[:, 0] < 0.7
+    estimators = HistogramEqualizer(), HistogramEqualizer(scope="dataset"), HistogramMatcher()
+    params = {"spatial_dims": 3}, {"spatial_dims": 3, "color": "value", "flatten": True}
+    for estimator, common in product(estimators, params):
+        X = (values * 100).round().astype(dtype)
+        ours, theirs = clone(estimator).set_params(**common), clone(estimator).set_params(**common)
+        expected = theirs.fit_transform(X, mask=mask)
+        assert_same(place.back(ours.fit_transform(place.take(X), mask=place.take(mask))), expected)
+        last, order = place.take(np.moveaxis(X, 1, -1)), (0, 1, 3, 2, 4)
+        found = ours.set_params(channel_axis=-1, flatten=False).fit(last).transform(last)
+        expected = theirs.set_params(flatten=False).fit_transform(X)
+        assert_same(np.moveaxis(place.back(found), -1, 1), expected)
+        turned = place.xp.permute_dims(last, order) if hasattr(place.xp, "permute_dims") else None
+        turned = last.permute(order) if turned is None else turned
+        expected = np.moveaxis(expected, 1, -1).transpose(order)
+        assert_same(place.back(ours.transform(turned)), expected)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16", "input"])
 def test_output_types(place, dtype):
     estimators = HistogramEqualizer(dtype=dtype), HistogramMatcher(dtype=dtype)

@@ -61,6 +61,9 @@ ESTIMATORS = [
     AugmentedEstimator(HistogramEqualizer(scope="dataset"), unchanged, n_copies=2),
     AugmentedEstimator(CLASSIFIER, n_copies=0),
     AugmentedEstimator(CLASSIFIER, unchanged, n_copies=2),
+    HistogramEqualizer(spatial_dims=3),
+    HistogramEqualizer(scope="dataset", spatial_dims=3, image_shape=None),
+    HistogramMatcher(spatial_dims=3),
 ]
 
 COMMON = {

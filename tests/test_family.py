@@ -109,7 +109,8 @@ def test_one_image_alone_and_the_bare_one(estimator):
 @by_estimator
 def test_the_common_parameters_are_last_and_keyword_only(estimator):
     names = list(estimator.get_params())
-    assert {"color", "channel_axis", "image_shape", "flatten", "dtype", "n_jobs"} <= set(names)
+    assert {"color", "channel_axis", "image_shape", "spatial_dims"} <= set(names)
+    assert {"flatten", "dtype", "n_jobs"} <= set(names)
     with pytest.raises(TypeError):
         type(estimator)(None)
 
@@ -120,7 +121,9 @@ def test_the_first_pitfall_is_in_the_docstring(estimator):
 
 
 @by_estimator
-@pytest.mark.parametrize("bad", [{"color": "gray"}, {"channel_axis": 0}, {"flatten": 1}], ids=str)
+@pytest.mark.parametrize(
+    "bad", [{"color": "gray"}, {"channel_axis": 0}, {"spatial_dims": 1}, {"flatten": 1}], ids=str
+)
 def test_common_parameters_are_checked(estimator, bad):
     with pytest.raises(ValueError, match="expected"):
         clone(estimator).set_params(**bad).fit(faces())

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from .. import _engine
 from .._arithmetic.spans import OWN, span_of
-from .._base import ChannelAxis, Color, ImageTransformer
+from .._base import ChannelAxis, Color, ImageTransformer, SpatialDims
 from .._input import parameters, warn_the_caller
 from .._input.parameters import ALL_QUANTILES
 from .._input.problem import Setting
@@ -97,10 +97,14 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
-    image_shape : tuple of 2 or 3 ints or None, default=None
+    image_shape : tuple of ints or None, default=None
         Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
         out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
         this is rarely meant. Ignored for images.
+    spatial_dims : {2, 3}, default=2
+        Number of axes of a plane. 2: images. 3: volumes, each of which is equalized as a whole:
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
+        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
@@ -213,6 +217,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
         image_shape: Sequence[int] | None = None,
+        spatial_dims: SpatialDims = 2,
         flatten: bool = False,
         dtype: DTypeLike | Literal["input"] | None = None,
         n_jobs: int | None = None,
@@ -227,6 +232,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         self.color = color
         self.channel_axis = channel_axis
         self.image_shape = image_shape
+        self.spatial_dims = spatial_dims
         self.flatten = flatten
         self.dtype = dtype
         self.n_jobs = n_jobs
@@ -249,6 +255,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         parameters.check_ranges(self.value_range, self.quantile_range, convention)
 
     def _check_images(self, images):
+        images.layout.refuse_volumes("tiles")
         images.layout.check_width(images.X.shape, *images.planes.shape[1:])
 
     def _function(self, images, learned):

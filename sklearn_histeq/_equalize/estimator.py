@@ -14,7 +14,7 @@ from .. import _engine
 from .._arithmetic import counting, dtypes, transfer
 from .._arithmetic.spans import span_of
 from .._arithmetic.status import far_from
-from .._base import ChannelAxis, Color, ImageTransformer, only_if
+from .._base import ChannelAxis, Color, ImageTransformer, SpatialDims, only_if
 from .._blocks import Output, Work, map_planes
 from .._input import Limits, parameters, read
 from .._input.parameters import ALL_QUANTILES
@@ -127,9 +127,13 @@ class HistogramEqualizer(ImageTransformer):
         The last two need floats in [0, 1] and a uniform output.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
-    image_shape : tuple of 2 or 3 ints or None, default=None
+    image_shape : tuple of ints or None, default=None
         Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
         out as `channel_axis` says. None: a row is one plane. Ignored for images.
+    spatial_dims : {2, 3}, default=2
+        Number of axes of a plane. 2: images. 3: volumes, each of which is equalized as a whole:
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
+        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
@@ -259,6 +263,7 @@ class HistogramEqualizer(ImageTransformer):
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
         image_shape: Sequence[int] | None = None,
+        spatial_dims: SpatialDims = 2,
         flatten: bool = False,
         dtype: DTypeLike | Literal["input"] | None = None,
         n_jobs: int | None = None,
@@ -272,6 +277,7 @@ class HistogramEqualizer(ImageTransformer):
         self.color = color
         self.channel_axis = channel_axis
         self.image_shape = image_shape
+        self.spatial_dims = spatial_dims
         self.flatten = flatten
         self.dtype = dtype
         self.n_jobs = n_jobs
@@ -345,8 +351,8 @@ class HistogramEqualizer(ImageTransformer):
         if np.ndim(X) == 2:
             self._check_n_features(X, images.X, reset=False)
             # rows do not say themselves where their channels are
-            fitted = {"channel_axis": self._channel_axis_in}
-            parameters.check_state_params({"channel_axis": self.channel_axis}, fitted)
+            current = {name: getattr(self, name) for name in self._layout_in}
+            parameters.check_state_params(current, self._layout_in)
         self._check_library(images, "inverse_transform")
         self._check_state_params()
         self._check_n_channels(images)

@@ -26,8 +26,8 @@ class Images(NamedTuple):
     """Checked images: an array, its planes and its mask, all views of the user's arrays."""
 
     X: np.ndarray  # as the user laid it out; zeros of its shape where it is no array of NumPy's
-    planes: Any  # (n, c, h, w), of NumPy or of the library where the pixels lie; zeros for dask
-    mask: Any  # (n, h, w) likewise, or None
+    planes: Any  # (n, c, *spatial), NumPy's or of the library where the pixels lie; zeros for dask
+    mask: Any  # (n, *spatial) likewise, or None
     layout: Layout
     library: Library = NUMPY  # where results go
     numbering: Numbering = ALL_IMAGES
@@ -58,7 +58,7 @@ def read(X, mask, layout, name=None, row_shape=None):
         The shape of the images that rows are; rows of another length stay as they are.
     """
     X, mask, source = _stand_in(X, mask)
-    X = check_images(X, name)
+    X = check_images(X, layout.spatial_dims, name)
     if row_shape is not None and X.ndim == 2 and X[0].size == np.prod(row_shape):
         X = X.reshape(len(X), *row_shape)
     images = lay_out(X, mask, layout)
@@ -99,10 +99,10 @@ def _stand_in(X, mask):
     return X, mask, None
 
 
-def check_images(X, name=None):
-    """Return X as a numeric array of 2 to 4 dimensions with at least one pixel."""
-    is_array = type(X) is np.ndarray
-    if is_array and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8 and 2 <= X.ndim <= 4 and X.size:
+def check_images(X, spatial_dims, name=None):
+    """Return X as a numeric array of rows or images with at least one pixel."""
+    is_ready = type(X) is np.ndarray and X.dtype.kind in "iuf" and X.dtype.itemsize <= 8
+    if is_ready and X.size and X.ndim in (2, spatial_dims + 1, spatial_dims + 2):
         return X  # check_array would take 30 us
     _refuse_masked_arrays(X)
     if type(X).__module__.startswith("pandas"):
@@ -112,7 +112,7 @@ def check_images(X, name=None):
     if getattr(getattr(X, "dtype", None), "kind", "") in ("c", "V"):
         as_real(X)
     if isinstance(X, numbers.Number) or getattr(X, "ndim", 2) == 0:
-        _check_n_dimensions(np.asarray(X))
+        _check_n_dimensions(np.asarray(X), spatial_dims)
     X = check_array(
         X,
         allow_nd=True,
@@ -122,7 +122,7 @@ def check_images(X, name=None):
         estimator=name,
         input_name="X",
     )
-    _check_n_dimensions(X)
+    _check_n_dimensions(X, spatial_dims)
     if X.size == 0:  # check_array has refused empty rows and an empty batch
         raise input_error((_X, f" has shape {X.shape}: 0 pixels per image"), "at least 1")
     return as_true_bool(as_real(X))
@@ -234,6 +234,11 @@ def _of_objects(X):
     return found if found.dtype.kind in "biu" else X
 
 
+LAYOUTS = {
+    2: "rows (n, n_pixels), images (n, h, w), or images with channels (n, c, h, w) or (n, h, w, c)",
+    3: "rows (n, n_pixels), volumes (n, d, h, w), or volumes with channels (n, c, d, h, w) or "
+    "(n, d, h, w, c)",
+}
 PILLOW_MODES = ("L", "I;16", "I;16L", "I;16B", "I;16N", "I", "F", "1", "RGB", "RGBA")
 
 
@@ -250,8 +255,8 @@ def array_of_pillow(image, argument):
     return np.asarray(image)
 
 
-def _check_n_dimensions(X):
-    """Refuse arrays of less than two or more than four dimensions."""
+def _check_n_dimensions(X, spatial_dims):
+    """Refuse arrays of another number of dimensions than rows and images have."""
     if X.ndim < 2:
         raise input_error(
             (
@@ -262,13 +267,14 @@ def _check_n_dimensions(X):
             remedy="Reshape your data: one row of pixels is X.reshape(1, -1), one image is "
             "X.reshape(1, h, w).",
         )
-    if X.ndim > 4:
-        raise input_error(
-            (_X, f" has {X.ndim} dimensions (shape {X.shape})"),
-            "rows (n, n_pixels), images (n, h, w), or images with channels (n, c, h, w) or "
-            "(n, h, w, c)",
-            "Reshape it first.",
-        )
+    if X.ndim not in (2, spatial_dims + 1, spatial_dims + 2):
+        remedy, came = "Reshape it first.", f" has {X.ndim} dimensions (shape {X.shape})"
+        if spatial_dims == 2 and X.ndim == 5:
+            remedy = "Set spatial_dims=3, if these are volumes: each is then equalized as a whole."
+        elif X.ndim == 3:
+            remedy = "Pass X[None], if it is one volume; set spatial_dims=2, if these are images."
+        by = (Setting("spatial_dims", spatial_dims), " ")
+        raise input_error((_X, came), LAYOUTS[spatial_dims], remedy, by)
 
 
 def as_real(X):
@@ -362,7 +368,7 @@ def declared(images):
 
 def read_chunk(expected, block, mask, numbering):
     """Return the images of one chunk of a dask array, which has declared what they are."""
-    X = check_images(block)
+    X = check_images(block, expected.layout.spatial_dims)
     dtype = expected.dtype
     if X.dtype.newbyteorder("=") != dtype.newbyteorder("=") or X.shape[1:] != expected.shape:
         raise input_error(

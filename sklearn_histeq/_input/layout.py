@@ -1,13 +1,14 @@
 """Views of images as planes.
 
 Whatever layout an array of images has, its planes are a view of shape (n, n_channels, height,
-width).
+width). Those of volumes are (n, n_channels, depth, height, width).
 """
 
 import math
 from typing import Any, NamedTuple
 
 from .._arithmetic import namespaces
+from .parameters import IMAGE_SHAPES
 from .problem import Setting, X, input_error, warn_the_caller
 
 
@@ -17,20 +18,23 @@ class Layout(NamedTuple):
     color: str = "channels"
     channel_axis: int = 1
     image_shape: Any = None
+    spatial_dims: int = 2
 
     def planes_of(self, X):
-        """Return a (n, c, h, w) view of images.
+        """Return a (n, c, *spatial) view of images.
 
         Rows become images of `image_shape`, or, where that is None, planes of one row each.
         """
         xp = namespaces.namespace(X)
         if X.ndim == 2:
             # splitting one axis never copies, whatever its stride
-            shape = (1, X.shape[1]) if self.image_shape is None else tuple(self.image_shape)
+            row = (*(1,) * (self.spatial_dims - 1), X.shape[1])
+            shape = row if self.image_shape is None else tuple(self.image_shape)
             X = xp.reshape(X, (X.shape[0], *shape))
-        if X.ndim == 3:
+        if X.ndim == self.spatial_dims + 1:
             return xp.expand_dims(X, axis=1)
-        return X if self.channel_axis == 1 else xp.permute_dims(X, (0, 3, 1, 2))
+        last = X.ndim - 1
+        return X if self.channel_axis == 1 else xp.permute_dims(X, (0, last, *range(1, last)))
 
     def check_geometry(self, images):
         """Refuse rows that image_shape does not lay out."""
@@ -44,13 +48,15 @@ class Layout(NamedTuple):
                         X,
                         f" has {images.shape[1]} features",
                     ),
-                    remedy="Give (height, width), or three numbers laid out as channel_axis="
+                    remedy=f"Give {IMAGE_SHAPES[self.spatial_dims]} laid out as channel_axis="
                     f"{self.channel_axis} says.",
                 )
 
     def check_color(self, images, planes):
         """Refuse images that are not RGB or RGBA where one plane of colours is asked for."""
-        if self.color != "channels" and (planes.shape[1] not in (3, 4) or images.ndim == 3):
+        if self.color != "channels" and (
+            planes.shape[1] not in (3, 4) or images.ndim == self.spatial_dims + 1
+        ):
             raise input_error(
                 (
                     Setting("color", self.color),
@@ -62,44 +68,76 @@ class Layout(NamedTuple):
                 "Check channel_axis (and image_shape for rows), or use color='channels'.",
             )
 
-    def check_width(self, shape, n_channels, height, width):
-        """Refuse images whose planes are one pixel wide: windows and tiles in them say nothing."""
-        remedy = self._remedy_of_width(shape, height, width)
-        if remedy is not None:
-            read_as = _read_as(n_channels, height, width)
+    def refuse_volumes(self, what):
+        """Refuse volumes where a method has tiles or windows of images only."""
+        if self.spatial_dims != 2:
             raise input_error(
-                (X, f" of shape {shape} is read as {read_as}"),
-                "planes of more than one pixel along both axes",
+                (Setting("spatial_dims", self.spatial_dims),),
+                f"2: there are no {what} of volumes yet",
+                "HistogramEqualizer and HistogramMatcher take volumes.",
+            )
+
+    def check_width(self, shape, n_channels, *spatial):
+        """Refuse images whose planes are one pixel wide: windows and tiles in them say nothing."""
+        remedy = self._remedy_of_width(shape, *spatial)
+        if remedy is not None:
+            axes = "both axes" if self.spatial_dims == 2 else "their last axes"
+            raise input_error(
+                (X, f" of shape {shape} is read as {_read_as(n_channels, *spatial)}"),
+                f"planes of more than one pixel along {axes}",
                 f"{remedy[0].upper()}{remedy[1:]}.",
             )
 
-    def warn_of_likely_mistakes(self, shape, n_channels, height, width):
+    def warn_of_likely_mistakes(self, shape, n_channels, *spatial):
         """Warn where channels are probably read as rows or columns, or the reverse."""
-        read_as = _read_as(n_channels, height, width)
-        remedy = self._remedy_of_width(shape, height, width)
-        if remedy is None and len(shape) == 3 and width in (3, 4) and min(shape[:2]) >= 2 * width:
-            read_as = f"{shape[0]} images of {height}×{width} pixels"
-            remedy = "pass X[None] with channel_axis=-1, if it is one colour image"
+        (first, second), (rows, columns) = spatial[:2], spatial[-2:]
+        remedy, of_colors = self._remedy_of_width(shape, *spatial), None
+        if remedy is None and len(shape) == self.spatial_dims + 1:
+            remedy = of_colors = self._remedy_of_colors(shape, spatial)
         elif remedy is None and n_channels > 4:
-            if self.channel_axis == 1 and width <= 4 and height > width:
+            if self.channel_axis == 1 and columns <= 4 and rows > columns:
                 remedy = "set channel_axis=-1, if the channels come last, or move them: "
                 remedy += "numpy.moveaxis(X, -1, 1)"
-            elif self.channel_axis == -1 and height <= 4 and width >= 4 * height:
+            elif self.channel_axis == -1 and first <= 4 and second >= 4 * first:
                 remedy = "set channel_axis=1, if the channels come first, or move them: "
                 remedy += "numpy.moveaxis(X, 1, -1)"
         if remedy is not None:
+            n_images = f"{shape[0]} {_images_of(*spatial)}"
+            read_as = n_images if of_colors else _read_as(n_channels, *spatial)
             warn_the_caller(
                 (X, f" of shape {shape} is read as {read_as}"),
                 remedy=f"That is unusual. {remedy[0].upper()}{remedy[1:]}.",
             )
 
-    def _remedy_of_width(self, shape, height, width):
+    def _remedy_of_colors(self, shape, spatial):
+        """Return what to do about images without channels of which an axis looks like colours."""
+        *others, last = spatial
+        if self.spatial_dims == 2:
+            is_color = last in (3, 4) and min(shape[:2]) >= 2 * last
+            remedy = "pass X[None] with channel_axis=-1, if it is one colour image"
+            return remedy if is_color else None
+        if last in (3, 4) and min(others) >= 2 * last:
+            return (
+                "set spatial_dims=2 and channel_axis=-1, if these are colour images; pass X[None] "
+                "with channel_axis=-1, if it is one volume in colour"
+            )
+        if spatial[0] in (3, 4) and min(spatial[1:]) >= 2 * spatial[0]:
+            other = "X[:, None]" if self.channel_axis == 1 else "X[..., None]"
+            return f"set spatial_dims=2, if these are colour images; pass {other}, if not"
+        return None
+
+    def _remedy_of_width(self, shape, *spatial):
         """Return what to do about images whose planes are lines of pixels; None for others."""
-        if len(shape) == 4 and self.channel_axis == 1 and width == 1 < height:
+        *_, rows, columns = spatial
+        has_channels = len(shape) == self.spatial_dims + 2
+        if has_channels and self.channel_axis == 1 and columns == 1 < rows:
             return "set channel_axis=-1, if the single channel comes last"
-        if len(shape) == 4 and self.channel_axis == -1 and height == 1 < width:
+        if len(shape) == 4 and self.spatial_dims == 3 and columns == 1 < rows:
+            return "set spatial_dims=2 and channel_axis=-1, if these are images of one channel"
+        # a volume may be one slice deep
+        if has_channels and len(spatial) == 2 and self.channel_axis == -1 and rows == 1 < columns:
             return "set channel_axis=1, if the single channel comes first"
-        if len(shape) > 2 and width == 1 < height:
+        if len(shape) > 2 and columns == 1 < rows:
             return "pass rows, X.reshape(len(X), -1), if each image is a row of pixels"
         return None
 
@@ -113,7 +151,14 @@ class Layout(NamedTuple):
         return came, "Set image_shape=(h, w)."
 
 
-def _read_as(n_channels, height, width):
+def _read_as(n_channels, *spatial):
     """Return in words how images are read."""
     channels = "1 channel" if n_channels == 1 else f"{n_channels} channels"
-    return f"images of {channels} of {height}×{width} pixels"
+    images, _, size = _images_of(*spatial).partition(" ")
+    return f"{images} of {channels} {size}"
+
+
+def _images_of(*spatial):
+    """Return in words of what size images are."""
+    images, elements = ("images", "pixels") if len(spatial) == 2 else ("volumes", "voxels")
+    return f"{images} of {'×'.join(map(str, spatial))} {elements}"

@@ -1,5 +1,7 @@
 """Masks as a user gives them, checked: which pixels count."""
 
+import math
+
 import numpy as np
 
 from .parameters import shape_of
@@ -9,10 +11,10 @@ from .problem import MASK, input_error
 def mask_shape(X, planes):
     """Return the shape of a mask beside images X and their planes.
 
-    (n, h, w), or (n, h*w) beside rows.
+    (n, *spatial), or (n, n_pixels) beside rows.
     """
-    n, _, height, width = planes.shape
-    return (n, height * width) if X.ndim == 2 else (n, height, width)
+    n, _, *spatial = planes.shape
+    return (n, math.prod(spatial)) if X.ndim == 2 else (n, *spatial)
 
 
 def check_mask(mask, shape):

@@ -9,6 +9,11 @@ from .problem import Argument, Setting, Value, X, input_error
 
 COLORS = ("channels", "value", "luminance", "lightness")
 DTYPES = tuple(map(np.dtype, ("float32", "float64", "uint8", "uint16")))
+# what image_shape may be, by the number of spatial axes
+IMAGE_SHAPES = {
+    2: "(height, width), or three numbers",
+    3: "(depth, height, width), or four numbers",
+}
 # more bins or tiles than this would not fit in memory
 LARGEST_NUMBER = 2**31 - 1
 LARGEST_FLOAT = float(np.finfo(float).max)
@@ -128,17 +133,23 @@ def check_channel_axis(channel_axis):
         )
 
 
-def check_image_shape(image_shape):
-    """Refuse a shape that is neither None nor two or three positive integers."""
+def check_image_shape(image_shape, spatial_dims=2):
+    """Refuse a number of spatial axes other than 2 and 3, and a shape that is not of so many.
+
+    The shape is None, or has a positive integer per axis, and perhaps one for the channels.
+    """
+    if not is_integer(spatial_dims) or spatial_dims not in IMAGE_SHAPES:
+        raise input_error((Setting("spatial_dims", spatial_dims),), "2 (images) or 3 (volumes)")
     if image_shape is None:
         return
-    is_shape = shape_of(image_shape) in ((2,), (3,)) and not isinstance(image_shape, dict)
+    lengths = (spatial_dims,), (spatial_dims + 1,)
+    is_shape = shape_of(image_shape) in lengths and not isinstance(image_shape, dict)
     if not is_shape or not all(is_integer(size) and size >= 1 for size in image_shape):
         raise input_error(
             (Setting("image_shape", image_shape),),
             (
                 Value(None),
-                ", (height, width), or three numbers laid out as ",
+                f", {IMAGE_SHAPES[spatial_dims]} laid out as ",
                 Argument("channel_axis"),
                 " says, all integers >= 1",
             ),

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _engine
 from .._arithmetic import dtypes, namespaces, output
-from .._base import ChannelAxis, Color, ImageTransformer, only_if
+from .._base import ChannelAxis, Color, ImageTransformer, SpatialDims, only_if
+from .._blocks import below_each_other
 from .._input import parameters
 from .._input.pixel_errors import check_channels_counted
 from . import quantiles
@@ -44,10 +45,11 @@ class HistogramMatcher(ImageTransformer):
     ----------
     reference : array-like or None, default=None
         None: `fit` learns the mean quantiles of the training images. An array: one image, laid out
-        as one of X, (h, w), (c, h, w), (h, w, c) or a row; then nothing is learned, and the result
-        for each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference
-        may have another size and dtype than the images, but not another number of channels. NaN is
-        a missing pixel.
+        as one of X, (h, w), (c, h, w), (h, w, c) or a row, or one volume, (d, h, w), (c, d, h, w),
+        (d, h, w, c) or a row, with `spatial_dims=3`; then nothing is learned, and the result for
+        each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference may
+        have another size and dtype than the images, but not another number of channels. NaN is a
+        missing pixel.
     landmarks : None, "nyul" or array-like of percentages, default=None
         None: whole histograms are matched. Two or more increasing percentages, 0 to 100: only these
         percentiles of every plane are brought to the places that they have, on average, in the
@@ -76,9 +78,13 @@ class HistogramMatcher(ImageTransformer):
         The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
-    image_shape : tuple of 2 or 3 ints or None, default=None
+    image_shape : tuple of ints or None, default=None
         Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
         out as `channel_axis` says. None: a row is one plane. Ignored for images.
+    spatial_dims : {2, 3}, default=2
+        Number of axes of a plane. 2: images. 3: volumes, each of which is matched as a whole:
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
+        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
@@ -216,6 +222,7 @@ class HistogramMatcher(ImageTransformer):
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
         image_shape: Sequence[int] | None = None,
+        spatial_dims: SpatialDims = 2,
         flatten: bool = False,
         dtype: DTypeLike | Literal["input"] | None = None,
         n_jobs: int | None = None,
@@ -227,6 +234,7 @@ class HistogramMatcher(ImageTransformer):
         self.color = color
         self.channel_axis = channel_axis
         self.image_shape = image_shape
+        self.spatial_dims = spatial_dims
         self.flatten = flatten
         self.dtype = dtype
         self.n_jobs = n_jobs
@@ -282,7 +290,8 @@ class HistogramMatcher(ImageTransformer):
         check_standard_range(self.standard_range)
         check_combination(self)
         if self.reference is not None:
-            check_geometry(check_reference(self.reference), self.image_shape)
+            reference = check_reference(self.reference, self.spatial_dims)
+            check_geometry(reference, self.image_shape)
 
     def _stored(self, dtype, learned):
         of_reference = np.asarray(self.reference).dtype if learned is None else learned.dtype
@@ -348,8 +357,10 @@ class HistogramMatcher(ImageTransformer):
         if learned is not None:
             mean = namespaces.to_numpy(learned.mean)
             return quantiles.targets_of_mean(mean, float(self.strength))
-        planes = self._layout().planes_of(check_reference(self.reference)[np.newaxis])
+        reference = check_reference(self.reference, self.spatial_dims)
+        planes = self._layout().planes_of(reference[np.newaxis])
         check_channels(planes.shape[1], images.planes.shape[1])
+        planes = below_each_other(planes) if planes.ndim > 4 else planes
         counted, status = planes, 0
         mode = self._color_mode
         if mode is not None:

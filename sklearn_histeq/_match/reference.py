@@ -11,9 +11,14 @@ from .._input.masks import as_true_bool
 from .._input.parameters import check_same_scale, shape_of
 from .._input.problem import REFERENCE, Setting, X, input_error, input_type_error
 
+LAYOUTS = {
+    2: "one image of real numbers, laid out as one of X: (h, w), (c, h, w) or (h, w, c)",
+    3: "one volume of real numbers, laid out as one of X: (d, h, w), (c, d, h, w) or (d, h, w, c)",
+}
 
-def check_reference(reference):
-    """Return a reference image as an array of one to three dimensions, of a type that engines take.
+
+def check_reference(reference, spatial_dims):
+    """Return a reference, an image or a row, as an array of a type that engines take.
 
     Its pixels are looked at later.
     """
@@ -26,7 +31,7 @@ def check_reference(reference):
     if shape_of(reference) is None:
         raise input_error(
             (REFERENCE, " is a list whose rows differ in length"),
-            "one image: an array (h, w), (c, h, w) or (h, w, c), or a row of pixels",
+            f"{LAYOUTS[spatial_dims]}, or a row of pixels",
         )
     if isinstance(reference, (str, bytes, os.PathLike)):
         raise input_error(
@@ -42,11 +47,13 @@ def check_reference(reference):
             for part in reference
         ]
     image = np.asarray(reference)
-    if image.dtype.kind not in "biuf" or not 1 <= image.ndim <= 3 or image.size == 0:
+    is_known = image.dtype.kind in "biuf" and image.ndim in (1, spatial_dims, spatial_dims + 1)
+    if not is_known or image.size == 0:
+        is_volume = image.ndim == 4 and spatial_dims == 2
         raise input_error(
             (REFERENCE, f" has dtype {image.dtype} and shape {image.shape}"),
-            "None or one image of real numbers, laid out as one of X: (h, w), (c, h, w) or "
-            "(h, w, c) as channel_axis says, or a row of pixels",
+            f"None or {LAYOUTS[spatial_dims]} as channel_axis says, or a row of pixels",
+            "Set spatial_dims=3, if it is a volume." if is_volume else "",
         )
     return as_true_bool(as_real(image))
 

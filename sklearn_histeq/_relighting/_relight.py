@@ -85,7 +85,7 @@ def relight(
     ------
     ValueError
         If a parameter is not as documented, or if the largest intensity is unknown: negative
-        values, floats above 1, signed integers.
+        values, floats above 1, signed integers. If X holds volumes with channels (5 dimensions).
 
     See Also
     --------
@@ -122,6 +122,7 @@ def relight(
     ((100, 25, 25), 0.45, 0.15)
     """
     check_lights(strength, channel_axis, image_shape, bits)
+    _refuse_volumes(X)
     images = read_in_memory(X, None, Layout("channels", channel_axis, image_shape))
     planes = images.planes
     if images.X.ndim == 2 and image_shape is None and strength != "even":
@@ -148,6 +149,16 @@ def check_lights(strength, channel_axis, image_shape, bits):
     parameters.check_image_shape(image_shape)
     if not parameters.is_integer(bits) or not 1 <= bits <= MOST_BITS:
         raise input_error((Setting("bits", bits),), f"an integer from 1 to {MOST_BITS}")
+
+
+def _refuse_volumes(X):
+    """Refuse an array that can only be one of volumes."""
+    shape = parameters.shape_of(X)
+    if shape is not None and len(shape) == 5:
+        raise input_error(
+            (_X, f" has 5 dimensions (shape {tuple(shape)})"),
+            "images: the lights are those of 2-D pictures, and volumes have no such light",
+        )
 
 
 def _check_intensities(X):

@@ -141,6 +141,7 @@ class _RelitScorer:
 
     def __call__(self, estimator, X, y=None, **params):
         """Return the score of a fitted estimator on relit copies of X; params go to the score."""
+        _refuse_volumes(estimator)
         score = self._score
         if score is None:
             from sklearn.metrics import check_scoring  # takes time to import
@@ -179,6 +180,18 @@ class _RelitScorer:
     def __repr__(self):
         strength = self.lights["strength"]
         return f"relit_scorer({self.scoring!r}, strength={strength!r}, share={self.share!r})"
+
+
+def _refuse_volumes(estimator):
+    """Refuse an estimator of volumes, whose slices the light of an image would fall on."""
+    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    for name, value in params.items():
+        if name.rpartition("__")[2] == "spatial_dims" and value == 3:
+            raise input_error(
+                (Setting(name, value),),
+                "2: relit_scorer is for images, since its lights are those of 2-D pictures",
+                "Score volumes as they are: scoring='accuracy'.",
+            )
 
 
 def _scorer_of(scoring):
