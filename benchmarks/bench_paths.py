@@ -95,6 +95,14 @@ def fill(x):
     return run, x.size
 
 
+def volumes(dtype="uint8", n_channels=1):
+    """Return as many images as 50 slices of a volume each: (n, c, d, h, w)."""
+    x = images(96, dtype, n_channels=n_channels)
+    depth = min(50, len(x))
+    x = x[: len(x) // depth * depth].reshape(-1, depth, *x.shape[1:])
+    return np.ascontiguousarray(x.swapaxes(1, 2))
+
+
 def mask_of(x):
     """Return a mask of a disc, as faces have, for all images."""
     y, z = np.ogrid[: x.shape[2], : x.shape[3]]
@@ -202,7 +210,29 @@ def paths():
         found[f"CLAHE, {name}, uint8"] = lambda ranges={name: ranges}: transform(
             CLAHE(**ranges), images(96)
         )
-    return found | local_paths()
+    return found | volume_paths() | local_paths()
+
+
+def volume_paths():
+    """Return the paths of volumes, (n, 1, 50, 96, 96) if not named."""
+    found = {
+        f"volumes, {name}": lambda name=name: transform(HE(spatial_dims=3), volumes(name))
+        for name in ("uint8", "uint16", "float32", "float64")
+    }
+    return found | {
+        "volumes, uint8, (n, d, h, w, 3)": lambda: transform(
+            HE(spatial_dims=3, channel_axis=-1), channels_last(volumes(n_channels=3))
+        ),
+        "volumes, uint8, in Fortran order": lambda: transform(
+            HE(spatial_dims=3), np.asfortranarray(volumes())
+        ),
+        "volumes, matcher, transform uint8": lambda: transform(
+            HistogramMatcher(spatial_dims=3), volumes()
+        ),
+        "volumes, matcher, transform float32": lambda: transform(
+            HistogramMatcher(spatial_dims=3), volumes("float32")
+        ),
+    }
 
 
 def local_paths():

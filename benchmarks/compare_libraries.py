@@ -27,7 +27,9 @@ from sklearn_histeq import (
 )
 
 REFERENCE = np.random.default_rng(1).integers(20, 200, (40, 50), dtype=np.uint8)
+REFERENCE_VOLUME = REFERENCE.reshape(8, 10, 25)
 SIDES = (16, 17, 25, 31, 64, 96)
+DEPTHS = (1, 2, 5, 8)
 LEVELS = (2, 10, 100, 256)
 REALS = ("float32", "float64")
 
@@ -63,6 +65,7 @@ class Peer(NamedTuple):
     estimator: BaseEstimator
     dtypes: tuple
     is_of_color: bool = False  # images (h, w, 3) instead of planes
+    takes_volumes: bool = False
 
 
 PEERS = [
@@ -125,6 +128,20 @@ PEERS = [
         ("uint8",),
         is_of_color=True,
     ),
+    Peer(
+        "skimage.exposure.equalize_hist of volumes",
+        exposure.equalize_hist,
+        HistogramEqualizer(spatial_dims=3),
+        ("uint8", "uint16", *REALS),
+        takes_volumes=True,
+    ),
+    Peer(
+        "skimage.exposure.match_histograms of volumes",
+        partial(exposure.match_histograms, reference=REFERENCE_VOLUME),
+        HistogramMatcher(reference=REFERENCE_VOLUME, spatial_dims=3),
+        ("uint8", "uint16", *REALS),
+        takes_volumes=True,
+    ),
 ]
 
 
@@ -185,6 +202,9 @@ def compare(peer, dtype, n_planes, seed):
         plane = draw(rng, dtype)
         if peer.is_of_color:
             plane = np.stack([plane, plane[::-1], plane[:, ::-1]], axis=-1)
+        if peer.takes_volumes:  # the planes of a few slices, one below the other, cut into slices
+            depth = rng.choice(DEPTHS)
+            plane = plane[: len(plane) // depth * depth].reshape(depth, -1, plane.shape[1])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected = peer.function(plane)

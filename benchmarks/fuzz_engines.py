@@ -26,6 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from threading import Barrier
 
 import numpy as np
+from sklearn.base import clone
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
@@ -210,7 +211,7 @@ def random_layout(rng, array):
     if kind == 1:
         return np.asfortranarray(array)
     if kind == 2:
-        return np.repeat(array, 2, axis=3)[..., ::2]
+        return np.repeat(array, 2, axis=-1)[..., ::2]
     if kind == 3:
         return array.astype(array.dtype.newbyteorder(">"))
     if kind == 4:
@@ -750,6 +751,41 @@ def estimators_path(rng, dtype):
     return 0
 
 
+def volumes_path(rng, dtype):
+    """Compare volumes with planes of their slices below each other, wherever their voxels lie."""
+    planes, mask = random_planes_and_mask(rng, dtype)
+    n, c, height, width = planes.shape
+    depth = pick(rng, *(depth for depth in range(1, height + 1) if height % depth == 0))
+    shape = depth, height // depth, width
+    estimator = random_estimator(rng, planes)
+    while isinstance(estimator, (AdaptiveHistogramEqualizer, LocalHistogramEqualizer)):
+        estimator = random_estimator(rng, planes)
+    of_volumes = clone(estimator).set_params(spatial_dims=3)
+    if getattr(estimator, "reference", None) is not None:
+        of_volumes.reference = estimator.reference.reshape(c, *shape)
+    axes = rng.permutation(3)  # the order of the axes in memory, but for random_layout
+    volumes = planes.reshape(n, c, *shape).transpose(0, 1, *(2 + axes)).copy()
+    volumes = random_layout(rng, volumes).transpose(0, 1, *(2 + axes.argsort()))
+    expected = outcome_of_fit(estimator, planes.astype(volumes.dtype), mask)
+    if not isinstance(expected, str):
+        expected = expected.reshape(n, *(expected.shape[1:] if estimator.flatten else (c, *shape)))
+    mask = None if mask is None else mask.reshape(n, *shape)
+    found = outcome_of_fit(of_volumes, volumes, mask)
+    assert type(expected) is type(found), f"an error on one side only: {expected} {found}"
+    is_same = expected == found if isinstance(expected, str) else same(expected, found)
+    assert is_same, f"volumes differ: {of_volumes}"
+    return 0
+
+
+def outcome_of_fit(estimator, X, mask):
+    """Return images transformed by an estimator that is fitted to them, or the error's message."""
+    try:
+        estimator.fit(X, mask=mask)
+    except ValueError as error:
+        return str(error)
+    return outcome(estimator, X, mask)
+
+
 N_THREADS = 4
 
 
@@ -858,6 +894,7 @@ def main():
             del PATHS[name]
     else:  # they need the threads and the process below
         PATHS["estimators"] = estimators_path, DTYPES
+        PATHS["volumes"] = volumes_path, DTYPES
     if options.library == "array_api_strict":  # the standard has no float16
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     _engines.n_images = options.images
