@@ -116,6 +116,38 @@ class TestArrays:
         expected = HistogramEqualizer(channel_axis=axis).transform(X)
         assert Path("out.npy").read_bytes() == saved(expected)
 
+    @pytest.mark.parametrize(
+        ("shape", "options"),
+        [
+            ((3, 4, 6, 5), []),
+            ((3, 1, 4, 6, 5), []),
+            ((3, 4, 6, 5, 2), ["--channel-axis", -1]),
+            ((3, 120), ["--image-shape", "4,6,5"]),
+        ],
+    )
+    def test_volumes(self, shape, options):
+        X = faces(3, 2, 16).reshape(3, -1)[:, : np.prod(shape[1:])].reshape(shape)
+        np.save("in.npy", X)
+        ok("equalize", "in.npy", "out.npy", "--spatial-dims", 3, *options)
+        params = {"channel_axis": -1 if -1 in options else 1, "spatial_dims": 3}
+        params["image_shape"] = (4, 6, 5) if len(shape) == 2 else None
+        assert Path("out.npy").read_bytes() == saved(HistogramEqualizer(**params).transform(X))
+        np.save("reference.npy", X[1])
+        ok("match", "in.npy", "matched.npy", "--spatial-dims", 3, *options,
+           "--reference", "reference.npy")  # fmt: skip
+        expected = HistogramMatcher(reference=X[1], **params).transform(X)
+        assert Path("matched.npy").read_bytes() == saved(expected)
+
+    @pytest.mark.parametrize("shape", [(2, 4, 6, 5), (2, 4, 6, 5, 1), (2, 120)])
+    def test_a_figure_of_volumes(self, shape):
+        pytest.importorskip("matplotlib")
+        np.save("in.npy", faces(2, 2, 16).reshape(2, -1)[:, :120].reshape(shape))
+        axis = -1 if len(shape) == 5 else 1
+        options = ["--image-shape", "4,6,5"] if len(shape) == 2 else []
+        ok("equalize", "in.npy", "out.npy", "--spatial-dims", 3, "--channel-axis", axis, *options,
+           "--plot", "figure.png")  # fmt: skip
+        assert pixels("figure.png").size
+
     def test_the_options_are_the_parameters(self):
         X = faces(4, 3, 16)
         np.save("in.npy", X)
@@ -629,6 +661,14 @@ class TestErrors:
             ("clahe a.png b.png --clip-limit .5", 2, "--clip-limit 0.5 with --convention histeq"),
             ("clahe a.png b.png --n-jobs 0", 2, "--n-jobs 0, but expected"),
             ("clahe a.png b.png --image-shape 2,2", 2, "--image-shape applies to .npy files only"),
+            ("equalize a.png b.png --spatial-dims 3", 2, "--spatial-dims applies to .npy files"),
+            (
+                "equalize v.npy out.npy",
+                2,
+                "the input has 5 dimensions (shape (1, 1, 2, 3, 4))",
+            ),
+            ("equalize v.npy out.npy", 2, "--spatial-dims 2 expected rows (n, n_pixels)"),
+            ("equalize in.npy out.npy --spatial-dims 4", 2, "--spatial-dims 4, but expected 2"),
             ("equalize in.npy out.npy --fit in.npy", 2, "--fit in.npy needs --scope dataset"),
             ("match in.npy out.npy --fit folder", 2, "expected both .npy, or both pictures"),
             ("match in.npy out.npy --fit a --reference b", 2, "not allowed with argument"),
@@ -642,11 +682,12 @@ class TestErrors:
     )
     def test_one_clear_line(self, capsys, argv, status, words):
         np.save("in.npy", faces(4))
+        np.save("v.npy", np.zeros((1, 1, 2, 3, 4)))
         put("a.png", gray())
         os.mkdir("folder")
         (said,) = fails(capsys, *argv.split(), status=status)
         assert words in said
-        assert sorted(os.listdir()) == ["a.png", "folder", "in.npy"]
+        assert sorted(os.listdir()) == ["a.png", "folder", "in.npy", "v.npy"]
 
     def test_memory_that_does_not_suffice(self, capsys, monkeypatch):
         np.save("in.npy", faces(4))

@@ -115,7 +115,7 @@ def _check_parameters(job: FileJob) -> None:
         raise UsageError(f"--fit {job.train} needs --scope dataset: otherwise nothing is learned")
     if job.of_arrays and job.learns and job.train is None and len(job.sources) > 1:
         raise UsageError("several .npy files need --fit to learn from, or one file at a time")
-    for name in ("channel_axis", "image_shape"):
+    for name in ("channel_axis", "image_shape", "spatial_dims"):
         if name in job.params and not job.of_arrays:
             raise UsageError(f"{jobs.option(name)} applies to .npy files only, but IN has pictures")
 
@@ -349,6 +349,8 @@ def _plot(job: FileJob, path: Path, examples: list[Example]) -> None:
     kinds = [[(part.shape, part.dtype) for part in pair] for pair in examples]
     alike = [pair for pair, kind in zip(examples, kinds, strict=True) if kind == kinds[0]]
     before, after = map(np.stack, zip(*alike[:_N_EXAMPLES], strict=True))
+    if job.params.get("spatial_dims") == 3:
+        before, after = (_with_channels(images, job.params) for images in (before, after))
     names = ("image_shape", "color") if before.ndim > 3 else ("image_shape",)
     layout: dict[str, Any] = {name: job.params[name] for name in names if name in job.params}
     layout["channel_axis"] = job.params.get("channel_axis", 1 if job.of_arrays else -1)
@@ -358,6 +360,15 @@ def _plot(job: FileJob, path: Path, examples: list[Example]) -> None:
         what = f"{path} cannot be drawn, but {job.target} is written"
         raise FileError(f"{what}: {error}") from error
     atomic_write.save_figure(figure, path, job.overwrite, _SIGNATURE)
+
+
+def _with_channels(volumes: NDArray[Any], params: dict[str, Any]) -> NDArray[Any]:
+    """Return volumes with an axis of channels, by which the display knows them."""
+    if volumes.ndim == 2 and "image_shape" in params:
+        volumes = volumes.reshape(len(volumes), *params["image_shape"])
+    if volumes.ndim == 4:
+        volumes = np.expand_dims(volumes, params.get("channel_axis", 1))
+    return volumes
 
 
 @contextmanager

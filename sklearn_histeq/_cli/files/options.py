@@ -41,6 +41,7 @@ _COMMON = {
     " luminance: by the Y of YCrCb; lightness: by the L of Lab",
     "channel_axis": "channels of an .npy of 4 dimensions: 1 for (n, c, h, w), -1 for (n, h, w, c)",
     "image_shape": "height,width of the images in an .npy of 2 dimensions",
+    "spatial_dims": "2: images; 3: volumes of an .npy, (n, d, h, w) or with channels",
     "dtype": "type of the output: input, uint8, uint16, float32 or float64; none: as in"
     " Python, mostly float64; the default for pictures is input",
     "n_jobs": "number of threads; -1 uses all processors, none uses one; the result is the same",
@@ -75,7 +76,7 @@ _PARAMETERS = {
         "strength": "how far pictures are moved: 0, not at all, to 1, wholly",
     },
 }
-_METAVARS = dict.fromkeys(("n_bins", "n_tiles", "tile_shape", "n_jobs"), "N")
+_METAVARS = dict.fromkeys(("n_bins", "n_tiles", "tile_shape", "spatial_dims", "n_jobs"), "N")
 _METAVARS |= dict.fromkeys((*_RANGES, "standard_range"), "LOW,HIGH")
 _METAVARS |= dict.fromkeys(("clip_limit", "window", "landmarks", "strength"), "X")
 _METAVARS |= {"channel_axis": "AXIS", "image_shape": "H,W"}
