@@ -80,6 +80,7 @@ matcher = HistogramMatcher(
     color="channels",
     channel_axis=1,
     image_shape=None,
+    spatial_dims=2,
     flatten=True,
     dtype=np.uint16,
     n_jobs=1,
@@ -90,7 +91,10 @@ HistogramMatcher(landmarks=np.linspace(0, 100, 5), standard_range=(-1.0, 1)).fit
 landmarks: NDArray[np.float64] = HistogramMatcher(landmarks="nyul").fit(X).landmarks_
 HistogramMatcher(strength=0.5).fit_transform(X)
 
+HistogramMatcher(reference=X, spatial_dims=3).fit(X)
+HistogramEqualizer(image_shape=(1, 16, 16), spatial_dims=3).fit_transform(X)
 EqualizationDisplay.from_estimator(equalizer, X, n_images=2, mask=None, tile_grid=False, ax=None)
+EqualizationDisplay.from_estimator(equalizer, X, slice_index=3).plot(slice_index=None)
 EqualizationDisplay.from_images(X, X, n_images=2, channel_axis=1, color="value").plot()
 copies = relight(X, "mild", channel_axis=1, image_shape=None, bits=8, random_state=0).astype(
     np.uint8
