@@ -242,8 +242,9 @@ class EqualizationDisplay:
             scale = _gray_scale(images)
             for row, image in enumerate(images):
                 _draw_image(self.ax_[row, column], image[shown], scale, edges)
-                mask = None if self.mask is None else self.mask[row]
-                _draw_curves(self.ax_[row, column + 2], image, scale, mask, self.color)
+                mask = None if self.mask is None else self.mask[row].reshape(-1, image.shape[-1])
+                pixels = image.reshape(len(image), -1, image.shape[-1])  # of all slices
+                _draw_curves(self.ax_[row, column + 2], pixels, scale, mask, self.color)
         _label(self.ax_)
         return self
 
