@@ -19,6 +19,7 @@ import importlib
 import multiprocessing
 import os
 import pickle
+import re
 import time
 import types
 import warnings
@@ -778,11 +779,14 @@ def volumes_path(rng, dtype):
 
 
 def outcome_of_fit(estimator, X, mask):
-    """Return images transformed by an estimator that is fitted to them, or the error's message."""
+    """Return images transformed by an estimator that is fitted to them, or the error's message.
+
+    The message is without the shape of the images.
+    """
     try:
         estimator.fit(X, mask=mask)
     except ValueError as error:
-        return str(error)
+        return re.sub(r"shape \([\d, ]+\)", "their shape", str(error))
     return outcome(estimator, X, mask)
 
 
