@@ -67,7 +67,7 @@ class AugmentedEstimator(MetaEstimatorMixin, BaseEstimator):
         The classes, where `estimator_` is a classifier.
     n_features_in_ : int
         The number of features that `estimator_` has seen.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of these features, where X was a data frame.
 
     See Also
