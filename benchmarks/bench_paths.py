@@ -232,6 +232,13 @@ def volume_paths():
         "volumes, matcher, transform float32": lambda: transform(
             HistogramMatcher(spatial_dims=3), volumes("float32")
         ),
+        **{
+            f"volumes, local {n}×{n}×{n}, {name}": lambda n=n, name=name: transform(
+                LOCAL(window=n, spatial_dims=3), volumes(name)
+            )
+            for n in (5, 11)
+            for name in ("uint8", "uint16", "float32", "float64")
+        },
     }
 
 

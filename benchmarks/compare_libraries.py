@@ -66,6 +66,7 @@ class Peer(NamedTuple):
     dtypes: tuple
     is_of_color: bool = False  # images (h, w, 3) instead of planes
     takes_volumes: bool = False
+    tolerance: float = 0.0
 
 
 PEERS = [
@@ -100,6 +101,13 @@ PEERS = [
         partial(rank.equalize, footprint=np.ones((5, 5), np.uint8)),
         LocalHistogramEqualizer(convention="skimage", window=5),
         ("uint8",),
+    ),
+    Peer(
+        "skimage.filters.rank.equalize of volumes",
+        partial(rank.equalize, footprint=np.ones((3, 5, 7), np.uint8)),
+        LocalHistogramEqualizer(convention="skimage", window=(3, 5, 7), spatial_dims=3),
+        ("uint8",),
+        takes_volumes=True,
     ),
     Peer(
         "skimage.exposure.match_histograms",
@@ -181,6 +189,44 @@ def peers_of_albumentations():
     ]
 
 
+def peers_of_itk():
+    """Return ITK's filter on planes and volumes; none where SimpleITK is not installed.
+
+    ITK computes in single precision, and is compared within a millionth. Floats that are nearly
+    equal are equal in ITK, so that levels are compared.
+    """
+    try:
+        import SimpleITK
+    except ImportError:
+        print("SimpleITK is not installed: its filter is left out")
+        return []
+
+    def mid_ranks(radius, plane):
+        image = SimpleITK.GetImageFromArray(plane.astype(np.float32))
+        # SimpleITK counts axes from the last one
+        found = SimpleITK.AdaptiveHistogramEqualization(image, radius[::-1], alpha=0.0, beta=0.0)
+        low, high = float(plane.min()), float(plane.max())
+        return (SimpleITK.GetArrayFromImage(found) - low) / (high - low)
+
+    return [
+        Peer(
+            "SimpleITK.AdaptiveHistogramEqualization",
+            partial(mid_ranks, (3, 2)),
+            LocalHistogramEqualizer(window=(7, 5)),
+            ("uint8", "uint16"),
+            tolerance=1e-6,
+        ),
+        Peer(
+            "SimpleITK.AdaptiveHistogramEqualization of volumes",
+            partial(mid_ranks, (1, 3, 2)),
+            LocalHistogramEqualizer(window=(3, 7, 5), spatial_dims=3),
+            ("uint8", "uint16"),
+            takes_volumes=True,
+            tolerance=1e-6,
+        ),
+    ]
+
+
 def draw(rng, dtype):
     """Return a random plane with at least two levels."""
     shape = rng.choice(SIDES, 2)
@@ -210,7 +256,10 @@ def compare(peer, dtype, n_planes, seed):
             expected = peer.function(plane)
         found = peer.estimator.fit_transform(plane[None])[0]
         message = f"{peer.name}, {dtype}, plane {number}, seed {seed}"
-        np.testing.assert_array_equal(found, expected, err_msg=message, strict=True)
+        if peer.tolerance:
+            np.testing.assert_allclose(found, expected, 0, peer.tolerance, err_msg=message)
+        else:
+            np.testing.assert_array_equal(found, expected, err_msg=message, strict=True)
 
 
 def main():
@@ -221,7 +270,7 @@ def main():
     options = parser.parse_args()
     print("| function | dtypes | planes compared |\n|---|---|---|")
     total = 0
-    for peer in [*PEERS, *peers_of_albumentations()]:
+    for peer in [*PEERS, *peers_of_itk(), *peers_of_albumentations()]:
         for dtype in peer.dtypes:
             compare(peer, dtype, options.planes, options.seed)
         count = options.planes * len(peer.dtypes)

@@ -16,6 +16,7 @@ differ.
 
 import argparse
 import importlib
+import math
 import multiprocessing
 import os
 import pickle
@@ -455,20 +456,40 @@ def clahe_path(convention):
     return run
 
 
-def local_path(convention):
+def local_path(convention, draw=random_planes_and_mask):
     """Return the path of a convention of local equalization; small planes, large windows too."""
 
     def run(rng, dtype):
-        planes, mask = random_planes_and_mask(rng, dtype)
-        planes = planes[..., : 2000 // planes.shape[2] + 1]
-        mask = None if mask is None else mask[..., : planes.shape[3]]
-        rule = LocalRule(int(rng.choice([1, 2, 3, 6, 12, 30, 50])), convention)
+        planes, mask = draw(rng, dtype)
+        n_columns = 2000 // math.prod(planes.shape[2:-1]) + 1
+        planes = planes[..., :n_columns]
+        mask = None if mask is None else mask[..., :n_columns]
+        n_axes = planes.ndim - 2
+        radii = rng.choice([1, 2, 3, 6, 12, 30, 50], n_axes)
+        if rng.random() < 0.5:
+            radii[:] = radii[0]
+        elif rng.random() < 0.5:
+            radii[rng.integers(n_axes)] = 0
+        rule = LocalRule(tuple(map(int, radii)), convention)
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "local", planes, mask, own_dtype, rule, map_parts=map_parts)
         return 0
 
     return run
+
+
+def random_volumes_and_mask(rng, dtype):
+    """Return volumes (n, c, d, h, w) of one of many sizes and layouts, and a mask or None."""
+    depth, height, width = (int(size) for size in rng.choice([1, 2, 3, 5, 9, 20], 3))
+    n_images, n_channels = (int(n) for n in rng.integers(1, (_engines.n_images + 1, 3)))
+    _engines.n_planes += n_images * n_channels
+    planes = random_planes(rng, dtype, (n_images, n_channels, depth * height, width))
+    volumes = random_layout(rng, planes.reshape(n_images, n_channels, depth, height, width))
+    mask = None
+    if rng.random() < 0.4:
+        mask = rng.random((n_images, depth, height, width)) < rng.choice([0.02, 0.5, 0.98])
+    return volumes, mask
 
 
 def match_path(rng, dtype, map_parts=map):
@@ -697,7 +718,7 @@ def random_estimator(rng, planes):
     if kind == 2:
         convention = pick(rng, "histeq", "skimage")
         return LocalHistogramEqualizer(
-            window=pick(rng, 1, 3, 0.25), convention=convention, **common
+            window=pick(rng, 3, 0.25, (1, 9), (0.5, 3)), convention=convention, **common
         )
     if common["color"] == "channels" and rng.random() < 0.3:
         return HistogramMatcher(landmarks=pick(rng, "nyul", (0, 100), (5, 50, 95)), **common)
@@ -824,6 +845,11 @@ PATHS = {
     "clahe skimage": (clahe_path(CLAHE["skimage"]), DTYPES),
     "local histeq": (local_path(LOCAL["histeq"]), DTYPES),
     "local skimage": (local_path(LOCAL["skimage"]), ("uint8", "uint16")),
+    "volumes local": (local_path(LOCAL["histeq"], random_volumes_and_mask), DTYPES),
+    "volumes skimage": (
+        local_path(LOCAL["skimage"], random_volumes_and_mask),
+        ("uint8", "uint16"),
+    ),
     "match": (match_path, DTYPES),
     "match in parts": (match_in_parts_path, DTYPES),
     "landmarks": (landmarks_path, DTYPES),
@@ -903,7 +929,8 @@ def main():
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     _engines.n_images = options.images
     # so that there are several blocks
-    compiled_local.N_PART, arrays.N_COPIED, arrays.N_RANKED = 200, 1000, 1000
+    compiled_local.N_PART = compiled_local.N_ALONE = 200
+    arrays.N_COPIED = arrays.N_RANKED = 1000
     _blocks.NS_PER_THREAD = 1  # so that a small batch is shared
     spawned = multiprocessing.get_context("spawn")
     with (

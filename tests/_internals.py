@@ -52,9 +52,10 @@ def set_work_per_thread(patch, nanoseconds):
 
 
 def set_parts_of_local(patch, n_pixels):
-    """Let threads share a plane of local equalization in parts of so many pixels."""
+    """Let local equalization cut planes and volumes into parts of so many pixels."""
     if kernels_are_built():
         patch.setattr("sklearn_histeq._local.compiled.N_PART", n_pixels)
+        patch.setattr("sklearn_histeq._local.compiled.N_ALONE", n_pixels)
 
 
 def set_parts_of_matching(patch, n_pixels):

@@ -6,11 +6,13 @@ own function is the answer; the rest is written down slowly, in plain Python whe
 
 import functools
 import pickle
+import warnings
 from bisect import bisect_left, bisect_right
 from statistics import NormalDist
 
 import numpy as np
 from skimage.exposure import cumulative_distribution
+from skimage.filters import rank
 
 TOP = {"skimage": 1, "numpy": 255, "opencv": 255, "pillow": 255, "normal": 1}
 EXACT_DOUBLE = 2**53
@@ -286,6 +288,64 @@ def equalize_within(plane, convention="skimage", n_bins="auto", mask=None, norma
     else:
         values = np.interp(plane, *curve_within(counted, limits, n_bins, curve))
     return np.where(missing, np.nan, values).astype(out)
+
+
+# --- windows --------------------------------------------------------------------------------------
+
+
+def window_radii(window, shape):
+    """How far a window reaches along each axis of a plane or volume."""
+    if isinstance(window, tuple):
+        pairs = zip(window, shape)
+    else:
+        side = min(shape[-2:])
+        pairs = [(window, length) for length in (*shape[:-2], side, side)]
+    return [w // 2 if isinstance(w, int) else max(1, int(w * length / 2)) for w, length in pairs]
+
+
+@remembered
+def mid_ranks(plane, window, mask=None):
+    """The mid-rank of each pixel in its window, pixel by pixel, in Python's own numbers."""
+    missing = is_missing(plain(plane))
+    counted = ~missing if mask is None else mask & ~missing
+    values, radii = plain(plane).astype(object), window_radii(window, plane.shape)
+    out = np.full(plane.shape, np.nan)
+    for place in zip(*np.nonzero(~missing)):
+        window_at = tuple(slice(max(0, i - r), i + r + 1) for i, r in zip(place, radii))
+        near = list(values[window_at][counted[window_at]]) or list(values[counted])
+        here = values[place]
+        out[place] = (sum(v < here for v in near) + sum(v == here for v in near) / 2) / len(near)
+    return out
+
+
+@remembered
+def mid_ranks_of_levels(plane, window, mask=None):
+    """The same once more, by counts of each level in boxes: fast for large windows."""
+    counted = ~is_missing(plane) if mask is None else mask & ~is_missing(plane)
+    radii = window_radii(window, plane.shape)
+
+    def in_windows(wanted):
+        for axis, (length, radius) in enumerate(zip(plane.shape, radii)):
+            before = np.insert(wanted.cumsum(axis), 0, 0, axis)
+            middles = np.arange(length)
+            behind = before.take((middles + radius + 1).clip(max=length), axis)
+            wanted = behind - before.take((middles - radius).clip(min=0), axis)
+        return wanted
+
+    n_counted, twice = in_windows(counted), np.full(plane.shape, np.nan)
+    for level in np.unique(plane[~is_missing(plane)]):
+        doubled = 2 * (counted & (plane < level)) + (counted & (plane == level))
+        in_window = np.where(n_counted > 0, in_windows(doubled), doubled.sum())
+        twice[plane == level] = in_window[plane == level]
+    return twice / (2 * np.where(n_counted > 0, n_counted, counted.sum()))
+
+
+@remembered
+def rank_equalize(plane, window, mask=None):
+    """skimage.filters.rank.equalize with a footprint of ones of so many pixels along each axis."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Bad rank filter performance")
+        return rank.equalize(plane, np.ones(window, np.uint8), mask=mask)
 
 
 # --- output types and colour ----------------------------------------------------------------------

@@ -145,7 +145,8 @@ def test_arguments_that_are_no_numbers_are_refused():
     with pytest.raises(TypeError):
         equalize.equalize(pixels, None, row(float), status, "many", 0, None)
     with pytest.raises(TypeError, match="a slice"):
-        local.local(pixels, None, row(float), status, 2, 2, 1, (0, 2), False, False)
+        geometry = np.ones((2, 3), np.int64)
+        local.local(pixels, None, row(float), status, geometry, (0, 2), False, False)
     with pytest.raises(TypeError, match="a tuple of tiles"):
         clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False, None)
     with pytest.raises(TypeError, match="real number"):
@@ -170,8 +171,13 @@ def tiles_of(n_tiles):
     return edges, (pixels, pixels, between, places, shares[:, 1].copy(), shares)
 
 
-def write_local(x, out, rows):
-    local.local(x, None, out, np.empty(len(x), np.uint8), N_ROWS, N_ROWS, 2, rows, False, False)
+def write_local(x, out, rows, geometry=((1, N_ROWS, N_ROWS), (0, 2, 2))):
+    status, geometry = np.empty(len(x), np.uint8), np.array(geometry, np.int64)
+    local.local(x, None, out, status, geometry, rows, False, False)
+
+
+def write_volume(x, out, rows):
+    write_local(x, out, rows, ((4, N_ROWS // 4, N_ROWS), (1, 2, 2)))
 
 
 def write_clahe(x, out, rows):
@@ -190,6 +196,7 @@ def write_skimage(x, out, rows):
 
 WRITERS = [
     (write_local, "uint8", "float64"),
+    (write_volume, "uint8", "float64"),
     (write_clahe, "uint8", "float64"),
     (write_opencv, "uint8", "uint8"),
     (write_skimage, "uint16", "uint16"),

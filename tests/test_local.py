@@ -2,18 +2,16 @@
 
 import copy
 import pickle
-import warnings
 from itertools import product
 
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, on_all_engines, on_the_default_engine
 from _internals import set_parts_of_local, set_work_per_thread
-from _oracles import is_missing, plain, remembered
+from _oracles import mid_ranks, mid_ranks_of_levels, rank_equalize
 from _strategies import ALL, FLOATS, INTEGERS, few_examples, holes, images, masked, planes, seeds
 from hypothesis import given
 from hypothesis import strategies as st
-from skimage.filters import rank
 
 from sklearn_histeq import HistogramEqualizer, LocalHistogramEqualizer
 
@@ -22,6 +20,8 @@ pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
 CONVENTIONS = ["histeq", "skimage"]
 widths = st.sampled_from([3, 5, 7, 9, 13, 21, 41])
 shares = st.floats(0, 1, exclude_min=True)
+extents = st.one_of(st.sampled_from([1, 3, 5, 13]), shares)
+pairs = st.tuples(extents, extents).filter(lambda pair: pair != (1, 1))
 # Larger than the windows at which a kernel may change its way, of up to 57 pixels. Windows are cut
 # to twice the longer side of an image: it has 30 pixels where windows are to be large.
 LARGE = [25, 61, 99, 151]
@@ -33,30 +33,6 @@ def local(plane, mask=None, **params):
     return LocalHistogramEqualizer(**params).transform(plane[None], mask=mask)[0]
 
 
-@remembered
-def brute_force(plane, window, mask=None):
-    """The definition, pixel by pixel, in Python's own numbers."""
-    counted = ~is_missing(plain(plane)) if mask is None else mask & ~is_missing(plain(plane))
-    values, radius = plain(plane).tolist(), reach(window, plane.shape)
-    pixels = [
-        value for row, is_in in zip(values, counted) for value in np.array(row, object)[is_in]
-    ]
-    out = np.full(plane.shape, np.nan)
-    for y, x in zip(*np.nonzero(~is_missing(plain(plane)))):
-        rows = slice(max(0, y - radius), y + radius + 1)
-        columns = slice(max(0, x - radius), x + radius + 1)
-        near = [v for row, is_in in zip(values[rows], counted[rows])
-                for v, c in zip(row[columns], is_in[columns]) if c]  # fmt: skip
-        near = near or pixels
-        here = values[y][x]
-        out[y, x] = (sum(v < here for v in near) + sum(v == here for v in near) / 2) / len(near)
-    return out
-
-
-def reach(window, shape):
-    return window // 2 if isinstance(window, int) else max(1, int(window * min(shape) / 2))
-
-
 def own_dtype(dtype):
     return np.float32 if dtype.newbyteorder("=") in (np.float16, np.float32) else np.float64
 
@@ -64,11 +40,11 @@ def own_dtype(dtype):
 # --- the definition -------------------------------------------------------------------------------
 
 
-@given(case=masked(planes(max_side=16).flatmap(holes)), window=st.one_of(widths, shares))
+@given(case=masked(planes(max_side=16).flatmap(holes)), window=st.one_of(widths, shares, pairs))
 def test_the_definition(case, window):
     plane, mask = case
     out = local(plane, mask, window=window)
-    expected = brute_force(plane, window, mask)
+    expected = mid_ranks(plane, window, mask)
     assert out.dtype == own_dtype(plane.dtype)
     tolerance = 1e-12 if out.dtype == np.float64 else 1e-7
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
@@ -90,27 +66,6 @@ def wide_planes(draw, dtypes):
     return (values * scale).astype(dtype)
 
 
-@remembered
-def by_cumulated_levels(plane, window, mask):
-    """The definition once more, by counts of each level in rectangles: fast for large windows."""
-    counted = ~is_missing(plane) if mask is None else mask & ~is_missing(plane)
-    radius, (height, width) = reach(window, plane.shape), plane.shape
-    top, bottom = (np.clip(np.arange(height) + d, 0, height) for d in (-radius, radius + 1))
-    left, right = (np.clip(np.arange(width) + d, 0, width) for d in (-radius, radius + 1))
-
-    def in_windows(wanted):
-        sums = np.pad(wanted.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        return (sums[bottom][:, right] - sums[top][:, right]
-                - sums[bottom][:, left] + sums[top][:, left])  # fmt: skip
-
-    n_counted, twice = in_windows(counted), np.full(plane.shape, np.nan)
-    for level in np.unique(plane[~is_missing(plane)]):
-        doubled = 2 * (counted & (plane < level)) + (counted & (plane == level))
-        in_window = np.where(n_counted > 0, in_windows(doubled), doubled.sum())
-        twice[plane == level] = in_window[plane == level]
-    return twice / (2 * np.where(n_counted > 0, n_counted, counted.sum()))
-
-
 def smaller(plane):
     """A part of a plane that has more levels than bytes have: the definition looks at each."""
     return plane if plane.dtype == np.uint8 else plane[:20, :40]
@@ -118,12 +73,12 @@ def smaller(plane):
 
 @given(
     case=masked(wide_planes(["u1", "u2", "f4", "f8"]).map(smaller).flatmap(holes)),
-    window=st.sampled_from(LARGE),
+    window=st.sampled_from([*LARGE, (1, 151), (99, 25), (0.9, 61)]),
 )
 @few_examples
 def test_large_windows(case, window):
     plane, mask = case
-    expected = by_cumulated_levels(plane, window, mask).astype(own_dtype(plane.dtype))
+    expected = mid_ranks_of_levels(plane, window, mask).astype(own_dtype(plane.dtype))
     assert_same(local(plane, mask, window=window), expected)
 
 
@@ -131,8 +86,8 @@ def test_large_windows(case, window):
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8"])
 def test_windows_beyond_the_image(shape, dtype):
     plane = (np.random.default_rng(0).random(shape) * 100).astype(dtype)
-    for window in (3, 301, 2**31 - 1, 1.0):
-        expected = by_cumulated_levels(plane, window, None).astype(own_dtype(plane.dtype))
+    for window in (3, 301, 2**31 - 1, 1.0, (1, 2**31 - 1), (301, 1), (1.0, 3)):
+        expected = mid_ranks_of_levels(plane, window, None).astype(own_dtype(plane.dtype))
         assert_same(local(plane, window=window), expected)
 
 
@@ -154,7 +109,7 @@ def test_the_default_window_is_an_eighth():
 def test_windows_in_every_guise(window):
     plane = faces(1, 1, 12, "f8")[0, 0]
     given_window = int(window) if isinstance(window, np.integer) else window
-    np.testing.assert_allclose(local(plane, window=window), brute_force(plane, given_window), 1e-12)
+    np.testing.assert_allclose(local(plane, window=window), mid_ranks(plane, given_window), 1e-12)
 
 
 @given(plane=planes([np.dtype("u1"), np.dtype("u2")], max_side=20), window=widths, seed=seeds)
@@ -170,6 +125,18 @@ def test_negatives_are_mirrored(plane, window):
     out = local(plane, window=window)
     negative = plane.max() - plane if plane.dtype.kind == "u" else -plane
     np.testing.assert_allclose(local(negative, window=window), 1 - out, rtol=0, atol=1e-12)
+
+
+def test_a_window_of_rows_and_columns():
+    plane = faces(1, 1, 24, "f8")[0, 0][:9]
+    for window in ([5, 5], np.array([5, 5]), (5, 5)):
+        assert_same(local(plane, window=window), local(plane, window=5))
+    rows = [local(row[None], window=(1, 7))[0] for row in plane]
+    assert_same(local(plane, window=(1, 7)), np.array(rows))
+    assert_same(local(plane, window=(7, 1)), local(plane.T, window=(1, 7)).T)
+    # a share in a pair is that of its own axis
+    assert_same(local(plane, window=(1 / 3, 1 / 3)), local(plane, window=(3, 9)))
+    assert_same(local(plane, window=1 / 3), local(plane, window=3))
 
 
 @given(plane=planes(max_side=16), window=widths)
@@ -202,7 +169,7 @@ def test_windows_without_a_counted_pixel_take_the_whole_plane(dtype, window):
     mask = np.zeros((30, 48), bool)
     mask[:2, :3] = True
     out = local(plane, mask, window=window)
-    expected = by_cumulated_levels(plane, window, mask).astype(own_dtype(plane.dtype))
+    expected = mid_ranks_of_levels(plane, window, mask).astype(own_dtype(plane.dtype))
     assert_same(out, expected)
     assert {0.0, 1.0} & set(out.ravel().tolist())  # of pixels that do not count themselves
 
@@ -264,13 +231,6 @@ def test_infinity_is_refused():
 # --- the peer, bit for bit ------------------------------------------------------------------------
 
 
-@remembered
-def filtered(plane, window, mask=None):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Bad rank filter performance")
-        return rank.equalize(plane, np.ones((window, window), np.uint8), mask=mask)
-
-
 @given(
     case=masked(wide_planes(["u1", "u2"])),
     window=st.one_of(widths, st.sampled_from(LARGE)),
@@ -281,14 +241,15 @@ def test_skimages_bits(case, window, top):
     # scikit-image's time grows with the highest level
     plane = (plane.astype(int) % (top + 1)).astype(plane.dtype)
     out = local(plane, mask, window=window, convention="skimage")
-    assert_same(out, filtered(plane, window, mask))
+    assert_same(out, rank_equalize(plane, (window, window), mask))
 
 
 def test_skimages_bits_of_sixteen():
     plane = faces(1, 1, 24, "u2")[0, 0]
     plane[3, 4] = 65535
     for window in (3, 25):
-        assert_same(local(plane, window=window, convention="skimage"), filtered(plane, window))
+        out = local(plane, window=window, convention="skimage")
+        assert_same(out, rank_equalize(plane, (window, window)))
 
 
 def test_skimage_gives_black_where_it_counts_nothing():
@@ -296,7 +257,7 @@ def test_skimage_gives_black_where_it_counts_nothing():
     mask[0, 0] = True
     out = local(plane, mask, window=5, convention="skimage")
     assert (out[3:] == 0).all()
-    assert_same(out, filtered(plane, 5, mask))
+    assert_same(out, rank_equalize(plane, (5, 5), mask))
 
 
 @on_the_default_engine
@@ -309,7 +270,8 @@ def test_skimage_takes_bytes_and_words_only(dtype):
 # --- parameters and warnings ----------------------------------------------------------------------
 
 
-BAD = [0, 1, 2, 4, -3, 2**31 + 1, 0.0, -0.1, 1.5, 5.0, np.nan, np.inf, True, None, "auto", (3, 3)]
+BAD = [0, 1, 2, 4, -3, 2**31 + 1, 0.0, -0.1, 1.5, 5.0, np.nan, np.inf, True, None, "auto"]
+BAD += [(3,), (3, 3, 3), (3, 4), (0, 3), (1.5, 3), (1, 1), (True, 3), ((3, 3), 3), (3, "auto"), ()]
 
 
 @on_the_default_engine

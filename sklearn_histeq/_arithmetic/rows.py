@@ -3,6 +3,7 @@
 A row is a plane, or all planes of a channel. `index` arrays are int64 and shaped like the pixels.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from .status import EMPTY, INF, has_any, of_values
 
 
 class Rows(NamedTuple):
-    """Planes (n, c, h, w) as rows of pixels, (n * c, h * w).
+    """Planes (n, c, *spatial) as rows of pixels, (n * c, n_pixels).
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class Rows(NamedTuple):
 
 
 def rows_of(planes, mask):
-    """Return planes (n, c, h, w) as rows, with the pixels that count by a mask (n, h, w)."""
+    """Return planes (n, c, *spatial) as rows, and which pixels count by a mask (n, *spatial)."""
     xp, dtype = namespaces.namespace(planes), namespaces.dtype_of(planes)
     pixels = namespaces.astype(planes, np.float32) if dtype == np.float16 else planes
     pixels = namespaces.astype(pixels, np.uint8) if dtype == np.bool_ else pixels
@@ -62,17 +63,18 @@ def rows_of(planes, mask):
     if dtype.kind == "f":
         present = ~xp.isnan(planes)
         counted = present if counted is None else counted & present
-    status = of_values(planes)
+    n_axes = planes.ndim - 2
+    status = of_values(planes, n_axes)
     if counted is not None:
-        status |= np.uint8(EMPTY) * ~has_any(counted)
+        status |= np.uint8(EMPTY) * ~has_any(counted, n_axes)
         counted = as_rows(counted)
     return Rows(as_rows(namespaces.as_signed(pixels)), counted, dtype, status)
 
 
 def as_rows(planes):
-    """Return planes (n, c, h, w) as rows (n * c, h * w)."""
-    n, c, height, width = planes.shape
-    return namespaces.namespace(planes).reshape(planes, (n * c, height * width))
+    """Return planes (n, c, *spatial) as rows (n * c, n_pixels)."""
+    n, c, *spatial = planes.shape
+    return namespaces.namespace(planes).reshape(planes, (n * c, math.prod(spatial)))
 
 
 def write_rows(values, rows, own_dtype, out, store):
@@ -84,7 +86,7 @@ def write_rows(values, rows, own_dtype, out, store):
     if namespaces.dtype_of(values).kind == "f" and rows.dtype.kind == "f":
         values = xp.where(xp.isnan(rows.pixels), xp.nan, values)
     store(xp.reshape(namespaces.astype(values, own_dtype), out.shape), out)
-    is_lost = (rows.status & (EMPTY | INF) > 0)[:, :, np.newaxis, np.newaxis]
+    is_lost = (rows.status & (EMPTY | INF) > 0).reshape(*out.shape[:2], *(1,) * (out.ndim - 2))
     if is_lost.any():
         dtype = namespaces.dtype_of(out)
         filler = np.array(np.nan if dtype.kind == "f" else 0, dtype)

@@ -18,19 +18,19 @@ FAR = 64  # far outside the range that was learned from: a warning; kernels use 
 FLAT = 128  # no two different landmarks, by mistake; kernels use this bit themselves
 
 
-def of_values(planes):
-    """Return NAN and INF of arrays of shape (..., h, w): uint8 of shape (...), of NumPy."""
+def of_values(planes, n_axes=2):
+    """Return NAN and INF of planes with so many axes, the last ones: uint8, of NumPy."""
     if namespaces.dtype_of(planes).kind != "f":
-        return np.zeros(planes.shape[:-2], np.uint8)
+        return np.zeros(planes.shape[: planes.ndim - n_axes], np.uint8)
     xp = namespaces.namespace(planes)
-    is_nan, is_inf = (has_any(is_found(planes)) for is_found in (xp.isnan, xp.isinf))
+    is_nan, is_inf = (has_any(is_found(planes), n_axes) for is_found in (xp.isnan, xp.isinf))
     return (NAN * is_nan | INF * is_inf).astype(np.uint8)
 
 
-def has_any(found):
-    """Return whether each plane (..., h, w) has a True value, as a NumPy array (...)."""
+def has_any(found, n_axes=2):
+    """Return whether each plane, of so many axes, has a True value, as an array of NumPy."""
     xp = namespaces.namespace(found)
-    return np.asarray(namespaces.to_numpy(xp.any(found, axis=(-2, -1))))
+    return np.asarray(namespaces.to_numpy(xp.any(found, axis=tuple(range(-n_axes, 0)))))
 
 
 def far_from(ranges, lows, highs):

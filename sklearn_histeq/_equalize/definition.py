@@ -247,4 +247,4 @@ def _counted(plane, mask):
     counted = np.ones(plane.shape, bool) if mask is None else mask
     if plane.dtype.kind == "f":
         counted = counted & ~np.isnan(plane)
-    return counted, int(of_values(plane)) | EMPTY * (not counted.any())
+    return counted, int(of_values(plane, plane.ndim)) | EMPTY * (not counted.any())

@@ -78,13 +78,14 @@ def contiguous(planes, dtype):
 
 
 def _interleaved(planes):
-    """Return planes (n, c, h, w) as integers (n, h * w, c) where they lie so in memory, or None."""
-    n, c, height, width = planes.shape
-    pixels = planes.transpose(0, 2, 3, 1)
+    """Return planes as integers (n, n_pixels, c) where they lie so in memory, or None."""
+    n, c, *spatial = planes.shape
+    n_pixels = math.prod(spatial)
+    pixels = planes.transpose(0, *range(2, planes.ndim), 1)
     item = _ITEMS.get(planes.dtype.itemsize)
-    if not (2 <= c <= 4 < height * width and item and is_kernel_ready(pixels, planes.dtype)):
+    if not (2 <= c <= 4 < n_pixels and item and is_kernel_ready(pixels, planes.dtype)):
         return None
-    return pixels.view(item).reshape(n, height * width, c)
+    return pixels.view(item).reshape(n, n_pixels, c)
 
 
 def _split(planes):
@@ -132,13 +133,13 @@ def sign_bit(dtype):
 
 
 def rows(planes):
-    """Return planes (n, c, h, w) as the rows of pixels that kernels take."""
-    n, c, height, width = planes.shape
-    return planes.reshape(n * c, height * width)
+    """Return planes (n, c, *spatial) as the rows of pixels that kernels take."""
+    n, c, *spatial = planes.shape
+    return planes.reshape(n * c, math.prod(spatial))
 
 
 def mask_rows(mask):
-    """Return a mask (n, h, w), or None, as kernels take it."""
+    """Return a mask (n, *spatial), or None, as kernels take it."""
     return (
         None if mask is None else np.ascontiguousarray(mask).view(np.uint8).reshape(len(mask), -1)
     )
@@ -167,7 +168,7 @@ def write_back(written, out, output_max):
 
 def _copy(written, out):
     """Copy contiguous planes, to interleaved pixels by a kernel."""
-    pixels = _interleaved(out) if out.ndim == 4 else None
+    pixels = _interleaved(out) if out.ndim > 3 else None
     if pixels is None:
         out[...] = written
     else:

@@ -1,5 +1,6 @@
 /* Counts in large windows: histograms of 256 codes, one per column of the window, are added and
  * taken away as the window moves (Perreault and Hebert, "Median filtering in constant time", 2007).
+ * A column has the pixels of all slices and rows of the window that share a place in their row.
  *
  * How the bits are kept: all counts are whole numbers. The codes of bytes are the bytes. Other
  * pixels are ranked first, and runs of ranks share a code; pixels with the same code are compared
@@ -9,46 +10,43 @@
 
 #include "../_kernels/ranks.h"
 #include "../_kernels/types.h"
+#include "whole.h"
 #include "windows.h"
 
 namespace histeq::HISTEQ_TARGET {
 
 constexpr ptrdiff_t N_CODES = 256, N_COARSE = 16; /* a coarse count is the sum of 16 codes */
 
-/* How many counted pixels of a window are below its pixel, and how many are equal. */
-struct Below {
-    int32_t below, equal;
-};
-
-/* The window's histogram, of which only the parts that are asked for are kept up to date. */
-class Columns {
+/* The window's histogram, of which only the parts that are asked for are kept up to date. Count:
+ * a number with room for all pixels of a column. */
+template <class Count> class Columns {
   public:
     Columns(Scratch &scratch, const Windows &windows, bool is_used)
-        : windows(windows), fine(scratch.array<uint16_t>(is_used ? windows.width * N_CODES : 0)),
-          coarse(scratch.array<uint16_t>(is_used ? windows.width * N_COARSE : 0)) {}
+        : windows(windows), fine(scratch.array<Count>(is_used ? windows.width * N_CODES : 0)),
+          coarse(scratch.array<Count>(is_used ? windows.width * N_COARSE : 0)) {}
 
-    /* Take a plane of codes; is_in (or nullptr): which pixels count. */
-    void take(const uint8_t *plane, const uint8_t *is_in) {
-        codes = plane;
+    /* Take a volume of codes; is_in (or nullptr): which pixels count. */
+    void take(const uint8_t *volume, const uint8_t *is_in) {
+        codes = volume;
         in = is_in;
-        next_row = -1;
     }
 
-    /* Go to the beginning of row y, which follows the row before. */
+    /* Go to the beginning of row y of the volume, which follows the row before. */
     void start_row(ptrdiff_t y) {
-        const ptrdiff_t top = windows.first_row(y), bottom = windows.last_row(y);
+        const Span rows = windows.rows(y);
         const size_t width = static_cast<size_t>(windows.width);
-        if (next_row < 0) {
-            std::memset(fine, 0, width * N_CODES * sizeof(uint16_t));
-            std::memset(coarse, 0, width * N_COARSE * sizeof(uint16_t));
-            from = next_row = top;
+        slices = windows.slices(y);
+        if (windows.is_first(y)) {
+            std::memset(fine, 0, width * N_CODES * sizeof(Count));
+            std::memset(coarse, 0, width * N_COARSE * sizeof(Count));
+            from = next_row = rows.begin;
         }
-        for (; next_row < bottom; ++next_row)
+        for (; next_row < rows.end; ++next_row)
             add_row(next_row, 1);
-        for (; from < top; ++from)
+        for (; from < rows.begin; ++from)
             add_row(from, -1);
         std::memset(coarse_sums, 0, sizeof coarse_sums);
-        for (ptrdiff_t column = 0; column < least(windows.radius, windows.width); ++column)
+        for (ptrdiff_t column = 0; column < least(radius, windows.width); ++column)
             add<N_COARSE>(coarse + column * N_COARSE, 1, coarse_sums);
         for (ptrdiff_t part = 0; part < N_COARSE; ++part)
             up_to_date[part] = NEVER;
@@ -56,10 +54,10 @@ class Columns {
 
     /* Go to the next column, which is i. */
     void step(ptrdiff_t i) {
-        if (i + windows.radius < windows.width)
-            add<N_COARSE>(coarse + (i + windows.radius) * N_COARSE, 1, coarse_sums);
-        if (i > windows.radius)
-            add<N_COARSE>(coarse + (i - windows.radius - 1) * N_COARSE, -1, coarse_sums);
+        if (i + radius < windows.width)
+            add<N_COARSE>(coarse + (i + radius) * N_COARSE, 1, coarse_sums);
+        if (i > radius)
+            add<N_COARSE>(coarse + (i - radius - 1) * N_COARSE, -1, coarse_sums);
     }
 
     /* Count the codes of the window of column i that are below a code, and those that are equal. */
@@ -77,26 +75,31 @@ class Columns {
   private:
     static constexpr ptrdiff_t NEVER = -1;
 
-    template <ptrdiff_t N> static void add(const uint16_t *counts, int32_t sign, int32_t *sums) {
+    template <ptrdiff_t N> static void add(const Count *counts, int32_t sign, int32_t *sums) {
         for (ptrdiff_t k = 0; k < N; ++k)
-            sums[k] += sign * counts[k];
+            sums[k] += sign * static_cast<int32_t>(counts[k]);
     }
 
+    /* Add a row of all slices of the windows, or take it away. */
     void add_row(ptrdiff_t y, int sign) {
-        const uint8_t *row = codes + y * windows.width;
-        for (ptrdiff_t i = 0; i < windows.width; ++i) {
-            const int n = in && !in[y * windows.width + i] ? 0 : sign;
-            fine[i * N_CODES + row[i]] = static_cast<uint16_t>(fine[i * N_CODES + row[i]] + n);
-            uint16_t &sum = coarse[i * N_COARSE + row[i] / N_COARSE];
-            sum = static_cast<uint16_t>(sum + n);
+        for (ptrdiff_t z = slices.begin; z < slices.end; ++z) {
+            const ptrdiff_t start = (z * windows.height + y) * windows.width;
+            for (ptrdiff_t i = 0; i < windows.width; ++i) {
+                const uint8_t code = codes[start + i];
+                const int n = in && !in[start + i] ? 0 : sign;
+                Count &count = fine[i * N_CODES + code];
+                count = static_cast<Count>(count + static_cast<Count>(n));
+                Count &sum = coarse[i * N_COARSE + code / N_COARSE];
+                sum = static_cast<Count>(sum + static_cast<Count>(n));
+            }
         }
     }
 
     /* The counts of 16 codes in the window of column i. */
     const int32_t *part_at(ptrdiff_t i, ptrdiff_t part) {
         int32_t *sums = fine_sums + part * N_COARSE;
-        const uint16_t *counts = fine + part * N_COARSE;
-        const ptrdiff_t radius = windows.radius, width = windows.width;
+        const Count *counts = fine + part * N_COARSE;
+        const ptrdiff_t width = windows.width;
         ptrdiff_t at = up_to_date[part];
         if (at == NEVER || i - at > 2 * radius) { /* nothing of the old window is left */
             std::memset(sums, 0, N_COARSE * sizeof(int32_t));
@@ -116,30 +119,31 @@ class Columns {
     }
 
     const Windows &windows;
-    uint16_t *fine, *coarse; /* (width, N_CODES), (width, N_COARSE) */
+    const ptrdiff_t radius = windows.radii.columns;
+    Count *fine, *coarse; /* (width, N_CODES), (width, N_COARSE) */
     const uint8_t *codes = nullptr, *in = nullptr;
-    ptrdiff_t next_row = NEVER, from = 0;
+    Span slices = {0, 0};
+    ptrdiff_t from = 0, next_row = 0; /* the rows that are counted */
     int32_t coarse_sums[N_COARSE], fine_sums[N_CODES]; /* of the window */
     ptrdiff_t up_to_date[N_COARSE];                    /* the column whose window fine_sums has */
 };
 
-/* The ranks of a plane's pixels among its counted ones. */
-template <class Pixel> class PlaneRanks {
+/* The ranks of the pixels of a volume among its counted ones. */
+template <class Pixel> class Ranks {
   public:
-    PlaneRanks(Scratch &scratch, ptrdiff_t n, bool is_used)
+    Ranks(Scratch &scratch, ptrdiff_t n, bool is_used)
         : ranks(scratch.array<int32_t>(is_used ? n : 0)),
           counts(scratch.array<int32_t>(is_used ? n + 1 : 0)),
-          before(scratch.array<int32_t>(is_used ? n + 1 : 0)),
           values(scratch.array<Pixel>(is_used ? n : 0)), order(scratch, is_used ? n : 0) {}
 
-    /* Rank a plane; is_in (or nullptr): which pixels count. */
-    void take(const Pixel *plane, const uint8_t *is_in, ptrdiff_t n) {
-        x = plane;
+    /* Rank a volume; is_in (or nullptr): which pixels count, maybe none. */
+    void take(const Pixel *volume, const uint8_t *is_in, ptrdiff_t n) {
+        x = volume;
         n_distinct = rank_pixels(x, is_in, n, order, ranks, counts);
-        int32_t sum = 0;
-        for (int32_t rank = 0; rank < n_distinct; sum += counts[rank++])
-            before[rank] = sum;
-        n_counted = sum;
+        n_counted = 0;
+        for (int32_t rank = 0; rank < n_distinct; ++rank)
+            n_counted += counts[rank];
+        values[0] = x[0]; /* if none counts */
         for (ptrdiff_t i = 0; i < n; ++i)
             if (!is_in || is_in[i])
                 values[ranks[i]] = x[i];
@@ -154,10 +158,7 @@ template <class Pixel> class PlaneRanks {
         return {counted.below, x[i] < value ? 0 : counted.equal};
     }
 
-    /* The counts of the whole plane for pixel i. */
-    Below of_plane(ptrdiff_t i) const { return of_value(i, {before[ranks[i]], counts[ranks[i]]}); }
-
-    int32_t *ranks, *counts, *before; /* before: how many counted pixels have a lower rank */
+    int32_t *ranks, *counts;
     int32_t n_distinct = 0, n_counted = 0;
 
   private:
@@ -170,40 +171,31 @@ template <class Pixel> class PlaneRanks {
 class Buckets {
   public:
     Buckets(Scratch &scratch, const Windows &windows, bool is_used)
-        : windows(windows), n(is_used ? windows.width * windows.height : 0),
+        : windows(windows), n(is_used ? windows.n_pixels() : 0),
+          n_reached(n / windows.depth * least(2 * windows.radii.slices + 1, windows.depth)),
           codes(scratch.array<uint8_t>(n)), of_rank(scratch.array<uint8_t>(n + 1)),
-          columns(scratch.array<int32_t>(n)), rows(scratch.array<int32_t>(n)),
-          member_ranks(scratch.array<int32_t>(n)) {}
+          columns(scratch.array<int32_t>(n_reached)), rows(scratch.array<int32_t>(n_reached)),
+          member_ranks(scratch.array<int32_t>(n_reached)) {}
 
-    /* Find the codes of a plane's ranks. */
-    template <class Pixel> void take(const PlaneRanks<Pixel> &ranked, const uint8_t *is_in) {
+    /* Find the codes of a volume's ranks; is_in (or nullptr): which pixels count. */
+    template <class Pixel> void take(const Ranks<Pixel> &ranked, const uint8_t *is_in) {
+        in = is_in;
+        ranks = ranked.ranks;
         set_codes(ranked.counts, ranked.n_distinct, ranked.n_counted);
         of_rank[ranked.n_distinct] = 0; /* of NaN */
-        ptrdiff_t n_members[N_CODES + 1] = {0};
-        for (ptrdiff_t i = 0; i < n; ++i) {
-            codes[i] = of_rank[ranked.ranks[i]];
-            n_members[codes[i] + 1] += is_shared[codes[i]] && (!is_in || is_in[i]);
-        }
-        for (ptrdiff_t code = 0; code < N_CODES; ++code) {
-            n_members[code + 1] += n_members[code];
-            ends[code] = first[code] = next[code] = n_members[code];
-        }
         for (ptrdiff_t i = 0; i < n; ++i)
-            if (is_shared[codes[i]] && (!is_in || is_in[i])) {
-                const ptrdiff_t place = ends[codes[i]]++;
-                columns[place] = static_cast<int32_t>(i % windows.width);
-                rows[place] = static_cast<int32_t>(i / windows.width);
-                member_ranks[place] = ranked.ranks[i];
-            }
+            codes[i] = of_rank[ranks[i]];
     }
 
-    /* Go to row y, which follows the row before. */
+    /* Go to row y of the volume, which follows the row before. */
     void start_row(ptrdiff_t y) {
-        const ptrdiff_t top = windows.first_row(y), bottom = windows.last_row(y);
+        const Span reached = windows.rows(y);
+        if (windows.is_first(y))
+            find_members(windows.slices(y));
         for (ptrdiff_t code = 0; code < N_CODES; ++code) {
-            while (next[code] < ends[code] && rows[next[code]] < bottom)
+            while (next[code] < ends[code] && rows[next[code]] < reached.end)
                 ++next[code];
-            while (first[code] < next[code] && rows[first[code]] < top)
+            while (first[code] < next[code] && rows[first[code]] < reached.begin)
                 ++first[code];
         }
     }
@@ -213,7 +205,7 @@ class Buckets {
         if (!is_shared[code])
             return counted;
         const int32_t column = static_cast<int32_t>(i);
-        const int32_t radius = static_cast<int32_t>(windows.radius);
+        const int32_t radius = static_cast<int32_t>(windows.radii.columns);
         int32_t below = 0, equal = 0;
         for (ptrdiff_t k = first[code]; k < next[code]; ++k) {
             const int32_t distance = columns[k] - column;
@@ -229,6 +221,7 @@ class Buckets {
     void set_codes(const int32_t *counts, int32_t n_distinct, int32_t n_counted) {
         const int32_t share = n_counted / 127 + 1;
         int32_t code = -1, n_in_code = share;
+        is_shared[0] = false; /* if none counts */
         for (int32_t rank = 0; rank < n_distinct; ++rank) {
             const bool is_new = n_distinct <= N_CODES || n_in_code + counts[rank] > share;
             code += is_new;
@@ -238,17 +231,45 @@ class Buckets {
         }
     }
 
+    bool is_member(ptrdiff_t i) const { return is_shared[codes[i]] && (!in || in[i]); }
+
+    /* List the members of some slices, code by code, those of a code row by row. */
+    void find_members(Span slices) {
+        const ptrdiff_t height = windows.height, width = windows.width;
+        ptrdiff_t n_members[N_CODES + 1] = {0};
+        for (ptrdiff_t i = slices.begin * height * width; i < slices.end * height * width; ++i)
+            n_members[codes[i] + 1] += is_member(i);
+        for (ptrdiff_t code = 0; code < N_CODES; ++code) {
+            n_members[code + 1] += n_members[code];
+            ends[code] = first[code] = next[code] = n_members[code];
+        }
+        for (ptrdiff_t y = 0; y < height; ++y)
+            for (ptrdiff_t z = slices.begin; z < slices.end; ++z)
+                for (ptrdiff_t column = 0; column < width; ++column) {
+                    const ptrdiff_t i = (z * height + y) * width + column;
+                    if (!is_member(i))
+                        continue;
+                    const ptrdiff_t place = ends[codes[i]]++;
+                    columns[place] = static_cast<int32_t>(column);
+                    rows[place] = static_cast<int32_t>(y);
+                    member_ranks[place] = ranks[i];
+                }
+    }
+
     const Windows &windows;
-    ptrdiff_t n;
+    ptrdiff_t n, n_reached; /* pixels; those in the slices of windows, at most */
 
   public:
     uint8_t *codes;
 
   private:
     uint8_t *of_rank;
-    int32_t *columns, *rows, *member_ranks; /* of pixels whose code is shared, code by code */
-    bool is_shared[N_CODES];                /* by different ranks */
+    /* of the members, which are the counted pixels whose code is shared */
+    int32_t *columns, *rows, *member_ranks;
+    bool is_shared[N_CODES]; /* by different ranks */
     ptrdiff_t ends[N_CODES], first[N_CODES], next[N_CODES]; /* members: all, those in the rows */
+    const uint8_t *in = nullptr;
+    const int32_t *ranks = nullptr;
 };
 
 } // namespace histeq::HISTEQ_TARGET

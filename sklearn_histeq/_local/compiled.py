@@ -3,28 +3,30 @@
 Integers of more than two bytes are read as their ranks, which have the same order.
 """
 
+import math
+from functools import reduce
+from itertools import pairwise
+
 import numpy as np
 
 from .._arithmetic import output
 from .._arithmetic.dtypes import single_or_double
-from .._blocks import Passes, cut, in_passes, row_indices
 from .._kernels import arrays
 from .._kernels.arrays import FLOAT64, rows
 from . import definition, kernels
 from .conventions import HISTEQ
 
-# Threads that share a plane take parts of so many pixels.
-N_PART = 2**18
-TALLEST = 2**16 - 1  # the kernel counts the pixels of a column of a window in 16 bits
+# A plane is worked on in parts of so many pixels if threads share it, else in larger ones; and in
+# at most so many parts, each of which searches the whole plane for missing pixels.
+N_PART, N_ALONE, MOST_PARTS = 2**18, 2**22, 16
 
 
 def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the window around it into out; see `definition.local`."""
-    height, width = planes.shape[2:]
-    rule = rule._replace(radius=min(rule.radius, max(height, width)))
-    is_tall = min(2 * rule.radius + 1, height) > TALLEST
-    if is_tall or height * width > arrays.MOST_PIXELS:
+    shape = planes.shape[2:]
+    if math.prod(shape) > arrays.MOST_PIXELS:
         return definition.local(planes, mask, out, rule, map_parts)
+    rule = rule._replace(radii=tuple(min(radius, max(shape)) for radius in rule.radii))
     pixel = arrays.pixel_dtype(planes.dtype) or FLOAT64
     status = np.empty(planes.shape[:2], np.uint8)
     are_copied = arrays.is_copied(planes, pixel, out) or not _is_written(out.dtype, pixel, rule)
@@ -48,23 +50,40 @@ def _equalize_block(planes, mask, out, pixel, rule, map_parts):
         written = arrays.writable(out, own_dtype)
     else:
         written = np.empty(out.shape, own_dtype)
-    pixels = rows(_as_ordered(planes, pixel))
-    (height, width), is_single = planes.shape[2:], own_dtype == np.float32
-    counted = arrays.mask_rows(mask)
+    pixels, counted = rows(_as_ordered(planes, pixel)), arrays.mask_rows(mask)
+    shape, radii = _of_volume(planes.shape[2:], 1), _of_volume(rule.radii, 0)
+    geometry = np.array([shape, radii], np.int64)
 
-    def write(_, part):
+    def write(own_rows):
         status = np.empty(planes.shape[:2], np.uint8)
-        where = height, width, rule.radius, part.index[2]
-        how = is_peer, is_single
-        kernels.local(pixels, counted, rows(written), status.reshape(-1), *where, *how)
+        arguments = pixels, counted, rows(written), status.reshape(-1), geometry, own_rows
+        kernels.local(*arguments, is_peer, own_dtype == np.float32)
         return status
 
-    # every part reads the rows that its windows reach, so parts are taller than the windows
-    n_pixels = max(N_PART, (2 * rule.radius + 1) * width)
-    parts = cut(planes, None, planes, row_indices(planes, n_pixels, map_parts))
-    status = in_passes(Passes((), write), parts, map_parts)
+    is_shared = map_parts is not map and planes.shape[0] * planes.shape[1] == 1
+    parts = _parts(shape, radii, N_PART if is_shared else N_ALONE)
+    status = reduce(np.bitwise_or, map_parts(write, parts))
     arrays.write_back(written, out, output.largest_level(pixel) if is_peer else 1)
     return status
+
+
+def _of_volume(of_axes, of_plane):
+    """Return one number per axis of a volume; a plane is one slice of it."""
+    return (*((of_plane,) * (3 - len(of_axes))), *of_axes)
+
+
+def _parts(shape, radii, n_pixels):
+    """Return slices of the rows of all slices of a volume: parts of at least so many pixels.
+
+    Volumes are cut between slices, planes between rows. Each part reads what its windows reach,
+    and so parts are not made much shorter than windows.
+    """
+    depth, height, width = shape
+    n_rows, length, radius = (1, height, radii[1]) if depth == 1 else (height, depth, radii[0])
+    step = max(n_pixels // (n_rows * width), length // MOST_PARTS, radius, 1)
+    n_parts = max(1, length // step)
+    bounds = [length * i // n_parts * n_rows for i in range(n_parts + 1)]
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
 def _as_ordered(planes, pixel):

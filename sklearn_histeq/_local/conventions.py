@@ -53,10 +53,10 @@ class LocalRule(NamedTuple):
 
     Attributes
     ----------
-    radius : int
-        How many pixels a window reaches to each side of its middle.
+    radii : tuple of ints
+        How many pixels a window reaches to each side of its middle, along each spatial axis.
     convention : LocalConvention
     """
 
-    radius: int
+    radii: tuple[int, ...]
     convention: LocalConvention

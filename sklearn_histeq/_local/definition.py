@@ -1,9 +1,11 @@
 """Local equalization, one window per pixel, in two conventions: the definition.
 
 "histeq" is this package's own definition. "skimage" is the arithmetic of
-skimage.filters.rank.equalize with a square footprint, written down in NumPy: the filter itself
+skimage.filters.rank.equalize with a footprint of ones, written down in NumPy: the filter itself
 warns of planes with many levels, which cannot be silenced in threads.
 """
+
+from itertools import product
 
 import numpy as np
 
@@ -14,8 +16,8 @@ from .._equalize.definition import map_planes
 def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the counted pixels of the window around it into out.
 
-    The window of a pixel are the pixels that are at most `rule.radius` rows and columns away, as
-    far as the plane reaches.
+    The window of a pixel are the pixels that are at most `rule.radii` places away along each axis,
+    as far as the plane reaches. Planes may be volumes, (n, c, d, h, w).
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def local(planes, mask, out, rule, map_parts=map):
     top = convention.top(planes.dtype)
 
     def map_plane(plane, counted, channel, out_plane):
-        below, equal, n_counted = window_counts(plane, counted, rule.radius)
+        below, equal, n_counted = window_counts(plane, counted, rule.radii)
         if convention.fills_windows:
             is_empty = n_counted == 0
             below[is_empty], equal[is_empty] = counts_in(plane[counted], plane[is_empty])
@@ -52,19 +54,17 @@ def local(planes, mask, out, rule, map_parts=map):
     return map_planes(planes, mask, out, map_plane)
 
 
-def window_counts(plane, counted, radius):
+def window_counts(plane, counted, radii):
     """Return how many counted pixels in the window of each pixel are below it, equal, and in all.
 
     The plane is compared with itself, shifted by each place in the window.
     """
     below, equal, n_counted = np.zeros((3, *plane.shape), np.int64)
-    height, width = plane.shape
-    for rows, their_rows in _overlaps(height, radius):
-        for columns, their_columns in _overlaps(width, radius):
-            here, there = (rows, columns), (their_rows, their_columns)
-            below[here] += counted[there] & (plane[there] < plane[here])
-            equal[here] += counted[there] & (plane[there] == plane[here])
-            n_counted[here] += counted[there]
+    for overlaps in product(*map(_overlaps, plane.shape, radii)):
+        here, there = zip(*overlaps, strict=True)
+        below[here] += counted[there] & (plane[there] < plane[here])
+        equal[here] += counted[there] & (plane[there] == plane[here])
+        n_counted[here] += counted[there]
     return below, equal, n_counted
 
 

@@ -1,6 +1,7 @@
 """Local equalization of blocks of planes, by shifts: one comparison per place in the window."""
 
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from . import windows
 def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the counted pixels of the window around it; see `definition`."""
     convention, rows = rule.convention, rows_of(planes, mask)
-    counts = _window_counts(rows, planes.shape, rule.radius)
+    counts = _window_counts(rows, planes.shape, rule.radii)
     if convention.fills_windows and rows.counted is not None:
         counts = _filled(counts, rows)
     values = _FORMULAS[convention.formula](rows, *counts)
@@ -30,7 +31,7 @@ def local(planes, mask, out, rule, map_parts=map):
     return rows.status
 
 
-def _window_counts(rows, shape, radius):
+def _window_counts(rows, shape, radii):
     """Return how many counted pixels in each window are below its pixel, equal, and in all.
 
     They are doubles, in rows. Each plane is compared with itself, shifted by each place.
@@ -38,16 +39,15 @@ def _window_counts(rows, shape, radius):
     xp = rows.xp
     planes, counted = (xp.reshape(array, shape) for array in (rows.pixels, rows.is_counted()))
     below, equal, n_counted = (namespaces.zeros(shape, np.int32, planes) for _ in range(3))
-    for y, their_y in _overlaps(shape[2], radius):
-        for x, their_x in _overlaps(shape[3], radius):
-            here, there = (..., y, x), (..., their_y, their_x)
-            of_window, middle, pixel = counted[there], planes[here], planes[there]
-            for counts, found in (
-                (below, of_window & (pixel < middle)),
-                (equal, of_window & (pixel == middle)),
-                (n_counted, of_window),
-            ):
-                counts[here] = counts[here] + namespaces.astype(found, np.int32)
+    for overlaps in product(*map(_overlaps, shape[2:], radii)):
+        here, there = ((..., *places) for places in zip(*overlaps, strict=True))
+        of_window, middle, pixel = counted[there], planes[here], planes[there]
+        for counts, found in (
+            (below, of_window & (pixel < middle)),
+            (equal, of_window & (pixel == middle)),
+            (n_counted, of_window),
+        ):
+            counts[here] = counts[here] + namespaces.astype(found, np.int32)
     arrays = (namespaces.astype(counts, np.float64) for counts in (below, equal, n_counted))
     return [as_rows(array) for array in arrays]
 

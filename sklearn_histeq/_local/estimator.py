@@ -33,11 +33,12 @@ class LocalHistogramEqualizer(ImageTransformer):
 
     Parameters
     ----------
-    window : float or int, default=0.125
+    window : float, int, or tuple of these, default=0.125
         The side of the square window. A float in (0, 1] is the share of the images' shorter side:
         the window reaches `r = max(1, floor(window * side / 2))` pixels to each side of its middle,
-        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. At the border of
-        the image the window is cut off.
+        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. Two numbers are
+        (rows, columns), each a share of its own axis, or an odd integer >= 1. At the border of the
+        image the window is cut off.
     convention : {"histeq", "skimage"}, default="histeq"
         Which arithmetic turns counts into values:
 
@@ -102,7 +103,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     Notes
     -----
     In convention "histeq" a pixel p with the intensity I(p) and the window W(p), the counted pixels
-    of the square around it, becomes the mid-rank ::
+    of the square or box around it, becomes the mid-rank ::
 
         (#{q in W(p): I(q) < I(p)} + #{q in W(p): I(q) = I(p)} / 2) / #W(p)
 
@@ -153,7 +154,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     def __init__(
         self,
         *,
-        window: float = 0.125,
+        window: float | Sequence[float] = 0.125,
         convention: Literal["histeq", "skimage"] = "histeq",
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
@@ -190,8 +191,8 @@ class LocalHistogramEqualizer(ImageTransformer):
         if images.X.ndim == 2 and self.image_shape is None:
             came, remedy = images.layout.problem_of_rows(images.planes.shape[3], "windows")
             warn_the_caller(came, remedy=remedy)
-        radius = windows.radius(self.window, images.planes.shape[2:])
-        return partial(_local, LocalRule(radius, self._convention))
+        radii = windows.radii(self.window, images.planes.shape[2:])
+        return partial(_local, LocalRule(radii, self._convention))
 
 
 def _local(rule, planes, mask, out, map_parts):

@@ -12,17 +12,26 @@
 #include "../_kernels/types.h"
 #include "columns.h"
 #include "shifts.h"
+#include "whole.h"
 #include "windows.h"
 
 namespace histeq::HISTEQ_TARGET {
 
-/* Windows up to this width are compared place by place; wider ones are counted by histograms. By
- * measurement, for planes of 32x32 to 512x512 pixels with AVX2. */
+/* Square windows up to this width are compared place by place; wider ones are counted by
+ * histograms. By measurement, for planes of 32x32 to 512x512 pixels with AVX2. */
 template <class Pixel>
 constexpr ptrdiff_t WIDEST_SHIFTS = sizeof(Pixel) == 1   ? 41
                                     : sizeof(Pixel) == 2 ? 57
                                     : sizeof(Pixel) == 4 ? 45
                                                          : 29;
+
+/* Whether windows are compared place by place. */
+template <class Pixel> bool are_compared(const Windows &windows) {
+    const ptrdiff_t depth = least(2 * windows.radii.slices + 1, windows.depth);
+    const ptrdiff_t height = 2 * windows.radii.rows + 1, width = 2 * windows.radii.columns + 1;
+    const ptrdiff_t most = WIDEST_SHIFTS<Pixel> * WIDEST_SHIFTS<Pixel>;
+    return width <= std::numeric_limits<Signs<Pixel>>::max() && height <= most / width / depth;
+}
 
 /* Twice the mid-rank of a pixel: up to 2**32 of a window of 2**31 pixels, so without a sign. */
 inline int32_t twice_rank(Below counts) {
@@ -42,29 +51,28 @@ class Counted {
         : windows(windows), in_columns(scratch.array<int32_t>(windows.width)),
           in_windows(scratch.array<int32_t>(windows.width)),
           before(scratch.array<int32_t>(windows.width + 1)),
-          in(scratch.array<uint8_t>(has_gaps ? windows.width * windows.height : 0)) {}
+          in(scratch.array<uint8_t>(has_gaps ? windows.n_pixels() : 0)) {}
 
-    /* Take a plane and its mask (or nullptr); has_gaps: not all of its pixels count. */
+    /* Take a volume and its mask (or nullptr); has_gaps: not all of its pixels count. */
     template <class Pixel> void take(const Pixel *x, const uint8_t *mask, bool has_gaps) {
-        const ptrdiff_t n = windows.width * windows.height;
         is_in = has_gaps ? in : nullptr;
         if (has_gaps)
-            for (ptrdiff_t i = 0; i < n; ++i)
+            for (ptrdiff_t i = 0; i < windows.n_pixels(); ++i)
                 in[i] = is_counted(x, mask, i);
-        next_row = -1;
     }
 
     /* The numbers of counted pixels in the windows of row y, which follows the row before. */
     int32_t *of_row(ptrdiff_t y) {
-        const ptrdiff_t top = windows.first_row(y), bottom = windows.last_row(y);
-        if (next_row < 0) {
+        const Span rows = windows.rows(y);
+        slices = windows.slices(y);
+        if (windows.is_first(y)) {
             for (ptrdiff_t i = 0; i < windows.width; ++i)
                 in_columns[i] = 0;
-            from = next_row = top;
+            from = next_row = rows.begin;
         }
-        for (; next_row < bottom; ++next_row)
+        for (; next_row < rows.end; ++next_row)
             add_row(next_row, 1);
-        for (; from < top; ++from)
+        for (; from < rows.begin; ++from)
             add_row(from, -1);
         sum_columns();
         return in_windows;
@@ -74,47 +82,54 @@ class Counted {
 
   private:
     void add_row(ptrdiff_t y, int32_t sign) {
-        for (ptrdiff_t i = 0; i < windows.width; ++i)
-            in_columns[i] += is_in ? sign * is_in[y * windows.width + i] : sign;
+        const int32_t n_all = sign * static_cast<int32_t>(slices.size());
+        for (ptrdiff_t i = 0; !is_in && i < windows.width; ++i)
+            in_columns[i] += n_all;
+        for (ptrdiff_t z = slices.begin; is_in && z < slices.end; ++z) {
+            const uint8_t *row = is_in + (z * windows.height + y) * windows.width;
+            for (ptrdiff_t i = 0; i < windows.width; ++i)
+                in_columns[i] += sign * row[i];
+        }
     }
 
     void sum_columns() {
-        const ptrdiff_t width = windows.width;
         before[0] = 0;
-        for (ptrdiff_t i = 0; i < width; ++i)
+        for (ptrdiff_t i = 0; i < windows.width; ++i)
             before[i + 1] = before[i] + in_columns[i];
-        for (ptrdiff_t i = 0; i < width; ++i)
-            in_windows[i] = before[least(i + windows.radius + 1, width)] -
-                            before[greatest(i - windows.radius, ptrdiff_t{0})];
+        for (ptrdiff_t i = 0; i < windows.width; ++i) {
+            const Span columns = around(i, windows.radii.columns, windows.width);
+            in_windows[i] = before[columns.end] - before[columns.begin];
+        }
     }
 
     const Windows &windows;
     int32_t *in_columns, *in_windows, *before;
     uint8_t *in;
-    ptrdiff_t next_row = -1, from = 0;
+    Span slices = {0, 0};
+    ptrdiff_t from = 0, next_row = 0; /* the rows that are counted */
 };
 
-/* The scores of the rows of a plane, in the way that suits the window; see shifts.h. */
-template <class Pixel> class Scores {
+/* The scores of the rows of a volume, in the way that suits the window; see shifts.h. Count: a
+ * number with room for all pixels of a column of a window. */
+template <class Pixel, class Count> class Scores {
   public:
-    Scores(Scratch &scratch, const Windows &windows, bool has_gaps)
-        : windows(windows), is_direct(2 * windows.radius < WIDEST_SHIFTS<Pixel>),
+    Scores(Scratch &scratch, const Windows &windows)
+        : windows(windows), is_direct(are_compared<Pixel>(windows)),
           shifts(scratch, windows, is_direct), columns(scratch, windows, !is_direct),
-          ranked(scratch, windows.width * windows.height, has_gaps || !(is_direct || IS_BYTE)),
-          buckets(scratch, windows, !is_direct && !IS_BYTE),
+          ranked(scratch, windows.n_pixels(), !(is_direct || IS_BYTE)),
+          buckets(scratch, windows, !(is_direct || IS_BYTE)),
           scores(scratch.array<int32_t>(windows.width)) {}
 
-    /* Take a plane; is_in (or nullptr): which pixels count. */
-    void take(const Pixel *plane, const uint8_t *is_in) {
-        x = plane;
+    /* Take a volume; is_in (or nullptr): which pixels count. */
+    void take(const Pixel *volume, const uint8_t *is_in) {
+        x = volume;
         in = is_in;
-        is_ranked = false;
         if (is_direct)
             return shifts.take(x, is_in);
         if constexpr (IS_BYTE) {
             columns.take(x, is_in);
         } else {
-            rank();
+            ranked.take(x, is_in, windows.n_pixels());
             buckets.take(ranked, is_in);
             columns.take(buckets.codes, is_in);
         }
@@ -137,26 +152,8 @@ template <class Pixel> class Scores {
         return scores;
     }
 
-    /* Take the counts of the whole plane where a window of row y has no counted pixel. */
-    void fill_row(ptrdiff_t y, int32_t *n_counted) {
-        for (ptrdiff_t i = 0; i < windows.width; ++i)
-            if (!n_counted[i]) {
-                rank();
-                const ptrdiff_t pixel = y * windows.width + i;
-                const Below counts = ranked.of_plane(pixel);
-                scores[i] = twice_rank(counts);
-                n_counted[i] = ranked.n_counted;
-            }
-    }
-
   private:
     static constexpr bool IS_BYTE = sizeof(Pixel) == 1;
-
-    void rank() {
-        if (!is_ranked)
-            ranked.take(x, in, windows.width * windows.height);
-        is_ranked = true;
-    }
 
     Below counts_at(ptrdiff_t pixel, ptrdiff_t column) {
         if constexpr (IS_BYTE) {
@@ -175,13 +172,12 @@ template <class Pixel> class Scores {
     const Windows &windows;
     bool is_direct;
     Shifts<Pixel> shifts;
-    Columns columns;
-    PlaneRanks<Pixel> ranked;
+    Columns<Count> columns;
+    Ranks<Pixel> ranked;
     Buckets buckets;
     int32_t *scores;
     const Pixel *x = nullptr;
     const uint8_t *in = nullptr;
-    bool is_ranked = false;
 };
 
 /* Write mid-ranks of a row of pixels as the output type; NaN stays. */
@@ -206,31 +202,6 @@ void write_levels(const int32_t *scores, const int32_t *n_counted, ptrdiff_t n, 
     }
 }
 
-/* Equalize some rows of a plane. */
-template <class Pixel>
-void equalize_rows(const Pixel *x, const Windows &windows, Counted &counted,
-                   Scores<Pixel> &scores, double *row, Output out) {
-    double top = 255;
-    if constexpr (sizeof(Pixel) == 2)
-        top = greatest(find_range(x, nullptr, windows.width * windows.height).high, 3);
-    for (ptrdiff_t y = windows.begin; y < windows.end; ++y) {
-        int32_t *n_counted = counted.of_row(y);
-        const ptrdiff_t start = y * windows.width;
-        if constexpr (std::is_integral_v<Pixel>)
-            if (windows.is_peer) {
-                const int32_t *found = scores.template of_row<false>(y, n_counted);
-                write_levels(found, n_counted, windows.width, top,
-                             as<Pixel>(out.from(start).start));
-                continue;
-            }
-        const int32_t *found = scores.template of_row<true>(y, n_counted);
-        if (counted.is_in)
-            scores.fill_row(y, n_counted);
-        write_ranks(x + start, found, n_counted, windows.width, windows.is_float32, row,
-                    out.from(start));
-    }
-}
-
 /* The status of a plane. */
 template <class Pixel> int find_status(const Pixel *x, const uint8_t *mask, ptrdiff_t n) {
     if constexpr (std::is_floating_point_v<Pixel>) {
@@ -242,23 +213,53 @@ template <class Pixel> int find_status(const Pixel *x, const uint8_t *mask, ptrd
     }
 }
 
-/* Equalize each pixel of each plane by the window around it, into the same row of out; a window is
- * 2 * radius + 1 pixels wide. Only the slice `rows` of the rows of pixels is written. is_peer:
- * values are scikit-image's levels, of the planes' own type; is_float32: the images are in single
- * precision. */
-template <class Pixel>
-int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, ptrdiff_t height,
-          ptrdiff_t width, ptrdiff_t radius, RowSlice rows, bool is_peer, bool is_float32) {
-    rows = rows.within(height);
-    const Windows windows{height, width, radius, rows.begin, rows.end, is_peer, is_float32};
-    const ptrdiff_t n = planes.shape[1];
-    if (is_peer && out.type != TYPE<Pixel>)
-        return NOT_WRITTEN;
+/* A volume: its first pixel that the windows reach, its highest level where that matters, and its
+ * counts. */
+template <class Pixel> struct Volume {
+    const Pixel *x;
+    double top;
+    Whole<Pixel> &whole;
+};
+
+/* Equalize the rows of a volume that are to be written. */
+template <class Pixel, class Count>
+void equalize_rows(const Volume<Pixel> &volume, const Windows &windows, Counted &counted,
+                   Scores<Pixel, Count> &scores, double *row, Output out) {
+    const ptrdiff_t width = windows.width;
+    for (ptrdiff_t y = windows.written.begin; y < windows.written.end; ++y) {
+        int32_t *n_counted = counted.of_row(y);
+        const ptrdiff_t start = y * width;
+        const Pixel *x = volume.x + start;
+        if constexpr (std::is_integral_v<Pixel>)
+            if (windows.is_peer) {
+                const int32_t *found = scores.template of_row<false>(y, n_counted);
+                write_levels(found, n_counted, width, volume.top,
+                             as<Pixel>(out.from(start).start));
+                continue;
+            }
+        int32_t *found = scores.template of_row<true>(y, n_counted);
+        for (ptrdiff_t i = 0; counted.is_in && i < width; ++i)
+            if (!n_counted[i]) {
+                found[i] = twice_rank(volume.whole.counts_at(x[i]));
+                n_counted[i] = volume.whole.n_counted;
+            }
+        write_ranks(x, found, n_counted, width, windows.is_float32, row, out.from(start));
+    }
+}
+
+/* Equalize the rows that are to be written of each volume. */
+template <class Count, class Pixel>
+int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
+                     const Windows &of_all) {
+    ptrdiff_t first = 0;
+    const Windows windows = of_all.reached(first);
+    const ptrdiff_t n = of_all.n_pixels();
     Scratch scratch;
     const bool may_have_gaps = mask.start || std::is_floating_point_v<Pixel>;
     Counted counted(scratch, windows, may_have_gaps);
-    Scores<Pixel> scores(scratch, windows, may_have_gaps);
-    double *row = scratch.array<double>(width);
+    Scores<Pixel, Count> scores(scratch, windows);
+    Whole<Pixel> whole(scratch, n, may_have_gaps);
+    double *row = scratch.array<double>(windows.width);
     if (!scratch.is_complete)
         return NO_MEMORY;
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
@@ -268,11 +269,37 @@ int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, pt
         status[p] = static_cast<uint8_t>(found);
         if (found & (HAS_INF | IS_EMPTY))
             continue;
-        counted.take(plane, of_plane, of_plane || (found & HAS_NAN));
-        scores.take(plane, counted.is_in);
-        equalize_rows(plane, windows, counted, scores, row, out.from(p * n));
+        double top = 255;
+        if constexpr (sizeof(Pixel) == 2)
+            if (windows.is_peer)
+                top = greatest(find_range(plane, nullptr, n).high, 3);
+        whole.take(plane, of_plane);
+        counted.take(plane + first, of_plane ? of_plane + first : nullptr,
+                     of_plane || (found & HAS_NAN));
+        scores.take(plane + first, counted.is_in);
+        const Volume<Pixel> volume{plane + first, top, whole};
+        equalize_rows(volume, windows, counted, scores, row, out.from(p * n + first));
     }
     return DONE;
+}
+
+/* Equalize each pixel of each plane or volume by the window around it, into the same row of out.
+ * geometry: (depth, height, width) of a volume, a plane having depth 1, and how far windows reach
+ * along each of these. Only the slice `rows` of the rows of pixels, which are numbered through all
+ * slices of a volume, is written. is_peer: values are scikit-image's levels, of the planes' own
+ * type; is_float32: the images are in single precision. */
+template <class Pixel>
+int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
+          Array<const int64_t> geometry, RowSlice rows, bool is_peer, bool is_float32) {
+    const auto at = [geometry](int i) { return static_cast<ptrdiff_t>(geometry[i]); };
+    rows = rows.within(at(0) * at(1));
+    const Windows windows{at(0), at(1), at(2), {at(3), at(4), at(5)}, {rows.begin, rows.end},
+                          is_peer, is_float32};
+    if (is_peer && out.type != TYPE<Pixel>)
+        return NOT_WRITTEN;
+    if (windows.column_size() <= std::numeric_limits<uint16_t>::max())
+        return equalize_volumes<uint16_t>(planes, mask, out, status, windows);
+    return equalize_volumes<uint32_t>(planes, mask, out, status, windows);
 }
 
 } // namespace histeq::HISTEQ_TARGET

@@ -1,4 +1,4 @@
-/* Counts in small windows: a plane is compared with itself, shifted by each place in the window.
+/* Counts in small windows: a volume is compared with itself, shifted by each place in the window.
  *
  * How the bits are kept: all counts are whole numbers. The score of a pixel is twice the number of
  * counted pixels of its window that are below it plus the number of those that are equal; in
@@ -72,7 +72,7 @@ void add_row(const T *x, const T *neighbours, ptrdiff_t width, ptrdiff_t n, Sum 
         add_signs<1, HAS_BELOW>(x, neighbours, n, sums);
 }
 
-/* The scores of the rows of a plane, by direct comparison. */
+/* The scores of the rows of a volume, by direct comparison. */
 template <class Pixel> class Shifts {
     using T = Ordered<Pixel>;
     using Sum = Signs<Pixel>;
@@ -80,25 +80,27 @@ template <class Pixel> class Shifts {
   public:
     Shifts(Scratch &scratch, const Windows &windows, bool is_used)
         : windows(windows), n_padded((windows.width + N_PADDED - 1) / N_PADDED * N_PADDED),
-          stride(n_padded + 2 * windows.radius), first(windows.first_row(windows.begin)),
-          n_rows(is_used ? windows.last_row(windows.end - 1) - first : 0),
+          stride(n_padded + 2 * windows.radii.columns),
+          n_rows(is_used ? windows.depth * windows.height : 0),
           padded(scratch.array<T>(n_rows * stride)), own(scratch.array<T>(n_padded)),
           sums(scratch.array<Sum>(n_padded)) {
-        if (scratch.is_complete)
-            for (ptrdiff_t i = 0; i < n_rows * stride; ++i)
-                padded[i] = NOT_COUNTED<Pixel>;
+        if (!scratch.is_complete)
+            return;
+        for (ptrdiff_t i = 0; i < n_rows * stride; ++i)
+            padded[i] = NOT_COUNTED<Pixel>;
+        clear_sums();
     }
 
-    /* Take the rows of a plane that the windows reach; is_in (or nullptr): which pixels count. */
-    void take(const Pixel *plane, const uint8_t *is_in) {
-        x = plane;
+    /* Take a volume; is_in (or nullptr): which pixels count. */
+    void take(const Pixel *volume, const uint8_t *is_in) {
+        x = volume;
         has_mask = is_in != nullptr;
         const ptrdiff_t width = windows.width;
         for (ptrdiff_t row = 0; row < n_rows; ++row) {
-            const ptrdiff_t start = (first + row) * width;
-            T *inner = padded + row * stride + windows.radius;
+            const ptrdiff_t start = row * width;
+            T *inner = padded + row * stride + windows.radii.columns;
             for (ptrdiff_t i = 0; i < width; ++i)
-                inner[i] = flipped(plane[start + i]);
+                inner[i] = flipped(x[start + i]);
             if (is_in)
                 for (ptrdiff_t i = 0; i < width; ++i)
                     inner[i] = is_in[start + i] ? inner[i] : NOT_COUNTED<Pixel>;
@@ -108,22 +110,23 @@ template <class Pixel> class Shifts {
     /* Set the scores of row y, whose windows have so many counted pixels. */
     template <bool HAS_BELOW>
     void find_scores(ptrdiff_t y, const int32_t *n_counted, int32_t *scores) const {
-        const ptrdiff_t side = 2 * windows.radius + 1, width = windows.width;
-        const ptrdiff_t top = windows.first_row(y), bottom = windows.last_row(y);
+        const ptrdiff_t side = 2 * windows.radii.columns + 1, width = windows.width;
         const ptrdiff_t most = std::numeric_limits<Sum>::max() / side;
+        const Span slices = windows.slices(y), rows = windows.rows(y);
         const T *pixels = pixels_of(y);
         std::memcpy(scores, n_counted, static_cast<size_t>(width) * sizeof(int32_t));
-        for (ptrdiff_t start = top; start < bottom; start += most) {
-            for (ptrdiff_t i = 0; i < n_padded; ++i)
-                sums[i] = 0;
-            const ptrdiff_t stop = least(start + most, bottom);
-            for (ptrdiff_t row = start; row < stop; ++row)
-                add_row<HAS_BELOW>(pixels, padded + (row - first) * stride, side, n_padded, sums);
-            for (ptrdiff_t i = 0; i < width; ++i)
-                scores[i] += static_cast<int32_t>(sums[i]);
-        }
+        ptrdiff_t n_summed = 0;
+        for (ptrdiff_t z = slices.begin; z < slices.end; ++z)
+            for (ptrdiff_t row = rows.begin; row < rows.end; ++row) {
+                if (n_summed == most)
+                    n_summed = take_sums(scores);
+                add_row<HAS_BELOW>(pixels, padded + (z * windows.height + row) * stride, side,
+                                   n_padded, sums);
+                ++n_summed;
+            }
+        take_sums(scores);
         if constexpr (std::is_integral_v<Pixel>) {
-            const int32_t all = static_cast<int32_t>(side * (bottom - top));
+            const int32_t all = static_cast<int32_t>(side * rows.size() * slices.size());
             for (ptrdiff_t i = 0; i < width; ++i) /* those that do not count were taken for above */
                 scores[i] += pixels[i] != NOT_COUNTED<Pixel> ? all - n_counted[i] : 0;
         }
@@ -133,14 +136,27 @@ template <class Pixel> class Shifts {
     /* The pixels of row y themselves, whether they count or not. */
     const T *pixels_of(ptrdiff_t y) const {
         if (!has_mask)
-            return padded + (y - first) * stride + windows.radius;
+            return padded + y * stride + windows.radii.columns;
         for (ptrdiff_t i = 0; i < windows.width; ++i)
             own[i] = flipped(x[y * windows.width + i]);
         return own;
     }
 
+    /* Add the sums of signs to the scores, and begin anew with no neighbour. */
+    ptrdiff_t take_sums(int32_t *scores) const {
+        for (ptrdiff_t i = 0; i < windows.width; ++i)
+            scores[i] += static_cast<int32_t>(sums[i]);
+        clear_sums();
+        return 0;
+    }
+
+    void clear_sums() const {
+        for (ptrdiff_t i = 0; i < n_padded; ++i)
+            sums[i] = 0;
+    }
+
     const Windows &windows;
-    ptrdiff_t n_padded, stride, first, n_rows;
+    ptrdiff_t n_padded, stride, n_rows;
     T *padded, *own;
     Sum *sums;
     const Pixel *x = nullptr;

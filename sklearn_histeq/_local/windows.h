@@ -5,18 +5,58 @@
 
 namespace histeq::HISTEQ_TARGET {
 
-/* Square windows around the pixels of planes, cut off at the border. */
-struct Windows {
-    ptrdiff_t height, width; /* of the planes */
-    ptrdiff_t radius;        /* a window is 2 * radius + 1 pixels wide */
-    ptrdiff_t begin, end;    /* the rows of pixels to write */
-    bool is_peer;            /* scikit-image's levels, and not mid-ranks */
-    bool is_float32;         /* the images are in single precision */
+/* Places along an axis. */
+struct Span {
+    ptrdiff_t begin, end;
+    ptrdiff_t size() const { return end - begin; }
+};
 
-    /* The rows of the windows around row y: the first, and the one behind the last. */
-    ptrdiff_t first_row(ptrdiff_t y) const { return y < radius ? 0 : y - radius; }
-    ptrdiff_t last_row(ptrdiff_t y) const {
-        return height - y <= radius ? height : y + radius + 1;
+/* The places at most `radius` away from i, as far as the axis reaches. */
+inline Span around(ptrdiff_t i, ptrdiff_t radius, ptrdiff_t length) {
+    return {i < radius ? 0 : i - radius, length - i <= radius ? length : i + radius + 1};
+}
+
+/* How far windows reach to each side of their pixel. */
+struct Radii {
+    ptrdiff_t slices, rows, columns;
+};
+
+/* Windows around the pixels of a volume, cut off at the border. A plane is a volume of one slice;
+ * rows are numbered through all slices. */
+struct Windows {
+    ptrdiff_t depth, height, width; /* of the volume */
+    Radii radii;
+    Span written; /* the rows of pixels to write */
+    bool is_peer;    /* scikit-image's levels, and not mid-ranks */
+    bool is_float32; /* the images are in single precision */
+
+    ptrdiff_t n_pixels() const { return depth * height * width; }
+    /* The slices, and in each of these the rows, of the windows around row y of the volume. */
+    Span slices(ptrdiff_t y) const { return around(y / height, radii.slices, depth); }
+    Span rows(ptrdiff_t y) const { return around(y % height, radii.rows, height); }
+    /* Whether the row above row y of the volume was in other slices, or was not written. */
+    bool is_first(ptrdiff_t y) const { return y == written.begin || y % height == 0; }
+    /* Most pixels of a window in one column, all of which may be equal. */
+    ptrdiff_t column_size() const {
+        return least(2 * radii.slices + 1, depth) * least(2 * radii.rows + 1, height);
+    }
+
+    /* The part of the volume that the windows reach, as a volume of its own: some slices of it, or
+     * some rows of its only slice. Windows that are cut off there are cut off in the volume, too.
+     * `start` becomes its first pixel. */
+    Windows reached(ptrdiff_t &start) const {
+        Windows part = *this;
+        const bool is_plane = depth == 1;
+        const ptrdiff_t size = is_plane ? 1 : height; /* rows in each of what is cut */
+        const ptrdiff_t length = is_plane ? height : depth;
+        const ptrdiff_t radius = is_plane ? radii.rows : radii.slices;
+        const ptrdiff_t last = greatest(written.end - 1, written.begin);
+        const Span kept = {around(written.begin / size, radius, length).begin,
+                           around(last / size, radius, length).end};
+        (is_plane ? part.height : part.depth) = kept.size();
+        part.written = {written.begin - kept.begin * size, written.end - kept.begin * size};
+        start = kept.begin * size * width;
+        return part;
     }
 };
 

@@ -7,14 +7,23 @@ how many are equal to it, and how many there are.
 import numpy as np
 
 
-def radius(window, shape):
-    """Return how many pixels a window reaches to each side of its middle, at least 1.
+def radii(window, shape):
+    """Return how many pixels a window reaches to each side of its middle, along each axis.
 
-    window is a share of the shorter side of a plane of that shape, or a width in pixels.
+    window is a width in pixels, or a share of the length of the axis; for rows and columns of the
+    shorter of both. A sequence has one per axis, each a share of its own axis.
     """
+    if isinstance(window, (tuple, list, np.ndarray)):
+        return tuple(map(_radius, window, shape))
+    side = min(shape[-2:])
+    return tuple(_radius(window, length) for length in (*shape[:-2], side, side))
+
+
+def _radius(window, length):
+    """Return how many pixels a window reaches along an axis; a share at least 1."""
     if isinstance(window, (int, np.integer)):
         return int(window) // 2
-    return max(1, int(float(window) * min(shape) / 2))
+    return max(1, int(float(window) * length / 2))
 
 
 def mid_ranks(below, equal, n_counted, top):
