@@ -31,20 +31,18 @@ template <class Count> class Columns {
         in = is_in;
     }
 
-    /* Go to the beginning of row y of the volume, which follows the row before. */
-    void start_row(ptrdiff_t y) {
-        const Span rows = windows.rows(y);
+    /* Go to the beginning of a row, which follows the row before. */
+    void start_row(const Row &row) {
         const size_t width = static_cast<size_t>(windows.width);
-        slices = windows.slices(y);
-        if (windows.is_first(y)) {
+        if (row.is_first) {
             std::memset(fine, 0, width * N_CODES * sizeof(Count));
             std::memset(coarse, 0, width * N_COARSE * sizeof(Count));
-            from = next_row = rows.begin;
+            from = next_row = row.rows.begin;
         }
-        for (; next_row < rows.end; ++next_row)
-            add_row(next_row, 1);
-        for (; from < rows.begin; ++from)
-            add_row(from, -1);
+        for (; next_row < row.rows.end; ++next_row)
+            add_row(next_row, row.slices, 1);
+        for (; from < row.rows.begin; ++from)
+            add_row(from, row.slices, -1);
         std::memset(coarse_sums, 0, sizeof coarse_sums);
         for (ptrdiff_t column = 0; column < least(radius, windows.width); ++column)
             add<N_COARSE>(coarse + column * N_COARSE, 1, coarse_sums);
@@ -80,8 +78,8 @@ template <class Count> class Columns {
             sums[k] += sign * static_cast<int32_t>(counts[k]);
     }
 
-    /* Add a row of all slices of the windows, or take it away. */
-    void add_row(ptrdiff_t y, int sign) {
+    /* Add a row of some slices, or take it away. */
+    void add_row(ptrdiff_t y, Span slices, int sign) {
         for (ptrdiff_t z = slices.begin; z < slices.end; ++z) {
             const ptrdiff_t start = (z * windows.height + y) * windows.width;
             for (ptrdiff_t i = 0; i < windows.width; ++i) {
@@ -122,7 +120,6 @@ template <class Count> class Columns {
     const ptrdiff_t radius = windows.radii.columns;
     Count *fine, *coarse; /* (width, N_CODES), (width, N_COARSE) */
     const uint8_t *codes = nullptr, *in = nullptr;
-    Span slices = {0, 0};
     ptrdiff_t from = 0, next_row = 0; /* the rows that are counted */
     int32_t coarse_sums[N_COARSE], fine_sums[N_CODES]; /* of the window */
     ptrdiff_t up_to_date[N_COARSE];                    /* the column whose window fine_sums has */
@@ -187,15 +184,14 @@ class Buckets {
             codes[i] = of_rank[ranks[i]];
     }
 
-    /* Go to row y of the volume, which follows the row before. */
-    void start_row(ptrdiff_t y) {
-        const Span reached = windows.rows(y);
-        if (windows.is_first(y))
-            find_members(windows.slices(y));
+    /* Go to a row, which follows the row before. */
+    void start_row(const Row &row) {
+        if (row.is_first)
+            find_members(row.slices);
         for (ptrdiff_t code = 0; code < N_CODES; ++code) {
-            while (next[code] < ends[code] && rows[next[code]] < reached.end)
+            while (next[code] < ends[code] && rows[next[code]] < row.rows.end)
                 ++next[code];
-            while (first[code] < next[code] && rows[first[code]] < reached.begin)
+            while (first[code] < next[code] && rows[first[code]] < row.rows.begin)
                 ++first[code];
         }
     }

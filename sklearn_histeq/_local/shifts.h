@@ -107,26 +107,25 @@ template <class Pixel> class Shifts {
         }
     }
 
-    /* Set the scores of row y, whose windows have so many counted pixels. */
+    /* Set the scores of a row, whose windows have so many counted pixels. */
     template <bool HAS_BELOW>
-    void find_scores(ptrdiff_t y, const int32_t *n_counted, int32_t *scores) const {
+    void find_scores(const Row &row, const int32_t *n_counted, int32_t *scores) const {
         const ptrdiff_t side = 2 * windows.radii.columns + 1, width = windows.width;
         const ptrdiff_t most = std::numeric_limits<Sum>::max() / side;
-        const Span slices = windows.slices(y), rows = windows.rows(y);
-        const T *pixels = pixels_of(y);
+        const T *pixels = pixels_of(row.y);
         std::memcpy(scores, n_counted, static_cast<size_t>(width) * sizeof(int32_t));
         ptrdiff_t n_summed = 0;
-        for (ptrdiff_t z = slices.begin; z < slices.end; ++z)
-            for (ptrdiff_t row = rows.begin; row < rows.end; ++row) {
+        for (ptrdiff_t z = row.slices.begin; z < row.slices.end; ++z)
+            for (ptrdiff_t y = row.rows.begin; y < row.rows.end; ++y) {
                 if (n_summed == most)
                     n_summed = take_sums(scores);
-                add_row<HAS_BELOW>(pixels, padded + (z * windows.height + row) * stride, side,
+                add_row<HAS_BELOW>(pixels, padded + (z * windows.height + y) * stride, side,
                                    n_padded, sums);
                 ++n_summed;
             }
         take_sums(scores);
         if constexpr (std::is_integral_v<Pixel>) {
-            const int32_t all = static_cast<int32_t>(side * rows.size() * slices.size());
+            const int32_t all = static_cast<int32_t>(side * row.rows.size() * row.slices.size());
             for (ptrdiff_t i = 0; i < width; ++i) /* those that do not count were taken for above */
                 scores[i] += pixels[i] != NOT_COUNTED<Pixel> ? all - n_counted[i] : 0;
         }

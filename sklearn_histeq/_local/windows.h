@@ -16,6 +16,14 @@ inline Span around(ptrdiff_t i, ptrdiff_t radius, ptrdiff_t length) {
     return {i < radius ? 0 : i - radius, length - i <= radius ? length : i + radius + 1};
 }
 
+/* A row of a volume: its number, counted through all slices, and the slices and rows of the windows
+ * around its pixels. is_first: the row before was in another slice, or was not asked for. */
+struct Row {
+    ptrdiff_t y;
+    Span slices, rows;
+    bool is_first;
+};
+
 /* How far windows reach to each side of their pixel. */
 struct Radii {
     ptrdiff_t slices, rows, columns;
@@ -31,11 +39,11 @@ struct Windows {
     bool is_float32; /* the images are in single precision */
 
     ptrdiff_t n_pixels() const { return depth * height * width; }
-    /* The slices, and in each of these the rows, of the windows around row y of the volume. */
-    Span slices(ptrdiff_t y) const { return around(y / height, radii.slices, depth); }
-    Span rows(ptrdiff_t y) const { return around(y % height, radii.rows, height); }
-    /* Whether the row above row y of the volume was in other slices, or was not written. */
-    bool is_first(ptrdiff_t y) const { return y == written.begin || y % height == 0; }
+    Row row(ptrdiff_t y) const {
+        const ptrdiff_t slice = y / height, in_slice = y - slice * height;
+        return {y, around(slice, radii.slices, depth), around(in_slice, radii.rows, height),
+                y == written.begin || in_slice == 0};
+    }
     /* Most pixels of a window in one column, all of which may be equal. */
     ptrdiff_t column_size() const {
         return least(2 * radii.slices + 1, depth) * least(2 * radii.rows + 1, height);
