@@ -27,7 +27,7 @@ from . import _engine
 from ._arithmetic import color_modes, output
 from ._arithmetic.conventions import Convention
 from ._arithmetic.status import of_values
-from ._blocks import Output, Work, map_planes, sum_planes
+from ._blocks import Output, Work, map_planes, on_volumes, sum_planes
 from ._input import Layout, Limits, input_error, parameters, read, warn_the_caller
 from ._input.images import check_color_mode, check_convention
 from ._input.masks import mask_shape
@@ -455,12 +455,15 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             function, is_one_plane = output.keep, False
         elif is_one_plane:
             stored, mode = self._stored(dtype, learned), self._color_mode
+            if self._sees_places and images.planes.ndim > 4:
+                function = partial(on_volumes, function, images.planes.shape[2:])
             mapped = color_modes.map_plane
             function = partial(mapped, function, _engine.color_mode, mode, stored)
             ns += mode.ns_per_pixel
         out = Output(self._output_dtype(dtype), self.flatten)
         limits = Limits(self._convention, out.dtype, learned)
-        work = Work(function, limits, ns, self.n_jobs, is_one_plane, self._sees_places)
+        sees_places = self._sees_places and not is_one_plane
+        work = Work(function, limits, ns, self.n_jobs, is_one_plane, sees_places)
         return map_planes(work, images, out)
 
     def _check_container(self, images):

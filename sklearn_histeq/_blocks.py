@@ -207,6 +207,16 @@ def _do_on_slices(function, volumes, mask, out=None, *rest):
     return function(below_each_other(volumes), mask, *written)
 
 
+def on_volumes(function, spatial, planes, mask, out, map_parts):
+    """Return function(volumes, mask, out, map_parts) of planes of all slices below each other."""
+
+    def cut(array):
+        return namespaces.namespace(array).reshape(array, (*array.shape[:-2], *spatial))
+
+    mask = None if mask is None else cut(mask)
+    return function(cut(planes), mask, cut(out), map_parts)
+
+
 # Parts of a large plane ---------------------------------------------------------------------------
 
 

@@ -141,11 +141,10 @@ def test_arrays_that_kernels_cannot_take_are_refused():
 
 
 def test_arguments_that_are_no_numbers_are_refused():
-    pixels, status = row("uint8"), np.zeros(1, "uint8")
+    pixels, status, geometry = row("uint8"), np.zeros(1, "uint8"), np.ones((2, 3), np.int64)
     with pytest.raises(TypeError):
         equalize.equalize(pixels, None, row(float), status, "many", 0, None)
     with pytest.raises(TypeError, match="a slice"):
-        geometry = np.ones((2, 3), np.int64)
         local.local(pixels, None, row(float), status, geometry, (0, 2), False, False)
     with pytest.raises(TypeError, match="a tuple of tiles"):
         clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False, None)

@@ -24,7 +24,7 @@ def local(volume, mask=None, **params):
     """One volume through the estimator."""
     mask = None if mask is None else mask[None]
     estimator = LocalHistogramEqualizer(spatial_dims=3, **params)
-    return estimator.transform(volume[None], mask=mask)[0]
+    return estimator.transform(volume[None, None], mask=mask)[0, 0]
 
 
 def own_dtype(dtype):

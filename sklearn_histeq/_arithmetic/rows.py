@@ -3,7 +3,6 @@
 A row is a plane, or all planes of a channel. `index` arrays are int64 and shaped like the pixels.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +73,7 @@ def rows_of(planes, mask):
 def as_rows(planes):
     """Return planes (n, c, *spatial) as rows (n * c, n_pixels)."""
     n, c, *spatial = planes.shape
-    return namespaces.namespace(planes).reshape(planes, (n * c, math.prod(spatial)))
+    return namespaces.namespace(planes).reshape(planes, (n * c, int(np.prod(spatial))))
 
 
 def write_rows(values, rows, own_dtype, out, store):

@@ -178,13 +178,13 @@ class LocalHistogramEqualizer(ImageTransformer):
 
     _conventions = CONVENTIONS
     _ns_per_pixel = 3, 4, 4  # of small windows
+    _sees_places = True
 
     def _check_params(self):
         parameters.check_choice("convention", self.convention, CONVENTIONS)
-        check_window(self.window)
+        check_window(self.window, self.spatial_dims)
 
     def _check_images(self, images):
-        images.layout.refuse_volumes("windows")
         images.layout.check_width(images.X.shape, *images.planes.shape[1:])
 
     def _function(self, images, learned):
