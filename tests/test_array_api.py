@@ -273,7 +273,8 @@ def test_volumes(place, dtype):
     """Also in memory that no view makes planes of."""
     values = np.random.default_rng(0).random((4, 3, 5, 6, 4))
     mask = values[:, 0] < 0.7
-    estimators = HistogramEqualizer(), HistogramEqualizer(scope="dataset"), HistogramMatcher()
+    estimators = [HistogramEqualizer(), HistogramEqualizer(scope="dataset"), HistogramMatcher()]
+    estimators += [LocalHistogramEqualizer(window=3)]
     params = {"spatial_dims": 3}, {"spatial_dims": 3, "color": "value", "flatten": True}
     for estimator, common in product(estimators, params):
         X = (values * 100).round().astype(dtype)

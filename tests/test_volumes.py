@@ -47,6 +47,15 @@ ESTIMATORS = [
 OF_COLOURS = [e for e in ESTIMATORS if getattr(e, "output_distribution", "") != "normal"]
 OF_COLOURS = [e for e in OF_COLOURS if getattr(e, "landmarks", None) is None]
 by_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+# of what does not ask whether the places of voxels matter
+by_every_estimator = pytest.mark.parametrize(
+    "estimator",
+    [
+        *ESTIMATORS,
+        LocalHistogramEqualizer(window=(5, 1.0, 3)),
+    ],
+    ids=str,
+)
 
 
 def volumes(n=3, c=2, shape=(4, 6, 5), dtype=np.uint8):
@@ -248,7 +257,7 @@ MEMORIES = [
 
 
 @on_all_engines
-@by_estimator
+@by_every_estimator
 @pytest.mark.parametrize("memory", MEMORIES, ids=lambda f: f.__name__)
 def test_memory_makes_no_difference(estimator, memory):
     for dtype in ("u1", "f4", "i8"):
@@ -349,7 +358,7 @@ def test_names_of_the_columns_of_flattened_volumes():
         HistogramEqualizer(spatial_dims=3).fit(volumes()).get_feature_names_out()
 
 
-@by_estimator
+@by_every_estimator
 def test_a_fitted_estimator_of_volumes_in_a_pickle(estimator):
     x = volumes()
     fitted = of_volumes(estimator).fit(x)
@@ -359,7 +368,7 @@ def test_a_fitted_estimator_of_volumes_in_a_pickle(estimator):
 # --- dask, threads, memory ------------------------------------------------------------------------
 
 
-@by_estimator
+@by_every_estimator
 def test_chunks_of_volumes(estimator):
     array = pytest.importorskip("dask.array", reason="the extra dask is not installed")
     x, mask = volumes(7), np.random.default_rng(0).random((7, 4, 6, 5)) < 0.6
@@ -378,7 +387,7 @@ def test_chunks_of_volumes(estimator):
     assert_same(found, to_rows(np.moveaxis(expected, 1, -1)))
 
 
-@by_estimator
+@by_every_estimator
 @pytest.mark.parametrize("n", [1, 5])
 @pytest.mark.parametrize("memory", [np.ascontiguousarray, np.asfortranarray])
 def test_blocks_and_threads_change_nothing(estimator, n, memory, monkeypatch):
@@ -499,12 +508,9 @@ def test_other_layouts_give_no_warning(shape, channel_axis):
 # --- tools for images -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "estimator", [AdaptiveHistogramEqualizer(), LocalHistogramEqualizer()], ids=str
-)
-def test_tiles_and_windows_of_volumes_are_refused(estimator):
+def test_tiles_of_volumes_are_refused():
     with pytest.raises(ValueError, match="spatial_dims=3, but expected 2: there are no"):
-        of_volumes(estimator).fit(volumes())
+        of_volumes(AdaptiveHistogramEqualizer()).fit(volumes())
 
 
 def test_copies_in_other_lights_are_of_images():

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from _helpers import assert_same, faces, on_all_engines, on_the_default_engine
+from _helpers import assert_same, faces, on_all_engines, on_the_default_engine, to_rows
 from _internals import needs_kernels, set_parts_of_local, set_work_per_thread
 from _oracles import mid_ranks, mid_ranks_of_levels, rank_equalize
 from _strategies import few_examples, holes, masked, planes, seeds
@@ -215,3 +215,74 @@ def test_bad_windows_are_named_with_what_was_expected(window):
     with pytest.raises(ValueError, match=r"\(depth, rows, columns\)") as caught:
         local(np.zeros((4, 5, 6)), window=window)
     assert f"window={window!r}" in str(caught.value)
+
+
+# --- as for images --------------------------------------------------------------------------------
+
+
+def stack(n=3, c=2, dtype="u1"):
+    """Volumes (n, c, 4, 6, 5)."""
+    return np.array(
+        [[smooth_volume((4, 6, 5), dtype, 7 * i + j) for j in range(c)] for i in range(n)]
+    )
+
+
+def test_every_layout():
+    x, mask = stack(), np.random.default_rng(0).random((3, 4, 6, 5)) < 0.6
+
+    def transformed(X, counted, **params):
+        estimator = LocalHistogramEqualizer(window=(3, 5, 3), spatial_dims=3, **params)
+        return estimator.fit_transform(X, mask=counted)
+
+    expected = transformed(x, mask)
+    for i, c in np.ndindex(3, 2):
+        assert_same(expected[i, c], local(x[i, c], mask[i], window=(3, 5, 3)))
+    last = np.moveaxis(x, 1, -1)
+    assert_same(transformed(last, mask, channel_axis=-1), np.moveaxis(expected, 1, -1))
+    assert_same(transformed(x[:, 0], mask), expected[:, 0])
+    rows, of_rows = to_rows(x), to_rows(expected)
+    assert_same(transformed(rows, to_rows(mask), image_shape=(2, 4, 6, 5)), of_rows)
+    gray = transformed(to_rows(x[:, 0]), to_rows(mask), image_shape=(4, 6, 5))
+    assert_same(gray, to_rows(expected[:, 0]))
+    assert_same(transformed(x, mask, flatten=True), of_rows)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("convention", ["histeq", "skimage"])
+def test_the_value_of_colours_is_equalized(convention, dtype):
+    if convention == "skimage" and dtype == "f4":
+        return
+    x = stack(2, 4, dtype)
+    mask = np.random.default_rng(0).random((2, 4, 6, 5)) < 0.8
+    params = {"window": (3, 3, 5), "convention": convention, "spatial_dims": 3}
+    v = x[:, :3].max(axis=1, keepdims=True)
+    w = LocalHistogramEqualizer(**params).transform(v, mask=mask).astype(float)
+    estimator = LocalHistogramEqualizer(color="value", **params)
+    out = estimator.transform(x, mask=mask)
+    expected = np.where(v == 0, w, x[:, :3] * w / np.where(v == 0, 1, v))
+    if convention == "skimage":
+        expected = np.rint(expected)
+    np.testing.assert_allclose(out[:, :3], expected, rtol=1e-6)
+    last = estimator.set_params(channel_axis=-1).transform(np.moveaxis(x, 1, -1), mask=mask)
+    assert_same(np.moveaxis(last, -1, 1), out)
+
+
+def test_errors_name_the_volumes():
+    x, mask = stack(dtype="f8"), np.ones((3, 4, 6, 5), bool)
+    estimator = LocalHistogramEqualizer(spatial_dims=3)
+    mask[1] = False
+    with pytest.raises(ValueError, match=r"no pixel to count in image\(s\) 1"):
+        estimator.transform(x, mask=mask)
+    x[2, 1, 3, 2, 1] = np.inf
+    with pytest.raises(ValueError, match=r"infinity.*image\(s\) 2"):
+        estimator.transform(x)
+    x[2], x[0, 0, 3, 2, 1] = 0, np.nan
+    assert np.isnan(estimator.transform(x)).sum() == 1
+    with pytest.raises(ValueError, match=r"NaN in image\(s\) 0"):
+        estimator.set_params(dtype="uint8").transform(x)
+
+
+@on_the_default_engine
+def test_rows_without_geometry_give_a_warning():
+    with pytest.warns(UserWarning, match=r"windows are pieces of the row.*image_shape=\(d, h, w\)"):
+        LocalHistogramEqualizer(window=(1, 1, 3), spatial_dims=3).transform(to_rows(stack()))

@@ -74,7 +74,7 @@ class Layout(NamedTuple):
             raise input_error(
                 (Setting("spatial_dims", self.spatial_dims),),
                 f"2: there are no {what} of volumes yet",
-                "HistogramEqualizer and HistogramMatcher take volumes.",
+                "All other estimators take volumes.",
             )
 
     def check_width(self, shape, n_channels, *spatial):
@@ -148,7 +148,8 @@ class Layout(NamedTuple):
             f" with rows of {n_pixels} pixels: each row is read as an image of 1×{n_pixels} "
             f"pixels, whose {what} are pieces of the row",
         )
-        return came, "Set image_shape=(h, w)."
+        axes = "(h, w)" if self.spatial_dims == 2 else "(d, h, w)"
+        return came, f"Set image_shape={axes}."
 
 
 def _read_as(n_channels, *spatial):

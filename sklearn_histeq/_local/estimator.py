@@ -189,7 +189,7 @@ class LocalHistogramEqualizer(ImageTransformer):
 
     def _function(self, images, learned):
         if images.X.ndim == 2 and self.image_shape is None:
-            came, remedy = images.layout.problem_of_rows(images.planes.shape[3], "windows")
+            came, remedy = images.layout.problem_of_rows(images.planes.shape[-1], "windows")
             warn_the_caller(came, remedy=remedy)
         radii = windows.radii(self.window, images.planes.shape[2:])
         return partial(_local, LocalRule(radii, self._convention))
