@@ -53,7 +53,7 @@ def test_the_lines_give_what_the_page_says(pair):
 
 def test_every_peer_has_a_pair():
     for peer in ("cv2.equalizeHist", "cv2.createCLAHE", "equalize_hist", "equalize_adapthist",
-                 "match_histograms", "ImageOps.equalize", "recipe"):  # fmt: skip
+                 "match_histograms", "rank.equalize", "ImageOps.equalize", "recipe"):  # fmt: skip
         assert any(peer in pair for pair in PAIRS), peer
 
 

@@ -36,16 +36,18 @@ class LocalHistogramEqualizer(ImageTransformer):
     window : float, int, or tuple of these, default=0.125
         The side of the square window. A float in (0, 1] is the share of the images' shorter side:
         the window reaches `r = max(1, floor(window * side / 2))` pixels to each side of its middle,
-        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. Two numbers are
-        (rows, columns), each a share of its own axis, or an odd integer >= 1. At the border of the
-        image the window is cut off.
+        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. In volumes, an
+        integer is the width along all three axes, and a float is that share of the depth, too. A
+        tuple has one number per axis, (rows, columns) or (depth, rows, columns): a float is the
+        share of its own axis, and an odd integer >= 1 the width along it. At the border the window
+        is cut off.
     convention : {"histeq", "skimage"}, default="histeq"
         Which arithmetic turns counts into values:
 
         - "histeq": the definition of this package, below; floats in [0, 1], from images of any
           dtype and range.
-        - "skimage": `skimage.filters.rank.equalize` with a square footprint, bit for bit; takes and
-          gives uint8 or uint16.
+        - "skimage": `skimage.filters.rank.equalize` with a footprint of ones, bit for bit; takes
+          and gives uint8 or uint16.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
         only brought to the range of the output.
@@ -98,7 +100,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     AdaptiveHistogramEqualizer : One transfer function per tile, with limited contrast (CLAHE).
     HistogramEqualizer : One transfer function per image.
     relit_scorer : Validate on relit copies of the images, to choose between these by a search.
-    skimage.filters.rank.equalize : Convention "skimage", one image at a time.
+    skimage.filters.rank.equalize : Convention "skimage", one image or volume at a time.
 
     Notes
     -----
