@@ -45,7 +45,7 @@ template <class Count> class Columns {
             add_row(from, row.slices, -1);
         std::memset(coarse_sums, 0, sizeof coarse_sums);
         for (ptrdiff_t column = 0; column < least(radius, windows.width); ++column)
-            add<N_COARSE>(coarse + column * N_COARSE, 1, coarse_sums);
+            add<1>(coarse + column * N_COARSE, coarse_sums);
         for (ptrdiff_t part = 0; part < N_COARSE; ++part)
             up_to_date[part] = NEVER;
     }
@@ -53,9 +53,9 @@ template <class Count> class Columns {
     /* Go to the next column, which is i. */
     void step(ptrdiff_t i) {
         if (i + radius < windows.width)
-            add<N_COARSE>(coarse + (i + radius) * N_COARSE, 1, coarse_sums);
+            add<1>(coarse + (i + radius) * N_COARSE, coarse_sums);
         if (i > radius)
-            add<N_COARSE>(coarse + (i - radius - 1) * N_COARSE, -1, coarse_sums);
+            add<-1>(coarse + (i - radius - 1) * N_COARSE, coarse_sums);
     }
 
     /* Count the codes of the window of column i that are below a code, and those that are equal. */
@@ -73,9 +73,10 @@ template <class Count> class Columns {
   private:
     static constexpr ptrdiff_t NEVER = -1;
 
-    template <ptrdiff_t N> static void add(const Count *counts, int32_t sign, int32_t *sums) {
-        for (ptrdiff_t k = 0; k < N; ++k)
-            sums[k] += sign * static_cast<int32_t>(counts[k]);
+    /* Add 16 counts of a column to those of the window, or take them away. */
+    template <int32_t SIGN> static void add(const Count *counts, int32_t *sums) {
+        for (ptrdiff_t k = 0; k < N_COARSE; ++k)
+            sums[k] += SIGN * static_cast<int32_t>(counts[k]);
     }
 
     /* Add a row of some slices, or take it away. */
@@ -103,13 +104,13 @@ template <class Count> class Columns {
             std::memset(sums, 0, N_COARSE * sizeof(int32_t));
             const ptrdiff_t stop = least(i + radius + 1, width);
             for (ptrdiff_t column = greatest(i - radius, ptrdiff_t{0}); column < stop; ++column)
-                add<N_COARSE>(counts + column * N_CODES, 1, sums);
+                add<1>(counts + column * N_CODES, sums);
         } else {
             for (++at; at <= i; ++at) {
                 if (at + radius < width)
-                    add<N_COARSE>(counts + (at + radius) * N_CODES, 1, sums);
+                    add<1>(counts + (at + radius) * N_CODES, sums);
                 if (at > radius)
-                    add<N_COARSE>(counts + (at - radius - 1) * N_CODES, -1, sums);
+                    add<-1>(counts + (at - radius - 1) * N_CODES, sums);
             }
         }
         up_to_date[part] = i;

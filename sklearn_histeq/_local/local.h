@@ -56,10 +56,11 @@ class Counted {
 
     /* Take a volume and its mask (or nullptr); has_gaps: not all of its pixels count. */
     template <class Pixel> void take(const Pixel *x, const uint8_t *mask, bool has_gaps) {
+        const ptrdiff_t n = has_gaps ? windows.n_pixels() : 0;
+        uint8_t *const found = in;
+        for (ptrdiff_t i = 0; i < n; ++i)
+            found[i] = is_counted(x, mask, i);
         is_in = has_gaps ? in : nullptr;
-        if (has_gaps)
-            for (ptrdiff_t i = 0; i < windows.n_pixels(); ++i)
-                in[i] = is_counted(x, mask, i);
     }
 
     /* The numbers of counted pixels in the windows of a row, which follows the row before. */
@@ -142,16 +143,22 @@ template <class Pixel, class Count> class Scores {
         columns.start_row(row);
         if constexpr (!IS_BYTE)
             buckets.start_row(row);
-        for (ptrdiff_t i = 0; i < windows.width; ++i) {
-            columns.step(i);
-            const Below counts = counts_at(row.y * windows.width + i, i);
-            scores[i] = HAS_BELOW ? twice_rank(counts) : counts.below + counts.equal;
-        }
+        count_row<HAS_BELOW>(row.y * windows.width);
         return scores;
     }
 
   private:
     static constexpr bool IS_BYTE = sizeof(Pixel) == 1;
+
+    /* Set the scores of the row that begins at pixel `start`. By itself, since the compiler keeps
+     * too little of it in registers as a part of its caller. */
+    template <bool HAS_BELOW> [[gnu::noinline]] void count_row(ptrdiff_t start) {
+        for (ptrdiff_t i = 0; i < windows.width; ++i) {
+            columns.step(i);
+            const Below counts = counts_at(start + i, i);
+            scores[i] = HAS_BELOW ? twice_rank(counts) : counts.below + counts.equal;
+        }
+    }
 
     Below counts_at(ptrdiff_t pixel, ptrdiff_t column) {
         if constexpr (IS_BYTE) {

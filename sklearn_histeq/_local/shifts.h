@@ -100,7 +100,7 @@ template <class Pixel> class Shifts {
             const ptrdiff_t start = row * width;
             T *inner = padded + row * stride + windows.radii.columns;
             for (ptrdiff_t i = 0; i < width; ++i)
-                inner[i] = flipped(x[start + i]);
+                inner[i] = flipped(volume[start + i]);
             if (is_in)
                 for (ptrdiff_t i = 0; i < width; ++i)
                     inner[i] = is_in[start + i] ? inner[i] : NOT_COUNTED<Pixel>;
@@ -115,14 +115,17 @@ template <class Pixel> class Shifts {
         const T *pixels = pixels_of(row.y);
         std::memcpy(scores, n_counted, static_cast<size_t>(width) * sizeof(int32_t));
         ptrdiff_t n_summed = 0;
-        for (ptrdiff_t z = row.slices.begin; z < row.slices.end; ++z)
-            for (ptrdiff_t y = row.rows.begin; y < row.rows.end; ++y) {
+        for (ptrdiff_t z = row.slices.begin; z < row.slices.end; ++z) {
+            const T *neighbours = padded + (z * windows.height + row.rows.begin) * stride;
+            for (ptrdiff_t n = row.rows.size(), n_now; n > 0; n -= n_now) {
                 if (n_summed == most)
                     n_summed = take_sums(scores);
-                add_row<HAS_BELOW>(pixels, padded + (z * windows.height + y) * stride, side,
-                                   n_padded, sums);
-                ++n_summed;
+                n_now = least(n, most - n_summed);
+                n_summed += n_now;
+                for (ptrdiff_t k = 0; k < n_now; ++k, neighbours += stride)
+                    add_row<HAS_BELOW>(pixels, neighbours, side, n_padded, sums);
             }
+        }
         take_sums(scores);
         if constexpr (std::is_integral_v<Pixel>) {
             const int32_t all = static_cast<int32_t>(side * row.rows.size() * row.slices.size());
@@ -149,10 +152,7 @@ template <class Pixel> class Shifts {
         return 0;
     }
 
-    void clear_sums() const {
-        for (ptrdiff_t i = 0; i < n_padded; ++i)
-            sums[i] = 0;
-    }
+    void clear_sums() const { std::memset(sums, 0, static_cast<size_t>(n_padded) * sizeof(Sum)); }
 
     const Windows &windows;
     ptrdiff_t n_padded, stride, n_rows;
