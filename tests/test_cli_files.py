@@ -132,6 +132,9 @@ class TestArrays:
         params = {"channel_axis": -1 if -1 in options else 1, "spatial_dims": 3}
         params["image_shape"] = (4, 6, 5) if len(shape) == 2 else None
         assert Path("out.npy").read_bytes() == saved(HistogramEqualizer(**params).transform(X))
+        ok("local", "in.npy", "local.npy", "--spatial-dims", 3, "--window", "3,0.5,5", *options)
+        local = LocalHistogramEqualizer(window=(3, 0.5, 5), **params).transform(X)
+        assert Path("local.npy").read_bytes() == saved(local)
         np.save("reference.npy", X[1])
         ok("match", "in.npy", "matched.npy", "--spatial-dims", 3, *options,
            "--reference", "reference.npy")  # fmt: skip

@@ -267,6 +267,15 @@ def test_the_value_of_colours_is_equalized(convention, dtype):
     assert_same(np.moveaxis(last, -1, 1), out)
 
 
+@pytest.mark.parametrize("color", ["value", "luminance", "lightness"])
+def test_colours_of_a_volume_of_one_slice_are_those_of_the_image(color):
+    x = np.random.default_rng(0).random((2, 3, 6, 7)).astype("f4")
+    mask = x[:, 0] < 0.8
+    expected = LocalHistogramEqualizer(window=(3, 5), color=color).transform(x, mask=mask)
+    estimator = LocalHistogramEqualizer(window=(3, 3, 5), color=color, spatial_dims=3)
+    assert_same(estimator.transform(x[:, :, None], mask=mask[:, None])[:, :, 0], expected)
+
+
 def test_errors_name_the_volumes():
     x, mask = stack(dtype="f8"), np.ones((3, 4, 6, 5), bool)
     estimator = LocalHistogramEqualizer(spatial_dims=3)

@@ -67,7 +67,8 @@ _PARAMETERS = {
         "convention": "arithmetic to use: histeq, skimage or opencv",
     },
     "local": {
-        "window": "side of the window: a share of the shorter side (0.5), or odd pixels (5)",
+        "window": "side of the window: a share of the shorter side (0.5), or odd pixels (5); or "
+        "rows,columns",
         "convention": "arithmetic to use: histeq or skimage",
     },
     "match": {
