@@ -429,18 +429,29 @@ def compare_with_peer(plane, mask, rule, out):
     return 1
 
 
-def clahe_path(convention):
+def cut_into_slices(rng, planes, mask):
+    """Return planes as volumes, whose slices lay below each other, and their mask."""
+    n, c, height, width = planes.shape
+    depth = pick(rng, *(depth for depth in range(1, height + 1) if height % depth == 0))
+    shape = depth, height // depth, width
+    return planes.reshape(n, c, *shape), None if mask is None else mask.reshape(n, *shape)
+
+
+def clahe_path(convention, of_volumes=False):
     """Return the path of a convention of CLAHE."""
 
     def run(rng, dtype):
         planes, mask = random_planes_and_mask(rng, dtype)
+        if of_volumes:
+            planes, mask = cut_into_slices(rng, planes, mask)
+            planes = random_layout(rng, planes)
         if not convention.takes_nan and dtype.kind == "f":
             mask, planes = None, np.clip(np.nan_to_num(planes), 0, 1)
         if not convention.takes_negative and dtype.kind == "i":
             planes = np.where(planes < 0, ~planes, planes)
         mask = mask if convention.takes_mask else None
-        n_tiles = tuple(int(n) for n in rng.choice([1, 2, 3, 8, 9], 2))
         shape = planes.shape[2:]
+        n_tiles = tuple(int(n) for n in rng.choice([1, 2, 3, 8, 9], len(shape)))
         tiles = convention.tiling.tiles(shape, n_tiles, None)
         clip_limit = rng.choice([None, 1.0, 1.5, 3.0, 40.0])
         n_bins = int(rng.choice([256, 2, 17, 300])) if convention.takes_n_bins else 256
@@ -776,23 +787,20 @@ def estimators_path(rng, dtype):
 def volumes_path(rng, dtype):
     """Compare volumes with planes of their slices below each other, wherever their voxels lie."""
     planes, mask = random_planes_and_mask(rng, dtype)
-    n, c, height, width = planes.shape
-    depth = pick(rng, *(depth for depth in range(1, height + 1) if height % depth == 0))
-    shape = depth, height // depth, width
-    estimator = random_estimator(rng, planes)
+    volumes, of_volumes_mask = cut_into_slices(rng, planes, mask)
+    (n, c, *shape), estimator = volumes.shape, random_estimator(rng, planes)
     while isinstance(estimator, (AdaptiveHistogramEqualizer, LocalHistogramEqualizer)):
         estimator = random_estimator(rng, planes)
     of_volumes = clone(estimator).set_params(spatial_dims=3)
     if getattr(estimator, "reference", None) is not None:
         of_volumes.reference = estimator.reference.reshape(c, *shape)
     axes = rng.permutation(3)  # the order of the axes in memory, but for random_layout
-    volumes = planes.reshape(n, c, *shape).transpose(0, 1, *(2 + axes)).copy()
+    volumes = volumes.transpose(0, 1, *(2 + axes)).copy()
     volumes = random_layout(rng, volumes).transpose(0, 1, *(2 + axes.argsort()))
     expected = outcome_of_fit(estimator, planes.astype(volumes.dtype), mask)
     if not isinstance(expected, str):
         expected = expected.reshape(n, *(expected.shape[1:] if estimator.flatten else (c, *shape)))
-    mask = None if mask is None else mask.reshape(n, *shape)
-    found = outcome_of_fit(of_volumes, volumes, mask)
+    found = outcome_of_fit(of_volumes, volumes, of_volumes_mask)
     assert type(expected) is type(found), f"an error on one side only: {expected} {found}"
     is_same = expected == found if isinstance(expected, str) else same(expected, found)
     assert is_same, f"volumes differ: {of_volumes}"
@@ -841,6 +849,7 @@ PATHS = {
     "learn numpy": (learn_path(EQUALIZE["numpy"], "uniform"), DTYPES),
     "invert": (invert_path, DTYPES),
     "clahe histeq": (clahe_path(CLAHE["histeq"]), DTYPES),
+    "clahe volumes": (clahe_path(CLAHE["histeq"], of_volumes=True), DTYPES),
     "clahe opencv": (clahe_path(CLAHE["opencv"]), ("uint8", "uint16")),
     "clahe skimage": (clahe_path(CLAHE["skimage"]), DTYPES),
     "local histeq": (local_path(LOCAL["histeq"]), DTYPES),

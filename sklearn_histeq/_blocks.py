@@ -196,10 +196,10 @@ def _on_slices(work, images):
     is_view = depth == 1 or height == 1 or images.library.is_remote
     is_view = is_view or volumes.strides[2] == height * volumes.strides[3]
     copies = work.copies_pixels or not is_view
-    return work._replace(function=partial(_do_on_slices, work.function), copies_pixels=copies)
+    return work._replace(function=partial(on_slices, work.function), copies_pixels=copies)
 
 
-def _do_on_slices(function, volumes, mask, out=None, *rest):
+def on_slices(function, volumes, mask, out=None, *rest):
     """Return function(planes, mask) or function(planes, mask, out, map_parts) of volumes."""
     mask = None if mask is None else below_each_other(mask)
     # the output is in C order, so that its planes are a view
@@ -250,14 +250,14 @@ WHOLE = [np.s_[:, :, :]]  # the index of planes that are not cut
 
 
 def part_indices(shape, n_pixels, by_rows=False):
-    """Return indices that cut planes of a shape (n, c, h, w) into parts of about so many pixels.
+    """Return indices that cut planes of a shape into parts of about so many pixels.
 
-    Planes are cut between rows; those of one row between columns, unless by_rows is True.
+    Planes are cut between rows, or slices; those of one row between columns, unless by_rows is
+    True.
     """
-    *_, height, width = shape
-    axis = 2 if height > 1 or by_rows else 3
+    axis = 2 if shape[2] > 1 or by_rows else 3
     size = shape[axis]
-    step = max(1, n_pixels * size // max(1, height * width))
+    step = max(1, n_pixels * size // max(1, math.prod(shape[2:])))
     parts = [slice(start, min(start + step, size)) for start in range(0, size, step)]
     return [np.s_[:, :, part] if axis == 2 else np.s_[:, :, :, part] for part in parts]
 

@@ -22,7 +22,7 @@ from skimage.exposure import cumulative_distribution
 
 @remembered
 def clahe(plane, tiles=(8, 8), clip_limit=None, n_bins=256, mask=None, **ranges):
-    """The value of each pixel in double precision; NaN where the plane has it."""
+    """The value of each pixel of a plane or volume, in doubles; NaN where the plane has it."""
     dtype, plane = plane.dtype, plain(plane)
     if plane.dtype.kind != "f":
         plane = plane.astype(np.float64)
@@ -39,13 +39,12 @@ def clahe(plane, tiles=(8, 8), clip_limit=None, n_bins=256, mask=None, **ranges)
     edges, points = bins(counted, n_bins) if span is None else bins_within(counted, span, n_bins)
     limits = [[k * side // n for k in range(n + 1)] for side, n in zip(plane.shape, tiles)]
     cdfs = {}
-    for i in range(tiles[0]):
-        for j in range(tiles[1]):
-            rows, columns = (slice(e[k], e[k + 1]) for e, k in zip(limits, (i, j)))
-            tile = plane[rows, columns][counts_here[rows, columns]]
-            cdfs[i, j] = tile_cdf(tile if tile.size else counted, edges, points, clip_limit)
-    for y, x in zip(*np.nonzero(~missing)):
-        out[y, x] = blend(float(plane[y, x]), y, x, limits, cdfs, points)
+    for number in np.ndindex(*tiles):
+        sides = tuple(slice(e[k], e[k + 1]) for e, k in zip(limits, number))
+        tile = plane[sides][counts_here[sides]]
+        cdfs[number] = tile_cdf(tile if tile.size else counted, edges, points, clip_limit)
+    for index in zip(*np.nonzero(~missing)):
+        out[index] = blend(float(plane[index]), index, limits, cdfs, points)
     return out
 
 
@@ -100,10 +99,17 @@ def clip(counts, clip_limit):
     return kept
 
 
-def blend(value, y, x, limits, cdfs, points):
-    """Rules 2 and 5."""
-    i, below, fy = place(y, limits[0])
-    j, right, fx = place(x, limits[1])
+def blend(value, index, limits, cdfs, points):
+    """Rules 2 and 5; of volumes, the values in the layers in front and behind are blended."""
+    if len(index) == 3:
+        front, back, fz = place(index[0], limits[0])
+        values = [
+            blend(value, index[1:], limits[1:], {n[1:]: cdfs[n] for n in cdfs if n[0] == k}, points)
+            for k in (front, back)
+        ]
+        return (1 - fz) * values[0] + fz * values[1]
+    i, below, fy = place(index[0], limits[0])
+    j, right, fx = place(index[1], limits[1])
     # a tile's slopes may overflow where the plane's do not: not so on a larger scale
     scale = 2.0**900 if np.abs(points).max() < 2.0**-900 else 1.0
     a, b, c, d = (

@@ -64,6 +64,7 @@ ESTIMATORS = [
     HistogramEqualizer(spatial_dims=3),
     HistogramEqualizer(scope="dataset", spatial_dims=3, image_shape=None),
     HistogramMatcher(spatial_dims=3),
+    AdaptiveHistogramEqualizer(n_tiles=(1, 1, 2), spatial_dims=3),
     LocalHistogramEqualizer(spatial_dims=3),
 ]
 

@@ -159,6 +159,10 @@ SLICES = [slice(None), slice(3, None), slice(None, 5), slice(-5, -2), slice(4, 1
 NO_ROWS = [slice(5, 5), slice(9, 3), slice(N_ROWS, None), slice(100, 200), slice(-3, -9)]
 
 
+# one row or layer of tiles: its edges, those around each row of pixels or slice, and the shares
+ONE = np.array([[0, 1]], np.int32), np.zeros((2, 1), np.int32), np.zeros(1)
+
+
 def tiles_of(n_tiles):
     """The edges of the tiles of square planes, and the argument `tiles` of peers' CLAHE."""
     pixels = np.arange(N_ROWS, dtype=np.int32).reshape(n_tiles, -1)
@@ -167,7 +171,7 @@ def tiles_of(n_tiles):
     places = place.astype(np.int32)
     shares = np.stack([1 - (place - places), place - places], axis=1)
     between = np.clip([places - 1, places], 0, n_tiles - 1).astype(np.int32)
-    return edges, (pixels, pixels, between, places, shares[:, 1].copy(), shares)
+    return edges, (pixels, pixels, between, places, shares[:, 1].copy(), shares, *ONE)
 
 
 def write_local(x, out, rows, geometry=((1, N_ROWS, N_ROWS), (0, 2, 2))):
@@ -180,8 +184,15 @@ def write_volume(x, out, rows):
 
 
 def write_clahe(x, out, rows):
-    edges, (_, _, between, _, *shares) = tiles_of(3)
-    tiles = edges, edges, between, between[0], *shares
+    edges, (_, _, between, _, fy, shares, *_) = tiles_of(3)
+    tiles = edges, edges, between, between[0], fy, shares, *ONE
+    clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False, None)
+
+
+def write_clahe_volume(x, out, rows):
+    """Of slices of one row of pixels."""
+    edges, (_, _, between, _, fz, shares, *_) = tiles_of(3)
+    tiles = ONE[0], edges, ONE[1], between[0], ONE[2], shares, edges, between, fz
     clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False, None)
 
 
@@ -197,6 +208,7 @@ WRITERS = [
     (write_local, "uint8", "float64"),
     (write_volume, "uint8", "float64"),
     (write_clahe, "uint8", "float64"),
+    (write_clahe_volume, "uint8", "float64"),
     (write_opencv, "uint8", "uint8"),
     (write_skimage, "uint16", "uint16"),
 ]

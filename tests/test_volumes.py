@@ -19,7 +19,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from sklearn_histeq import (
-    AdaptiveHistogramEqualizer,
     EqualizationDisplay,
     HistogramEqualizer,
     HistogramMatcher,
@@ -506,11 +505,6 @@ def test_other_layouts_give_no_warning(shape, channel_axis):
 
 
 # --- tools for images -----------------------------------------------------------------------------
-
-
-def test_tiles_of_volumes_are_refused():
-    with pytest.raises(ValueError, match="spatial_dims=3, but expected 2: there are no"):
-        of_volumes(AdaptiveHistogramEqualizer()).fit(volumes())
 
 
 def test_copies_in_other_lights_are_of_images():

@@ -4,6 +4,7 @@ What the kernels do not cover goes to the definition, with the same bits: planes
 have no meaning, very many bins.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -26,9 +27,14 @@ def clahe(planes, mask, out, rule, map_parts=map):
     """Equalize each plane by the CDFs of its tiles into out; see `definition.clahe`."""
     if rule.of_whole_planes:
         return equalize(planes, mask, out, rule.of_whole_planes, map_parts)
+    if planes.ndim > 4 and planes.shape[2] == 1 and rule.convention is HISTEQ:
+        # volumes of one slice are planes, of which threads share the rows
+        planes, out, rule = planes[:, :, 0], out[:, :, 0], rule._replace(tiles=rule.tiles[1:])
+        mask = None if mask is None else mask[:, 0]
     pixel = _pixel_dtype(planes.dtype, rule.convention)
     if (
         pixel is None
+        or (planes.ndim > 4 and rule.convention is SKIMAGE)
         or planes[0, 0].size > arrays.MOST_PIXELS
         or _n_counts(planes, rule) > MOST_COUNTS
     ):
@@ -54,11 +60,14 @@ def _pixel_dtype(dtype, convention):
 
 
 def _n_counts(planes, rule):
-    """Return how many counts the tiles of one row have, which are filled up to TILE_LANES."""
-    n_tiles = rule.tiles[1]
+    """Return how many counts are kept: of the tiles of one row, filled up to TILE_LANES.
+
+    Of volumes these are those of one layer.
+    """
+    n_tiles, n_rows = rule.tiles[-1], math.prod(rule.tiles[1:-1])
     if rule.convention is SKIMAGE:
-        n_tiles = tiles.n_skimage_tiles(planes.shape[3], rule.tiles[1])
-    return -(-n_tiles // shared.TILE_LANES) * shared.TILE_LANES * rule.n_bins
+        n_tiles, n_rows = tiles.n_skimage_tiles(planes.shape[3], rule.tiles[1]), 1
+    return -(-n_tiles // shared.TILE_LANES) * shared.TILE_LANES * rule.n_bins * n_rows
 
 
 def _is_written(dtype, pixel, rule):
@@ -82,6 +91,7 @@ def _clahe_block(planes, mask, out, pixel, rule, map_parts):
 def _in_row_parts(write, planes, map_parts):
     """Do write(rows) on slices of the rows of planes, which threads may share; return the status.
 
+    Of volumes these are their slices.
     Every part builds the tables of the tiles around its rows, so parts are large.
     """
     parts = cut(planes, None, planes, row_indices(planes, arrays.N_PART, map_parts))
@@ -112,15 +122,17 @@ def _histeq(planes, mask, out, pixel, rule, map_parts):
 @lru_cache(maxsize=16)
 def _own_tiles(shape, n_tiles):
     """Return the edges of tiles, and where pixels lie between their centers."""
-    y, x = (tiles.axis(side, n) for side, n in zip(shape, n_tiles, strict=True))
-    edges = [tiles.edges(side, n).astype(np.int32) for side, n in zip(shape, n_tiles, strict=True)]
-    pairs = (np.stack([side[:-1], side[1:]], axis=1) for side in edges)
+    sides = list(zip(tiles.as_volume(shape), tiles.as_volume(n_tiles), strict=True))
+    z, y, x = (tiles.axis(*side) for side in sides)
+    edges = [tiles.edges(*side).astype(np.int32) for side in sides]
+    layers, *pairs = (np.stack([side[:-1], side[1:]], axis=1) for side in edges)
     places = x.lower.astype(np.int32)
-    return *pairs, _between(y), places, y.fraction, _shares(x.fraction)
+    of_layers = layers, _between(z), z.fraction
+    return *pairs, _between(y), places, y.fraction, _shares(x.fraction), *of_layers
 
 
 def _between(axis):
-    """Return the rows of tiles above and below each row of pixels (2, height)."""
+    """Return the rows of tiles above and below each row of pixels (2, height), or the layers."""
     return np.array([axis.lower, axis.upper], np.int32)
 
 
@@ -168,7 +180,8 @@ def _peers_tiles(pixels, y, x, n_tiles):
     beyond = np.where(x.lower == 0, 0, n_tiles)
     places = np.where(x.upper > x.lower, x.upper, beyond).astype(np.int32)
     fy = y.fraction.astype(np.float64)
-    return *pixels, _between(y), places, fy, _shares(x.fraction)
+    one_layer = np.array([[0, 1]], np.int32), np.zeros((2, 1), np.int32), np.zeros(1)
+    return *pixels, _between(y), places, fy, _shares(x.fraction), *one_layer
 
 
 # Convention "skimage" -----------------------------------------------------------------------------

@@ -29,6 +29,8 @@ class ClaheConvention(Convention):
         The least limit that has a meaning; 0 itself has none.
     takes_tile_shape : bool
         Whether tiles can be chosen by their shape.
+    takes_volumes : bool
+        Whether planes may have three axes.
     tiling : `tiles.Tiling`
         How it cuts an image into tiles.
     """
@@ -37,6 +39,7 @@ class ClaheConvention(Convention):
     clip_limit_is_share: bool = False
     least_clip_limit: float = 0.0
     takes_tile_shape: bool = True
+    takes_volumes: bool = True
     tiling: tiles.Tiling
 
     def engine_clip_limit(self, clip_limit, n_bins):
@@ -69,6 +72,7 @@ OPENCV = ClaheConvention(
     takes_n_bins=False,
     takes_tile_shape=False,
     colors=color_modes.OF_OPENCV,
+    takes_volumes=False,
     default_clip_limit=40.0,
     tiling=tiles.OPENCV,
 )
@@ -82,8 +86,9 @@ class ClaheRule(NamedTuple):
 
     Attributes
     ----------
-    tiles : tuple of two ints
-        (rows, columns) of tiles; with scikit-image's convention the shape of a tile.
+    tiles : tuple of two or three ints
+        (rows, columns) of tiles, or (layers, rows, columns); with scikit-image's convention the
+        shape of a tile.
     clip_limit : float or None
         Multiple of the uniform histogram's bin height, or share of the pixels of a tile, as the
         convention says; None clips nothing.
@@ -93,7 +98,7 @@ class ClaheRule(NamedTuple):
         What the bins of a plane span.
     """
 
-    tiles: tuple[int, int]
+    tiles: tuple[int, ...]
     clip_limit: float | None
     n_bins: int
     convention: ClaheConvention
@@ -105,7 +110,7 @@ class ClaheRule(NamedTuple):
 
         One tile without a limit is global equalization by definition.
         """
-        is_global = self.convention is HISTEQ and self.tiles == (1, 1)
+        is_global = self.convention is HISTEQ and set(self.tiles) == {1}
         if is_global and self.clip_limit is None:
             return cdf_rule(self.n_bins, self.span)
         return None

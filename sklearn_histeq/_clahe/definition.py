@@ -4,7 +4,10 @@
 "opencv" is cv2.createCLAHE's arithmetic, written down in NumPy.
 """
 
-from itertools import pairwise
+import inspect
+import math
+from functools import reduce
+from itertools import pairwise, product
 
 import numpy as np
 from skimage import exposure
@@ -24,11 +27,11 @@ def clahe(planes, mask, out, rule, map_parts=map):
 
     Parameters
     ----------
-    planes : ndarray of shape (n, c, h, w)
+    planes : ndarray of shape (n, c, h, w) or (n, c, d, h, w)
         Any real dtype that the convention accepts, strides and byte order; not modified.
-    mask : ndarray of shape (n, h, w), bool, or None
+    mask : ndarray of shape (n, h, w) or (n, d, h, w), bool, or None
         Pixels that count; all are mapped. None where the convention takes no mask.
-    out : ndarray of shape (n, c, h, w)
+    out : ndarray of the shape of planes
         Written to; its dtype says how values are stored. Owned by the caller.
     rule : `conventions.ClaheRule`
     map_parts : callable
@@ -66,26 +69,31 @@ def clahe_plane(plane, counted, rule):
 
         (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) * c + fx * d)
 
-    in double precision, in this order, without fused multiply-adds: it never exceeds 1.
+    in double precision, in this order, without fused multiply-adds: it never exceeds 1. The CDFs of
+    a slice of a volume are those of the layers of tiles around it, (1 - fz) * front + fz * back.
     """
     if plane.dtype.kind != "f":
         plane = plane.astype(np.float64)
     bins, points = _bins(plane, counted, rule)
     below, weight = _between_points(plane, points)
     above = np.minimum(below + 1, len(points) - 1)
-    y, x = (tiles.axis(length, n) for length, n in zip(plane.shape, rule.tiles, strict=True))
-    blended = np.empty((2, *plane.shape))  # over the upper row of tiles, and over the lower
-    for row, cdfs in enumerate(_tile_cdfs(bins, counted, rule, len(points))):
-        for side, tile_rows in enumerate((y.lower, y.upper)):
-            part = tile_rows == row  # the pixels that have this row of tiles on that side
+    shape, n_tiles = tiles.as_volume(plane.shape), tiles.as_volume(rule.tiles)
+    below, above, weight = (array.reshape(shape) for array in (below, above, weight))
+    z, y, x = (tiles.axis(length, n) for length, n in zip(shape, n_tiles, strict=True))
+    blended = np.empty((2, *shape))  # over the upper row of tiles, and over the lower
+    parts = bins.reshape(shape), counted.reshape(shape), n_tiles, len(points), rule.clip_limit
+    for row, layers in enumerate(_tile_cdfs(*parts)):
+        for (k, fz), side in product(enumerate(z.fraction), (0, 1)):
+            cdfs = (1 - fz) * layers[z.lower[k]] + fz * layers[z.upper[k]]
+            part = k, (y.lower, y.upper)[side] == row  # those with this row of tiles on that side
             i, j, w = below[part], above[part], weight[part]
             left, right = (
                 cdfs[columns, i] + w * (cdfs[columns, j] - cdfs[columns, i])
                 for columns in (x.lower, x.upper)
             )
-            blended[side, part] = (1 - x.fraction) * left + x.fraction * right
+            blended[side, *part] = (1 - x.fraction) * left + x.fraction * right
     fy = y.fraction[:, np.newaxis]
-    values = (1 - fy) * blended[0] + fy * blended[1]
+    values = ((1 - fy) * blended[0] + fy * blended[1]).reshape(plane.shape)
     values[np.isnan(plane)] = np.nan
     return values
 
@@ -126,16 +134,19 @@ def _between_points(plane, points):
     return below, np.where(np.isfinite(gap) & (above > below), offset / gap, 0)
 
 
-def _tile_cdfs(bins, counted, rule, n_bins):
-    """Yield the CDFs of each row of tiles: (n_tiles_x, n_bins)."""
-    rows, columns = (tiles.edges(side, n) for side, n in zip(bins.shape, rule.tiles, strict=True))
+def _tile_cdfs(bins, counted, n_tiles, n_bins, clip_limit):
+    """Yield the CDFs of each row of tiles, in all layers: (n_tiles_z, n_tiles_x, n_bins)."""
+    layers, rows, columns = (
+        [slice(*pair) for pair in pairwise(tiles.edges(side, n))]
+        for side, n in zip(bins.shape, n_tiles, strict=True)
+    )
     of_plane = _counts(bins[counted], n_bins)
-    for top, bottom in pairwise(rows):
-        cdfs = np.empty((rule.tiles[1], n_bins))
-        for k, (left, right) in enumerate(pairwise(columns)):
-            tile = np.s_[top:bottom, left:right]
+    for row in rows:
+        cdfs = np.empty((len(layers), len(columns), n_bins))
+        for i, k in np.ndindex(cdfs.shape[:2]):
+            tile = layers[i], row, columns[k]
             counts = _counts(bins[tile][counted[tile]], n_bins)
-            cdfs[k] = clipped_cdf(counts if counts.any() else of_plane, rule.clip_limit)
+            cdfs[i, k] = clipped_cdf(counts if counts.any() else of_plane, clip_limit)
         yield cdfs
 
 
@@ -207,7 +218,8 @@ def _skimage(planes, mask, out, rule):
     5. Pixel y (padded: y + t // 2 = block * t + i) lies between tiles block - 1, with coefficient 1
        - i / t, and block, with i / t, both kept within the grid. For (up, left), (up, right),
        (down, left), (down, right) in this order, float32(value * (x coefficient * y coefficient)),
-       a product of doubles, is added up in float32; the sum is truncated.
+       a product of doubles, is added up in float32; the sum is truncated. In volumes these are the
+       four in front, then the four behind, and (x * y) * z the product of coefficients.
     6. That is cast to float64 (float32 for images in single precision) and stretched to [0, 1],
        (x - min) / (max - min); a constant is min(x, 1).
 
@@ -227,7 +239,9 @@ def _skimage(planes, mask, out, rule):
             if plane.dtype.kind in "iu" and plane.max() < 2**16 and plane.dtype.itemsize > 2:
                 plane = plane.astype(np.uint16)  # as img_as_uint, which warns at every plane
             clip_limit = rule.clip_limit or 0
-            values = exposure.equalize_adapthist(plane, rule.tiles, clip_limit, rule.n_bins)
+            # without its wrapper, which takes the last axis of a volume, of 3 or 4, for colours
+            adapthist = inspect.unwrap(exposure.equalize_adapthist)
+            values = adapthist(plane, rule.tiles, clip_limit, rule.n_bins)
         output.store(values, out_plane, 1)
         return 0
 
@@ -252,15 +266,13 @@ def _skimage_within(plane, limits, dtype, rule):
 
 
 def _skimage_tables(codes, rule):
-    """Return the tables of all tiles, by steps 2 to 4 of `_skimage`: (n_y, n_x, n_bins)."""
-    rows, columns = (
-        tiles.skimage_pixels(*side) for side in zip(codes.shape, rule.tiles, strict=True)
-    )
-    n_pixels, top = rule.tiles[0] * rule.tiles[1], grays.N_GRAYS - 1
+    """Return the tables of all tiles, by steps 2 to 4 of `_skimage`: (*n_tiles, n_bins)."""
+    sides = [tiles.skimage_pixels(*side) for side in zip(codes.shape, rule.tiles, strict=True)]
+    n_pixels, top = math.prod(rule.tiles), grays.N_GRAYS - 1
     limit = n_pixels if rule.clip_limit is None else max(int(rule.clip_limit * n_pixels), 1)
-    tables = np.empty((len(rows), len(columns), rule.n_bins))
-    for tile in np.ndindex(tables.shape[:2]):
-        pixels = codes[rows[tile[0], :, np.newaxis], columns[tile[1]]]
+    tables = np.empty((*map(len, sides), rule.n_bins))
+    for tile in np.ndindex(tables.shape[:-1]):
+        pixels = codes[np.ix_(*(side[k] for side, k in zip(sides, tile, strict=True)))]
         counts = skimage_clip(np.bincount(pixels.reshape(-1), minlength=rule.n_bins), limit)
         tables[tile] = np.minimum(counts.cumsum() * (top / n_pixels), top).astype(int)
     return tables
@@ -289,12 +301,13 @@ def skimage_clip(counts, limit):
 
 def _skimage_blend(codes, tables, tile_shape):
     """Return the values of a plane between its tiles, by step 5 of `_skimage`."""
-    y, x = (tiles.skimage_axis(*side) for side in zip(codes.shape, tile_shape, strict=True))
+    axes = [tiles.skimage_axis(*side) for side in zip(codes.shape, tile_shape, strict=True)]
+    sides = [((a.lower, 1 - a.fraction), (a.upper, a.fraction)) for a in axes]
     blended = np.zeros(codes.shape, np.float32)
-    for rows, share_y in (y.lower, 1 - y.fraction), (y.upper, y.fraction):
-        for columns, share_x in (x.lower, 1 - x.fraction), (x.upper, x.fraction):
-            values = tables[rows[:, np.newaxis], columns, codes]
-            blended += (values * (share_x * share_y[:, np.newaxis])).astype(np.float32)
+    for corner in product(*sides):
+        of_tiles, shares = (np.ix_(*parts) for parts in zip(*corner, strict=True))
+        share = reduce(np.multiply, reversed(shares))  # the last axis first
+        blended += (tables[*of_tiles, codes] * share).astype(np.float32)
     return blended.astype(np.uint16)
 
 

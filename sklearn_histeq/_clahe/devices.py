@@ -4,6 +4,7 @@ The counts of a block are bounded. They are clipped by NumPy, all tiles at once.
 to clip takes one pixel after the other, and is not here.
 """
 
+import math
 from functools import partial
 
 import numpy as np
@@ -38,7 +39,7 @@ def clahe(planes, mask, out, rule, map_parts=map):
     n_bins = rule.n_bins
     if rule.convention is OPENCV:
         n_bins = output.largest_level(namespaces.dtype_of(planes)) + 1
-    n_planes = max(1, MOST_COUNTS // (n_bins * rule.tiles[0] * rule.tiles[1]))
+    n_planes = max(1, MOST_COUNTS // (n_bins * math.prod(rule.tiles)))
     step = max(1, n_planes // planes.shape[1])
     status = []
     for start in range(0, planes.shape[0], step):
@@ -103,35 +104,45 @@ def _distinct(rows, numbers):
 
 
 def _blend(rows, numbers, points, shape, rule):
-    """Return values in [0, 1], blended from the CDFs of the four tiles around each pixel.
+    """Return values in [0, 1], blended from the CDFs of the tiles around each pixel.
 
     See `definition.clahe_plane`. points are doubles, numbers the bins of the pixels.
     """
     xp, n_points = rows.xp, points.shape[1]
     cdfs = namespaces.asarray(_tile_cdfs(rows, numbers, n_points, shape, rule), points)
-    y, x = (tiles.axis(length, n) for length, n in _sides(shape, rule.tiles))
+    n_tiles = tiles.as_volume(rule.tiles)
+    z, y, x = (tiles.axis(*side) for side in zip(tiles.as_volume(shape[2:]), n_tiles, strict=True))
     below, weight = _between_points(rows, points)
     above = xp.clip(below + 1, 0, n_points - 1)
-    fy, fx = (namespaces.asarray(part, points) for part in _fractions(y, x))
+    fz, fy, fx = (namespaces.asarray(part, points) for part in _fractions(z, y, x))
     blended = []
     for tile_rows in (y.lower, y.upper):
         sides = []
         for columns in (x.lower, x.upper):
-            tile = tile_rows[:, np.newaxis] * rule.tiles[1] + columns
-            first = namespaces.asarray(tile.reshape(1, -1) * n_points, points)
-            low, high = gather(cdfs, first + below), gather(cdfs, first + above)
+            of_layers = [
+                namespaces.asarray(_number(n_tiles, layer, tile_rows, columns) * n_points, points)
+                for layer in (z.lower, z.upper)[: n_tiles[0]]
+            ]
+            low, high = (_between_layers(cdfs, of_layers, at, fz) for at in (below, above))
             sides.append(low + weight * (high - low))
         blended.append((1 - fx) * sides[0] + fx * sides[1])
     return (1 - fy) * blended[0] + fy * blended[1]
 
 
-def _fractions(y, x):
-    """Return the fractions of both axes for each pixel of a plane: two rows."""
-    shape = len(y.fraction), len(x.fraction)
-    fractions = (
-        np.broadcast_to(y.fraction[:, np.newaxis], shape),
-        np.broadcast_to(x.fraction, shape),
-    )
+def _number(n_tiles, *of_axes):
+    """Return the number of the tile of each pixel, from those along each axis: a row."""
+    return np.ravel_multi_index(np.ix_(*of_axes), n_tiles).reshape(1, -1)
+
+
+def _between_layers(cdfs, firsts, places, fz):
+    """Return the CDFs at places, blended between the layers of tiles around each slice."""
+    front, *back = (gather(cdfs, first + places) for first in firsts)
+    return (1 - fz) * front + fz * back[0] if back else front
+
+
+def _fractions(*axes):
+    """Return the fractions of all axes for each pixel of a plane, as rows."""
+    fractions = np.broadcast_arrays(*np.ix_(*(axis.fraction for axis in axes)))
     return [fraction.reshape(1, -1) for fraction in fractions]
 
 
@@ -150,12 +161,11 @@ def _between_points(rows, points):
 
 def _tile_cdfs(rows, numbers, n_points, shape, rule):
     """Return the CDFs of the tiles of each row of pixels, as a row of NumPy."""
-    y, x = (
+    of_axes = (
         np.repeat(np.arange(n), np.diff(tiles.edges(length, n)))
         for length, n in _sides(shape, rule.tiles)
     )
-    tile = (y[:, np.newaxis] * rule.tiles[1] + x).reshape(1, -1)
-    n_tiles = rule.tiles[0] * rule.tiles[1]
+    tile, n_tiles = _number(rule.tiles, *of_axes), math.prod(rule.tiles)
     index = numbers + namespaces.asarray(tile * n_points, numbers)
     counts = namespaces.to_numpy(counts_of(index, rows.counted, n_tiles * n_points))
     counts = counts.reshape(len(counts), n_tiles, n_points)

@@ -12,12 +12,20 @@ from numpy.typing import DTypeLike
 from .. import _engine
 from .._arithmetic.spans import OWN, span_of
 from .._base import ChannelAxis, Color, ImageTransformer, SpatialDims
+from .._blocks import on_slices
 from .._input import parameters, warn_the_caller
+from .._input.layout import images_of
 from .._input.parameters import ALL_QUANTILES
 from .._input.problem import Setting
 from . import tiles
 from .conventions import CONVENTIONS, ClaheRule
-from .parameters import N_BINS, check_clip_limit, check_tile_shape_of_convention, check_tiles
+from .parameters import (
+    N_BINS,
+    check_clip_limit,
+    check_tile_shape_of_convention,
+    check_tiles,
+    check_volumes_of_convention,
+)
 
 
 class AdaptiveHistogramEqualizer(ImageTransformer):
@@ -34,12 +42,13 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     Parameters
     ----------
-    n_tiles : int or tuple of two ints, default=8
-        Tiles along each axis, or (rows, columns). The convention "histeq" uses at most half as many
-        tiles as there are pixels along an axis, and warns where this is less than `n_tiles`.
-    tile_shape : int, tuple of two ints or None, default=None
-        Pixels per tile along each axis, or (rows, columns), instead of `n_tiles`. Not with the
-        convention "opencv".
+    n_tiles : int or tuple of ints, default=8
+        Tiles along each axis, or (rows, columns), of volumes (depth, rows, columns). The convention
+        "histeq" uses at most half as many tiles as there are pixels along an axis, and warns where
+        this is less than `n_tiles`.
+    tile_shape : int, tuple of ints or None, default=None
+        Pixels per tile along each axis, or (rows, columns), of volumes (depth, rows, columns),
+        instead of `n_tiles`. Not with the convention "opencv".
     clip_limit : "auto", float or None, default="auto"
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
         bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
@@ -104,7 +113,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     spatial_dims : {2, 3}, default=2
         Number of axes of a plane. 2: images. 3: volumes, each of which is equalized as a whole:
         (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
-        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
+        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers. Not with the convention
+        "opencv".
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
@@ -157,6 +167,9 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
        where a, b, c and d are its values in the CDFs of the tiles to the upper left, upper right,
        lower left and lower right. Beyond the outer centers, the outer tiles alone count.
+    6. Volumes have layers of tiles, too, by the rules of 2. The CDFs of a slice at the share fz of
+       the distance between the centers of two layers are `(1 - fz) * front + fz * back`, tile by
+       tile and bin by bin; then its pixels have the values of 5.
 
     So `n_tiles=1, clip_limit=None` equals `HistogramEqualizer(n_bins=256)`. An image in 8 bits and
     the same image in 16 bits (times 257) give equal results up to rounding. They are equal bit for
@@ -241,13 +254,15 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     _conventions = CONVENTIONS
     _ns_per_pixel = 3, 5, 5
+    _sees_places = True
 
     def _check_params(self):
         parameters.check_choice("convention", self.convention, CONVENTIONS)
-        check_tiles("n_tiles", self.n_tiles)
+        check_tiles("n_tiles", self.n_tiles, self.spatial_dims)
         if self.tile_shape is not None:
-            check_tiles("tile_shape", self.tile_shape)
+            check_tiles("tile_shape", self.tile_shape, self.spatial_dims)
         convention = self._convention
+        check_volumes_of_convention(self.spatial_dims, convention)
         check_tile_shape_of_convention(self.tile_shape, convention)
         check_clip_limit(self.clip_limit, convention)
         parameters.check_n_bins(self.n_bins, auto=False)
@@ -255,7 +270,6 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         parameters.check_ranges(self.value_range, self.quantile_range, convention)
 
     def _check_images(self, images):
-        images.layout.refuse_volumes("tiles")
         images.layout.check_width(images.X.shape, *images.planes.shape[1:])
 
     def _function(self, images, learned):
@@ -268,34 +282,36 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
             ranges = self.value_range, self.quantile_range
             dtype = self._plane_dtype(images.X.dtype)
             span = span_of(*ranges, dtype, convention.takes_negative)
-        return partial(_clahe, ClaheRule(used, limit, self.n_bins, convention, span))
+        rule = ClaheRule(used, limit, self.n_bins, convention, span)
+        function = partial(_clahe, rule)
+        is_global = images.planes.ndim > 4 and rule.of_whole_planes is not None
+        return partial(on_slices, function) if is_global else function
 
     # Tiles ---------------------------------------------------------------------------------------
 
     def _tiles(self, shape):
         """Return the tiles of planes of a shape: how many, or of what shape with "skimage"."""
-        tile_shape = None if self.tile_shape is None else tiles.pair(self.tile_shape)
-        return self._convention.tiling.tiles(shape, tiles.pair(self.n_tiles), tile_shape)
+        n_tiles, tile_shape = tiles.per_axis(self.n_tiles, len(shape)), None
+        if self.tile_shape is not None:
+            tile_shape = tiles.per_axis(self.tile_shape, len(shape))
+        return self._convention.tiling.tiles(shape, n_tiles, tile_shape)
 
     def _tile_edges(self, shape):
-        """Return where tiles begin along rows and columns of planes of a shape; last, their end."""
+        """Return where tiles begin along the axes of planes of a shape; last, their end."""
         return self._convention.tiling.edges(shape, self._tiles(shape))
 
     def _warn(self, images, used):
         """Warn, at most once, if the tiles differ from what the parameters ask for."""
-        height, width = shape = images.planes.shape[2:]
-        on_images, n_tiles = (
-            f" on images of {height}×{width} pixels: ",
-            Setting("n_tiles", self.n_tiles),
-        )
+        shape, n_tiles = images.planes.shape[2:], Setting("n_tiles", self.n_tiles)
+        on_images = f" on {images_of(*shape)}: "
         found = []
         if images.X.ndim == 2 and self.image_shape is None:
-            found.append(images.layout.problem_of_rows(width, "tiles"))
+            found.append(images.layout.problem_of_rows(shape[-1], "tiles"))
         if self._uses_fewer(shape, used):
-            n_used = f"using {used[0]}×{used[1]} tiles, of at least two pixels along an axis"
+            n_used = f"using {'×'.join(map(str, used))} tiles, of at least two pixels along an axis"
             remedy = "Set n_tiles to no more than half the pixels."
             found.append(((n_tiles, f"{on_images}{n_used}"), remedy))
-        elif np.prod(self._convention.tiling.tile_shape(shape, used)) == 1 < height * width:
+        elif np.prod(self._convention.tiling.tile_shape(shape, used)) == 1 < np.prod(shape):
             both = n_tiles, ", ", Setting("tile_shape", self.tile_shape)
             says_nothing = f"{on_images}a tile is one pixel, whose CDF says nothing"
             found.append(((*both, says_nothing), "Set fewer tiles, or larger ones."))
@@ -309,7 +325,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         """Return whether fewer tiles are used than asked for, on a side longer than one pixel."""
         if self._convention.tiling is not tiles.EVEN or self.tile_shape is not None:
             return False
-        asked = tiles.pair(self.n_tiles)
+        asked = tiles.per_axis(self.n_tiles, len(shape))
         return any(
             n < wanted and side > 1 for side, n, wanted in zip(shape, used, asked, strict=True)
         )

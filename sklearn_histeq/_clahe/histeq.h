@@ -28,6 +28,7 @@ struct HisteqArrays {
     int32_t *n_counted;      /* (lanes,), pixels of each tile */
     double *cdfs;            /* (n_bins + 1, lanes) */
     double *tables;          /* 2 of (n_codes + 1, lanes) */
+    double *layers;          /* of volumes 2 of (n_rows, n_bins, lanes): the CDFs of two layers */
     double *points, *gaps;   /* (n_bins,), bin centers, and the distances to the next */
     int32_t *codes, *bins;   /* (256,), a level's entry in the tables and its bin, times lanes */
     int32_t *below;          /* (256,), the point below a level */
@@ -48,6 +49,7 @@ struct HisteqArrays {
         n_counted = scratch.array<int32_t>(lanes);
         cdfs = scratch.array<double>((n_bins + 1) * lanes);
         tables = scratch.array<double>((2 * n_codes + 1) * lanes);
+        layers = scratch.array<double>(tiling.depth > 1 ? 2 * tiling.n_rows * n_bins * lanes : 0);
         points = scratch.array<double>(n_bins);
         gaps = scratch.array<double>(n_bins);
         codes = scratch.array<int32_t>(3 * 256);
@@ -148,26 +150,29 @@ void bin_row(const Pixel *x, const uint8_t *mask, ptrdiff_t y, const Tiling &til
 
 /* Counts ------------------------------------------------------------------------------------- */
 
-/* Count the bins of each tile of row k, and its pixels. */
+/* Count the bins of each tile of row k of a layer, and its pixels. */
 template <class Pixel>
-void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t k, bool is_weighted,
-                 const Tiling &tiling, ptrdiff_t n_bins, HisteqArrays &arrays) {
+void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t layer, ptrdiff_t k,
+                 bool is_weighted, const Tiling &tiling, ptrdiff_t n_bins, HisteqArrays &arrays) {
     const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_tiles = tiling.n_tiles;
     const int32_t *columns = tiling.columns, *rows = tiling.rows + 2 * k;
+    const int32_t *slices = tiling.layers + 2 * layer, n_rows = rows[1] - rows[0];
     int32_t *counts = arrays.counts;
     std::memset(counts, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
     std::memset(arrays.n_counted, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
-    for (ptrdiff_t y = rows[0]; y < rows[1]; ++y) {
+    for (ptrdiff_t i = 0; i < (slices[1] - slices[0]) * n_rows; ++i) {
+        const ptrdiff_t y = (slices[0] + i / n_rows) * tiling.height + rows[0] + i % n_rows;
         bin_row(x, mask, y, tiling, is_weighted, arrays);
         if (columns[1] * n_tiles == tiling.width)
             count_lanes(arrays.table_index, n_tiles, columns[1], 1, counts);
         else
             for (ptrdiff_t t = 0; t < n_tiles; ++t)
-                for (ptrdiff_t i = columns[2 * t]; i < columns[2 * t + 1]; ++i)
-                    ++counts[arrays.table_index[i] + t];
+                for (ptrdiff_t j = columns[2 * t]; j < columns[2 * t + 1]; ++j)
+                    ++counts[arrays.table_index[j] + t];
     }
     for (ptrdiff_t t = 0; t < n_tiles; ++t)
-        arrays.n_counted[t] = (rows[1] - rows[0]) * (columns[2 * t + 1] - columns[2 * t]) -
+        arrays.n_counted[t] = (slices[1] - slices[0]) * n_rows *
+                                  (columns[2 * t + 1] - columns[2 * t]) -
                               counts[n_bins * lanes + t];
 }
 
@@ -177,7 +182,7 @@ void count_whole(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
                  ptrdiff_t n_bins, HisteqArrays &arrays) {
     const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
     std::memset(arrays.of_plane, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
-    for (ptrdiff_t y = 0; y < tiling.height; ++y) {
+    for (ptrdiff_t y = 0; y < tiling.depth * tiling.height; ++y) {
         bin_row(x, mask, y, tiling, true, arrays);
         for (ptrdiff_t i = 0; i < tiling.width; ++i)
             ++arrays.of_plane[arrays.table_index[i] + i % TILE_LANES];
@@ -337,14 +342,14 @@ struct HisteqPlane {
     bool has_level_tables;
 };
 
-/* Set the tables of row k of the tiles: the values of levels, or the CDFs. */
+/* Set the CDFs of row k of a layer of tiles. */
 template <class Pixel>
-void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t k, const Tiling &tiling,
-                  const ClaheRule &rule, HisteqPlane &plane, HisteqArrays &arrays, double *tables) {
+void build_cdfs(const Pixel *x, const uint8_t *mask, ptrdiff_t layer, ptrdiff_t k,
+                const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
+                HisteqArrays &arrays, double *cdfs) {
     const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_bins = rule.n_bins;
-    double *cdfs = plane.has_level_tables ? arrays.cdfs : tables;
     Limits limits;
-    count_tiles(x, mask, k, plane.is_weighted, tiling, n_bins, arrays);
+    count_tiles(x, mask, layer, k, plane.is_weighted, tiling, n_bins, arrays);
     if (!fill_tiles(plane.is_counted, tiling, n_bins, arrays)) {
         count_whole(x, mask, tiling, n_bins, arrays);
         plane.is_counted = true;
@@ -356,6 +361,32 @@ void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t k, const Tiling
             clipped_cdfs<true>(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
         else
             clipped_cdfs<false>(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
+    }
+}
+
+/* The kept CDFs of row k of a layer of a volume. */
+inline double *layer_row(const HisteqArrays &arrays, const Tiling &tiling, ptrdiff_t n_bins,
+                         ptrdiff_t layer, ptrdiff_t k) {
+    return arrays.layers +
+           ((layer & 1) * tiling.n_rows + k) * n_bins * lanes_of(tiling.n_tiles);
+}
+
+/* Set the tables of row k of the tiles, for a slice: the values of levels, or the CDFs. Those of
+ * volumes lie between the CDFs of two layers: (1 - fz) * front + fz * back. */
+template <class Pixel>
+void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t slice, ptrdiff_t k,
+                  const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
+                  HisteqArrays &arrays, double *tables) {
+    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_bins = rule.n_bins;
+    double *cdfs = plane.has_level_tables ? arrays.cdfs : tables;
+    if (tiling.depth == 1) {
+        build_cdfs(x, mask, 0, k, tiling, rule, plane, arrays, cdfs);
+    } else {
+        const double *front = layer_row(arrays, tiling, n_bins, tiling.front[slice], k);
+        const double *back = layer_row(arrays, tiling, n_bins, tiling.back[slice], k);
+        const double fz = tiling.fz[slice], gz = 1.0 - fz;
+        for (ptrdiff_t i = 0; i < n_bins * lanes; ++i)
+            cdfs[i] = gz * front[i] + fz * back[i];
     }
     if (plane.has_level_tables)
         level_values(cdfs, lanes, plane.range.n_levels(), arrays.below, arrays.weights, tables);
@@ -418,7 +449,7 @@ void blend_row(const Pixel *x, const double *up, const double *down, double fy,
 template <class Pixel>
 HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const double *given,
                      const Tiling &tiling, const ClaheRule &rule, HisteqArrays &arrays) {
-    const ptrdiff_t n = tiling.height * tiling.width;
+    const ptrdiff_t n_pixels = tiling.height * tiling.width, n = tiling.depth * n_pixels;
     HisteqPlane plane{0, {0, 0}, mask != nullptr, false, false};
     auto &grid = arrays.grid_of<Pixel>();
     if constexpr (std::is_floating_point_v<Pixel>) {
@@ -445,44 +476,66 @@ HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const double *given,
         if (!plane.status) {
             const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
             const ptrdiff_t n_rows = tiling.below[tiling.height - 1] + 1;
-            plane.has_level_tables = plane.range.n_levels() * lanes * n_rows <= N_TABLE_ENTRIES * n;
+            plane.has_level_tables =
+                plane.range.n_levels() * lanes * n_rows <= N_TABLE_ENTRIES * n_pixels;
             set_levels(plane.range, plane.has_level_tables, lanes, arrays);
         }
     return plane;
 }
 
-/* The package's own CLAHE of some rows of a plane; returns its status. */
+/* The package's own CLAHE of some rows of a slice. */
+template <class Pixel>
+void clahe_slice(const Pixel *x, const uint8_t *mask, ptrdiff_t slice, RowSlice rows,
+                 const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
+                 HisteqArrays &arrays, Output out) {
+    const ptrdiff_t n_codes = plane.has_level_tables ? plane.range.n_levels() : rule.n_bins;
+    const ptrdiff_t size = (n_codes + 1) * lanes_of(tiling.n_tiles);
+    ptrdiff_t built = tiling.above[rows.begin] - 1;
+    for (ptrdiff_t y = rows.begin; y < rows.end; ++y) {
+        while (built < tiling.below[y]) {
+            ++built;
+            build_tables(x, mask, slice, built, tiling, rule, plane, arrays,
+                         arrays.tables + (built & 1) * size);
+        }
+        const ptrdiff_t start = (slice * tiling.height + y) * tiling.width;
+        blend_row(x + start, arrays.tables + (tiling.above[y] & 1) * size,
+                  arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y],
+                  plane.has_level_tables, tiling, arrays);
+        store(arrays.row, tiling.width, {rule.is_float32, 1.0}, out.from(start));
+    }
+}
+
+/* The package's own CLAHE of some rows of a plane, or slices of a volume; returns its status. */
 template <class Pixel>
 int clahe_plane(const Pixel *x, const uint8_t *mask, const double *given, const Tiling &tiling,
                 const ClaheRule &rule, HisteqArrays &arrays, Output out) {
     HisteqPlane plane = set_bins(x, mask, given, tiling, rule, arrays);
-    const ptrdiff_t begin = tiling.begin * tiling.width, end = tiling.end * tiling.width;
+    const ptrdiff_t step = tiling.depth > 1 ? tiling.height * tiling.width : tiling.width;
+    const ptrdiff_t begin = tiling.begin * step, end = tiling.end * step;
     if (plane.status & IS_FLAT) {
         fill_counted(x + begin, end - begin, 1.0, out.from(begin));
         return plane.status & ~IS_FLAT;
     }
     if (plane.status & (HAS_INF | IS_EMPTY | REFER))
         return plane.status;
-    const ptrdiff_t n_codes = plane.has_level_tables ? plane.range.n_levels() : rule.n_bins;
-    const ptrdiff_t size = (n_codes + 1) * lanes_of(tiling.n_tiles);
-    ptrdiff_t built = tiling.above[tiling.begin] - 1;
-    for (ptrdiff_t y = tiling.begin; y < tiling.end; ++y) {
-        while (built < tiling.below[y]) {
-            ++built;
-            build_tables(x, mask, built, tiling, rule, plane, arrays,
-                         arrays.tables + (built & 1) * size);
-        }
-        const ptrdiff_t start = y * tiling.width;
-        blend_row(x + start, arrays.tables + (tiling.above[y] & 1) * size,
-                  arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y],
-                  plane.has_level_tables, tiling, arrays);
-        store(arrays.row, tiling.width, {rule.is_float32, 1.0}, out.from(start));
+    if (tiling.depth == 1) {
+        clahe_slice(x, mask, 0, {tiling.begin, tiling.end}, tiling, rule, plane, arrays, out);
+        return plane.status;
+    }
+    ptrdiff_t layer = tiling.front[tiling.begin] - 1;
+    for (ptrdiff_t z = tiling.begin; z < tiling.end; ++z) {
+        for (; layer < tiling.back[z]; ++layer)
+            for (ptrdiff_t k = 0; k < tiling.n_rows; ++k)
+                build_cdfs(x, mask, layer + 1, k, tiling, rule, plane, arrays,
+                           layer_row(arrays, tiling, rule.n_bins, layer + 1, k));
+        clahe_slice(x, mask, z, {0, tiling.height}, tiling, rule, plane, arrays, out);
     }
     return plane.status;
 }
 
-/* The package's own CLAHE of each plane (height * width,), into the same row of out; clip_limit is
- * infinite for none. Only the slice `rows` of the rows of pixels is written. REFER in the status:
+/* The package's own CLAHE of each plane (height * width,), or volume (depth * height * width,), into
+ * the same row of out; clip_limit is infinite for none. Only the slice `rows` of the rows of pixels,
+ * or of the slices of a volume, is written. REFER in the status:
  * the bins are not certain, and nothing is written. ranges (..., 2), if given, are what the bins of
  * each plane span; NaN: its own range. */
 template <class Pixel>

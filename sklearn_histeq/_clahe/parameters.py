@@ -8,13 +8,31 @@ from .._input.problem import Setting, Value, input_error
 N_BINS = 256
 
 
-def check_tiles(name, value):
-    """Refuse tiles that are neither one integer >= 1 nor two."""
-    is_two = isinstance(value, (tuple, list, np.ndarray)) and shape_of(value) == (2,)
-    if not all(is_integer(n) and 1 <= n <= LARGEST_NUMBER for n in (value if is_two else [value])):
+AXES = {2: "two of them, (rows, columns)", 3: "three of them, (depth, rows, columns)"}
+
+
+def check_tiles(name, value, spatial_dims):
+    """Refuse tiles that are neither one integer >= 1 nor one per axis."""
+    is_sequence = isinstance(value, (tuple, list, np.ndarray))
+    numbers = value if is_sequence and shape_of(value) == (spatial_dims,) else [value]
+    if not all(is_integer(n) and 1 <= n <= LARGEST_NUMBER for n in numbers):
         raise input_error(
             (Setting(name, value),),
-            f"an integer >= 1 (and <= {LARGEST_NUMBER}), or two of them, (rows, columns)",
+            f"an integer >= 1 (and <= {LARGEST_NUMBER}), or {AXES[spatial_dims]}",
+        )
+
+
+def check_volumes_of_convention(spatial_dims, convention):
+    """Refuse volumes if the convention's library has none."""
+    if spatial_dims != 2 and not convention.takes_volumes:
+        raise input_error(
+            (
+                Setting("spatial_dims", spatial_dims),
+                " with ",
+                Setting("convention", convention.name),
+            ),
+            "2: OpenCV's CLAHE is of planes",
+            "Use convention='histeq' or 'skimage'.",
         )
 
 

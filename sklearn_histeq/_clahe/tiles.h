@@ -11,7 +11,8 @@
 
 namespace histeq {
 
-/* Where the tiles of planes lie, and between which two tiles each row and column of pixels. */
+/* Where the tiles of planes lie, and between which two tiles each row and column of pixels. The
+ * planes of volumes have layers of tiles; a plane is a volume of one slice and one layer. */
 struct Tiling {
     /* of each tile: (n, 2) edges; of the peers' tiles (n, side) pixels */
     const int32_t *rows, *columns;
@@ -22,16 +23,20 @@ struct Tiling {
     ptrdiff_t n_tiles;             /* of a row */
     ptrdiff_t tile_height, tile_width; /* of the peers' tiles */
     ptrdiff_t height, width;
-    ptrdiff_t begin, end; /* the rows of pixels to write */
+    const int32_t *layers;       /* (n, 2) the slices of each layer of tiles */
+    const int32_t *front, *back; /* (depth,) the layers of tiles around each slice */
+    const double *fz;            /* (depth,) the share of the layer behind */
+    ptrdiff_t n_rows, depth;     /* of tiles in a layer; of slices in a volume */
+    ptrdiff_t begin, end;        /* the rows of pixels to write, of volumes the slices */
 };
 
 } // namespace histeq
 
 namespace histeq::HISTEQ_TARGET {
 
-/* The tiling to write some of the rows of pixels. */
+/* The tiling to write some of the rows of pixels, of volumes some slices. */
 inline Tiling within(Tiling tiling, RowSlice rows) {
-    rows = rows.within(tiling.height);
+    rows = rows.within(tiling.depth > 1 ? tiling.depth : tiling.height);
     tiling.begin = rows.begin, tiling.end = rows.end;
     return tiling;
 }

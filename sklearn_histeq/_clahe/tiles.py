@@ -25,21 +25,26 @@ class Axis(NamedTuple):
     fraction: np.ndarray
 
 
-def pair(value):
-    """Return (rows, columns) of a number for both axes, or of two."""
-    return (int(value), int(value)) if np.ndim(value) == 0 else (int(value[0]), int(value[1]))
+def per_axis(value, n_axes):
+    """Return a number per axis: of one number for all, or of as many as there are axes."""
+    return (int(value),) * n_axes if np.ndim(value) == 0 else tuple(map(int, value))
+
+
+def as_volume(sizes):
+    """Return sizes along the axes of a plane with those along the third: a volume of one slice."""
+    return (1,) * (3 - len(sizes)) + tuple(sizes)
 
 
 # The package's own tiles -------------------------------------------------------------------------
 
 
 def n_tiles_within(shape, n_tiles):
-    """Return n_tiles (rows, columns), at most as many as leave two pixels per tile."""
+    """Return n_tiles per axis, at most as many as leave two pixels per tile."""
     return tuple(min(n, max(1, side // 2)) for side, n in zip(shape, n_tiles, strict=True))
 
 
 def n_tiles_of_shape(shape, tile_shape):
-    """Return the numbers of tiles (rows, columns) that come closest to a shape of tiles."""
+    """Return the numbers of tiles per axis that come closest to a shape of tiles."""
     return tuple(max(1, round(side / t)) for side, t in zip(shape, tile_shape, strict=True))
 
 

@@ -68,15 +68,6 @@ class Layout(NamedTuple):
                 "Check channel_axis (and image_shape for rows), or use color='channels'.",
             )
 
-    def refuse_volumes(self, what):
-        """Refuse volumes where a method has tiles or windows of images only."""
-        if self.spatial_dims != 2:
-            raise input_error(
-                (Setting("spatial_dims", self.spatial_dims),),
-                f"2: there are no {what} of volumes yet",
-                "All other estimators take volumes.",
-            )
-
     def check_width(self, shape, n_channels, *spatial):
         """Refuse images whose planes are one pixel wide: windows and tiles in them say nothing."""
         remedy = self._remedy_of_width(shape, *spatial)
@@ -102,7 +93,7 @@ class Layout(NamedTuple):
                 remedy = "set channel_axis=1, if the channels come first, or move them: "
                 remedy += "numpy.moveaxis(X, 1, -1)"
         if remedy is not None:
-            n_images = f"{shape[0]} {_images_of(*spatial)}"
+            n_images = f"{shape[0]} {images_of(*spatial)}"
             read_as = n_images if of_colors else _read_as(n_channels, *spatial)
             warn_the_caller(
                 (X, f" of shape {shape} is read as {read_as}"),
@@ -155,11 +146,11 @@ class Layout(NamedTuple):
 def _read_as(n_channels, *spatial):
     """Return in words how images are read."""
     channels = "1 channel" if n_channels == 1 else f"{n_channels} channels"
-    images, _, size = _images_of(*spatial).partition(" ")
+    images, _, size = images_of(*spatial).partition(" ")
     return f"{images} of {channels} {size}"
 
 
-def _images_of(*spatial):
+def images_of(*spatial):
     """Return in words of what size images are."""
     images, elements = ("images", "pixels") if len(spatial) == 2 else ("volumes", "voxels")
     return f"{images} of {'×'.join(map(str, spatial))} {elements}"
