@@ -145,6 +145,21 @@ def make_variants():
     return variants
 
 
+def more_variants():
+    """Return transformers of the tables of accuracies that are no candidates of searches."""
+    percentiles = {"quantile_range": (1, 99), "flatten": True}
+    return {
+        "HistogramEqualizer, 256 bins, quantile_range=(1, 99)": HistogramEqualizer(
+            n_bins=256, **percentiles
+        ),
+        "8 tiles, clip_limit=3.0, quantile_range=(1, 99)": AdaptiveHistogramEqualizer(
+            **percentiles
+        ),
+        "HistogramMatcher, strength=0.5": HistogramMatcher(strength=0.5, flatten=True),
+        "HistogramMatcher, landmarks": HistogramMatcher(landmarks="nyul", flatten=True),
+    }
+
+
 def both_branches(window, weight):
     """Return windows, then normal quantiles, and a plain normal branch side by side."""
     plain = HistogramEqualizer(output_distribution="normal", flatten=True)
@@ -224,7 +239,7 @@ def measure(title, X, y, protocols):
     """Print the accuracy of each variant in each protocol; return them, and the variants' steps."""
     print_header(f"{title}\n\n1-NN / SVC / LDA", "", *protocols)
     found, steps = {}, {}
-    for name, variant in make_variants().items():
+    for name, variant in (make_variants() | more_variants()).items():
         steps[name] = by_number(variant, X)
         found[name] = [score(steps[name], y, splits) for splits in protocols.values()]
         print_row(name, *map(joined, found[name]))
@@ -250,7 +265,7 @@ def measure_lights(X, y):
     """
     protocols = protocols_of(X, y)
     found, steps = measure(f"{len(X)} faces under many lights", X, y, protocols)
-    print_choice(X, y, protocols, steps)
+    print_choice(X, y, protocols, {name: steps[name] for name in make_variants()})
     print_search_of_branches(X, y, protocols)
     return (
         {name: scores[:-1] for name, scores in found.items()},
