@@ -194,8 +194,8 @@ class TestArrays:
             (["match"], HistogramMatcher()),
             (["match", "--landmarks", "nyul"], HistogramMatcher(landmarks="nyul")),
             (
-                ["match", "--landmarks", "5,50,95", "--standard-range", "0,1.5"],
-                HistogramMatcher(landmarks=(5, 50, 95), standard_range=(0, 1.5)),
+                ["match", "--landmarks", "5,50,95", "--standard-range", "-1,1.5"],
+                HistogramMatcher(landmarks=(5, 50, 95), standard_range=(-1, 1.5)),
             ),
             (["match", "--strength", ".25"], HistogramMatcher(strength=0.25)),
         ],

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from _helpers import own_package
+from _helpers import assert_same, own_package
 from _picture_files import GEO, ICC, XMP, color, exif, gray
 from _picture_files import tiff as make_tiff
 from PIL import Image, ImageOps
@@ -361,6 +361,18 @@ class TestDepth:
             eight, sixteen = pixels(f"eight/{k}.png"), pixels(f"sixteen/{k}.png")
             np.testing.assert_allclose(sixteen / 257, eight, atol=0.51)
 
+    @pytest.mark.parametrize("dtype", ["input", "float32", "uint16"])
+    def test_landmarks_go_to_the_standard_range_in_every_type(self, run, dtype):
+        for k in range(3):
+            save(f"in/{k}.png", color(seed=k))
+        options = ["--landmarks", "nyul", "--standard-range", "20,200", "--dtype", dtype]
+        assert run("match", "in/0.png", "out.tif", *options, "--fit", "in") == (0, [])
+        images = np.stack([color(seed=k) for k in range(3)])
+        matcher = HistogramMatcher(
+            landmarks="nyul", standard_range=(20, 200), channel_axis=-1, dtype=dtype
+        ).fit(images)
+        assert_same(tifffile.imread("out.tif"), matcher.transform(images[:1])[0])
+
     def test_matching_a_picture_to_itself_is_reported(self, run):
         save("a.png", gray())
         save("in/a.png", gray())
@@ -476,7 +488,8 @@ def test_the_defaults_in_help_are_the_estimators(capsys, monkeypatch, command):
         main([command, "--help"])
     text = re.sub(r"\s+", " ", capsys.readouterr().out)
     parameters = ESTIMATORS[command]().get_params().items()
-    wanted = {k: "none" if v is None else str(v) for k, v in parameters}
+    spelled = {k: re.sub(r"[() ]", "", str(v)) for k, v in parameters}  # pairs as low,high
+    wanted = {k: "none" if v == "None" else v for k, v in spelled.items()}
     for name in ("flatten", "reference"):  # has no option, is a file
         wanted.pop(name, None)
     blocks = re.split(r"\s--(?=[a-z-]+ [A-Z])", text)

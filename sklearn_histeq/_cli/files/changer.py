@@ -88,9 +88,10 @@ class Changer:
         """Whether floats come out of the estimator, which become the numbers of the picture.
 
         So it is where white is not the largest value of the type, and where pictures of one type
-        are matched to what was learned, in another.
+        are matched to what was learned, in another. A standard range has the numbers of the output.
         """
         is_other = self._reference is None and self._dtype != "input"
+        is_other &= self._job.params.get("landmarks") is None
         return is_other if self._is_match else bool(page.top) and self._dtype == "input"
 
     def _params_for(self, page: Page) -> dict[str, Any]:
