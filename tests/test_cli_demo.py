@@ -257,7 +257,7 @@ class TestOutput:
         ("name", "words"),
         [
             ("faces.jpg", r"faces\.jpg, but expected a name that ends in \.png"),
-            ("nowhere/faces.png", r"cannot write to the folder .*nowhere"),
+            ("nowhere/faces.png", r"the folder .*nowhere does not exist"),
             ("folder.png", r"folder\.png is a folder"),
             ("mine.png", r"mine\.png exists, and the demo did not write it; name another"),
         ],

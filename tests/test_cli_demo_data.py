@@ -106,21 +106,29 @@ class TestNpz:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"X": None}, r"has no X, but y; expected X, the images"),
-            ({"y": None}, r"has no y, but X;"),
+            ({"X": None}, r"'X is not a file in the archive'; expected an \.npz file"),
+            ({"y": None}, r"'y is not a file in the archive'; expected an \.npz file"),
             ({"X": np.zeros((48, 120))}, r"shape \(48, 120\).*\(n, height, width\).*reshape"),
-            ({"X": np.zeros((48, 3, 5, 5))}, r"shape \(48, 3, 5, 5\), but expected gray"),
-            ({"X": np.zeros((48, 0, 5))}, r"expected at least one image"),
-            ({"X": np.zeros((48, 5, 5), complex)}, r"dtype complex128, but expected real"),
-            ({"X": np.full((48, 5, 5), np.nan)}, r"NaN or infinity, first in image 0"),
-            ({"y": np.zeros(47)}, r"y of .* shape \(47,\), but expected \(48,\), one label"),
-            ({"y": np.full(48, np.nan)}, r"dtype float64 or NaN, but expected numbers or text"),
+            (
+                {"X": np.zeros((48, 3, 5, 5))},
+                r"shape \(48, 3, 5, 5\).* but expected real numbers, gray",
+            ),
+            ({"X": np.zeros((48, 0, 5))}, r"shape \(48, 0, 5\)"),
+            ({"X": np.zeros((48, 5, 5), str)}, r"dtype <U1, but expected real numbers"),
+            ({"X": np.zeros((48, 5, 5), complex)}, r"Complex data not supported"),
+            ({"X": np.full((48, 5, 5), np.nan)}, r"Input X contains NaN"),
+            ({"y": np.zeros(47)}, r"inconsistent numbers of samples: \[48, 47\]"),
+            ({"y": np.zeros((48, 2))}, r"y should be a 1d array"),
+            ({"y": np.full(48, np.nan)}, r"Input y contains NaN"),
             (
                 {"y": np.zeros(48)},
                 r"1 of 1 people have two or more images, but",
             ),
             ({"y": np.arange(48)}, r"0 of 48 people have two or more images, but"),
-            ({"y": np.array([None] * 48)}, r"y of .* cannot be read.*y\.astype\(str\)"),
+            (
+                {"y": np.array([None] * 48)},
+                r"cannot be used: Object arrays cannot be loaded.*of numbers or text",
+            ),
         ],
     )
     def test_what_cannot_be_used(self, npz, change, words):
@@ -132,12 +140,14 @@ class TestNpz:
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 broken"])
     def test_not_an_npz(self, tmp_path, content):
         (tmp_path / "x.npz").write_bytes(content)
-        with pytest.raises(FileError, match=r"x\.npz is not an \.npz file; use np\.savez"):
+        with pytest.raises(
+            FileError, match=r"x\.npz cannot be used: .*; expected an \.npz file, np\.savez"
+        ):
             read_faces(tmp_path / "x.npz")
 
     def test_a_single_array_is_no_npz(self, tmp_path):
         np.save(tmp_path / "x.npy", np.zeros(3))
-        with pytest.raises(FileError, match=r"is not an \.npz file"):
+        with pytest.raises(FileError, match=r"cannot be used: .*; expected an \.npz file"):
             read_faces(tmp_path / "x.npy")
 
     def test_pickles_stay_closed(self, tmp_path):
@@ -151,7 +161,7 @@ class TestNpz:
         content = bytearray(path.read_bytes())
         content[2000:2100] = b"\0" * 100  # the checksum no longer holds
         path.write_bytes(content)
-        with pytest.raises(FileError, match=r"X of .* cannot be read"):
+        with pytest.raises(FileError, match=r"cannot be used: Bad CRC-32"):
             read_faces(path)
 
     def test_a_missing_path(self, tmp_path):

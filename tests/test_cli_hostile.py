@@ -130,6 +130,19 @@ class TestMissingPixels:
         ((name, value),) = tags.items()
         refused(run, "a.tif", with_tags(whole, **{name: value}), "")
 
+    @pytest.mark.parametrize("sides", [(24, 16), (16, 8)])
+    def test_tiles_of_odd_sizes(self, run, sides):
+        more = zip((322, 323, 324, 325), (*sides, 1000, 24 * 24))
+        whole = small_tiff(16, 8, *((tag, entry(tag, 4, 1, value)) for tag, value in more))
+        refused(run, "a.tif", whole.ljust(2000), "its tiles have sides that are no multiple of 16")
+
+    def test_predictors_of_other_numbers(self, run):
+        """libtiff knows the predictor 2 of floats, but tifffile and imagecodecs do not write it."""
+        floats = small_tiff(24, 24, (317, entry(317, 3, 1, 2)), (339, entry(339, 3, 1, 3)), bits=32)
+        refused(run, "a.tif", floats.ljust(4000), "its Predictor is unknown")
+        integers = small_tiff(24, 24, (317, entry(317, 3, 1, 3)), bits=16)
+        refused(run, "a.tif", integers.ljust(4000), "its Predictor is unknown")
+
     @pytest.mark.parametrize(
         "text", ["ImageJ=1.11a\nimages=%d\nmin=0.0\n", '{"shape": [%d, 24, 24]}']
     )
@@ -608,20 +621,20 @@ MEASURED = """if True:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     main(["equalize", "warm.png", "warm.jpg", "--overwrite"])
-    for name in sys.argv[1:]:
+    at = sys.argv.index("--")
+    for name in sys.argv[1:at]:
         before, began = peak(), time.process_time()
         out = os.path.splitext(name)[1] == ".png" and "out.jpg" or "out-" + name
-        status = main(["equalize", name, out, "--overwrite"])
+        status = main(["equalize", name, out, "--overwrite", *sys.argv[at + 1 :]])
         print(name, status, peak() - before, time.process_time() - began, flush=True)
 """
 
 
-def measure(names):
+def measure(names, *options):
     """Run each file in one process; return status, growth of memory in bytes and seconds."""
     Path("warm.png").write_bytes(pillow(color(), "PNG"))
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *names], capture_output=True, text=True, env=own_package()
-    )
+    command = [sys.executable, "-c", MEASURED, *names, "--", *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=own_package())
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
     assert all(line.startswith("histeq: ") for line in done.stderr.splitlines())
@@ -647,6 +660,29 @@ class TestMemoryAndTime:
             assert status == expected, name
             assert n_bytes < 256 * MIB + 8 * self.DECODED.get(name, 0), (name, n_bytes / MIB)
             assert seconds < 5 + self.DECODED.get(name, 0) / 2e7, (name, seconds)
+
+    @pytest.mark.parametrize("kind", ["gray", "alpha", "inverted", "missing", "deflated"])
+    def test_wide_outputs(self, kind):
+        """An output may have eight times the bytes of the pixels that were read."""
+        pixels = np.tile(gray(), (125, 160))  # 11.5 million
+        how = {
+            "gray": {},
+            "alpha": {"extrasamples": ["unassalpha"]},
+            "inverted": {"photometric": "miniswhite"},
+            "missing": {"extratags": [(42113, 2, 0, "17", True)]},
+            "deflated": {"compression": "zlib", "predictor": True},
+        }[kind]
+        needs_codecs(how.get("compression"))
+        if kind == "alpha":
+            pixels = np.dstack([pixels, pixels // 200 * 255])
+        tifffile.imwrite("a.tif", pixels, metadata=None, rowsperstrip=50, **how)
+        ((status, n_bytes, _),) = measure(["a.tif"], "--dtype", "float64").values()
+        assert status == 0
+        written = tifffile.imread("out-a.tif")
+        assert written.dtype == np.float64
+        assert n_bytes < 256 * MIB + 8 * written.nbytes, n_bytes / written.nbytes
+        # which is far below, so that a copy too many shows before it is too much
+        assert n_bytes < 96 * MIB + 5 * written.nbytes, n_bytes / written.nbytes
 
     def test_sparse_files_are_not_read(self):
         """Eight gigabytes of nothing after the start of each format."""

@@ -14,10 +14,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
 from sklearn_histeq._cli import signals
-from sklearn_histeq._cli.errors import FileError
+from sklearn_histeq._cli.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,66 +25,55 @@ if TYPE_CHECKING:
 _unfinished: set[Path] = set()  # files that no run leaves behind
 
 
-class AtomicFile:
-    """A file to write to, which appears under its name when everything is written.
+@contextmanager
+def atomic_file(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
+    """Yield a file to write to, which appears under its name when everything is written.
 
-    Leaving the context puts the file into its place, or removes it after an error. A file that is
-    replaced hands down its permissions, and a symbolic link goes on pointing to the file. Errors
-    name the file that was asked for, not the hidden one.
+    Its folder is created if it is missing. After an error the file is removed. A file that is
+    replaced hands down its owner and permissions, and a symbolic link goes on pointing to the file.
+    Errors of the system name the file that was asked for, not the hidden one.
     """
-
-    def __init__(self, path: Path, overwrite: bool) -> None:
-        self._path, self._overwrite = path, overwrite
-
-    def __enter__(self) -> AtomicFile:
-        check_file_target(self._path, self._overwrite)
-        self._target = Path(os.path.realpath(self._path))
-        # the name is short, since names have a limit, and noted before the file exists, since a
-        # signal may come at any time
-        self._part = self._target.parent / f".histeq-{secrets.token_hex(8)}.part"
-        _unfinished.add(self._part)
-        with _errors_naming(self._path):
-            self._file = open(self._part, "xb", opener=_open_like(self._target))
-        return self
-
-    def write(self, data: Any) -> None:
-        """Write bytes, or a contiguous array."""
-        with _errors_naming(self._path):
-            self._file.write(data)
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            with _errors_naming(self._path):
-                self._file.close()  # writing the last buffer may find the disk full
-            if kind is None:
-                signals.end_if_received()
-                check_file_target(self._path, self._overwrite)
-                with _errors_naming(self._path):
-                    _take_owner_and_mode(self._target, self._part)
-                    os.replace(self._part, self._target)
-        finally:
-            _remove(self._part)
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and those above it if they are missing."""
-    with _errors_naming(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-def write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    """Write a file; its folder is created if it is missing."""
-    make_folder(path.parent)
-    with AtomicFile(path, overwrite) as file:
-        file.write(data)
+    # the name is short, since names have a limit, and noted before the file exists, since a signal
+    # may come at any time
+    target = Path(os.path.realpath(path))
+    part = target.parent / f".histeq-{secrets.token_hex(8)}.part"
+    _unfinished.add(part)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_file_target(path, overwrite)
+        old = target.stat() if target.exists() else None
+        # nobody may read the new file, not even unfinished, who may not read the old one
+        mode = stat.S_IMODE(old.st_mode) if old else 0o666
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            yield file
+        signals.end_if_received()
+        check_file_target(path, overwrite)
+        if old:
+            with suppress(OSError, AttributeError):  # only root may give files away
+                os.chown(part, old.st_uid, old.st_gid)
+            part.chmod(mode)
+        os.replace(part, target)
+    except OSError as error:
+        named = str(error.filename or path)
+        place = path if named == str(part) else named
+        raise FileError(f"{place}: {error.strerror or error}") from error
+    finally:
+        _remove(part)
 
 
 def save_figure(figure: Figure, path: Path, overwrite: bool, software: str) -> None:
     """Write a figure as PNG, with the name of the software that made it."""
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": software})
-    with AtomicFile(path, overwrite) as file:
+    with atomic_file(path, overwrite) as file:
         file.write(png.getvalue())
+
+
+def check_figure_target(option: str, path: Path, overwrite: bool) -> None:
+    """Refuse a name that is not that of a PNG, or where no file may be written."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{option} {path}, but expected a name that ends in .png")
+    check_file_target(path, overwrite)
 
 
 def check_file_target(path: Path, overwrite: bool) -> None:
@@ -116,27 +105,3 @@ def _remove(path: Path) -> None:
     with suppress(OSError):  # as on a disk that has become read-only
         path.unlink(missing_ok=True)
     _unfinished.discard(path)
-
-
-def _open_like(target: Path) -> Any:
-    """Return an opener that lets nobody read a new file who may not read the one it replaces."""
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666
-    return lambda name, flags: os.open(name, flags, mode)
-
-
-def _take_owner_and_mode(target: Path, part: Path) -> None:
-    """Give a new file the owner and permissions of the one that it replaces."""
-    if target.exists():
-        found = target.stat()
-        with suppress(OSError, AttributeError):  # only root may give files away
-            os.chown(part, found.st_uid, found.st_gid)
-        part.chmod(stat.S_IMODE(found.st_mode))
-
-
-@contextmanager
-def _errors_naming(path: Path) -> Iterator[None]:
-    """Let errors of the system name the path that the user knows."""
-    try:
-        yield
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error

@@ -71,8 +71,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; they may be written like the parameters, with underscores."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     parser = _parser()
-    named = _joined(map(_hyphenated, arguments[:end]))
-    options, others = parser.parse_known_args([*named, *arguments[end:]])
+    known = [*_for_argparse(arguments[:end]), *arguments[end:]]
+    options, others = parser.parse_known_args(known)
     is_option = any(other.startswith("-") and other != "--" for other in others)
     if is_option or (others and not hasattr(options, "paths")):
         options.parser.error(f"unrecognized arguments: {' '.join(others)}")
@@ -81,24 +81,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _joined(arguments: Iterable[str]) -> list[str]:
-    """Return arguments, with numbers as -1000,400 joined to the option before them.
+def _for_argparse(arguments: Iterable[str]) -> list[str]:
+    """Return arguments with hyphens in the names of options, and ranges joined to their options.
 
-    argparse takes one negative number for a value, but several with commas for an option.
+    argparse takes one negative number for a value, but several, as -1000,400, for an option.
     """
     found: list[str] = []
     for argument in arguments:
         if found and found[-1].startswith("--") and re.match(r"-[\d.][^,]*,", argument):
             found[-1] += f"={argument}"
         else:
-            found.append(argument)
+            found.append(re.sub("^--[^=]*", lambda name: name[0].replace("_", "-"), argument))
     return found
-
-
-def _hyphenated(argument: str) -> str:
-    """Return an argument, with hyphens in the name of an option."""
-    name, *value = argument.split("=", 1)
-    return "=".join([name.replace("_", "-"), *value]) if name.startswith("--") else argument
 
 
 def _parser() -> _Parser:

@@ -18,13 +18,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import relit_scorer
-from sklearn_histeq._cli.atomic_write import save_figure
+from sklearn_histeq._cli.atomic_write import check_figure_target, save_figure
 from sklearn_histeq._cli.demo import figure, protocols, search
 from sklearn_histeq._cli.demo import report as tables
 from sklearn_histeq._cli.demo.data import bundled_faces, read_faces
 from sklearn_histeq._cli.demo.protocols import BUNDLED, PEOPLE, Maker, Part, Scores, Trial
 from sklearn_histeq._cli.demo.report import Report
-from sklearn_histeq._cli.errors import FileError, UsageError
+from sklearn_histeq._cli.errors import FileError
 
 N_RANDOM = 10  # images per person for training; the others are for testing
 N_AUGMENTED = 5  # draws that are trained on copies, too, which takes long
@@ -277,12 +277,9 @@ def _draw(report: Report, faces: Part, is_bundled: bool, seed: int, output: Path
 
 def _check_output(output: Path) -> None:
     """Check before all work that the figure can be written, over nothing but the demo's own."""
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"--output {output}, but expected a name that ends in .png")
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+    check_figure_target("--output", output, overwrite=True)
+    if not os.access(output.parent, os.W_OK):
         raise FileError(f"--output {output}: cannot write to the folder {output.parent}")
-    if output.is_dir():
-        raise FileError(f"--output {output} is a folder, but expected the name of a file")
     if output.exists() and _SIGNATURE.encode() not in output.read_bytes()[:4096]:
         raise FileError(
             f"--output {output} exists, and the demo did not write it; name another file"

@@ -7,14 +7,13 @@ them.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_X_y
 
 from sklearn_histeq._cli.demo.protocols import Part
 from sklearn_histeq._cli.errors import FileError
@@ -68,57 +67,20 @@ def evenly(n: int, most: int) -> NDArray[np.intp]:
 
 
 def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read and check the arrays X and y."""
-    with path.open("rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile):
-            archive = None  # neither .npy nor .npz
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise FileError(f"{path} is not an .npz file; use np.savez('f.npz', X=X, y=y)")
-        missing = [name for name in ("X", "y") if name not in archive.files]
-        if missing:
-            found = ", ".join(archive.files) or "nothing"
-            raise FileError(
-                f"{path} has no {' and no '.join(missing)}, but {found};"
-                " expected X, the images, and y, the person in each image"
-            )
-        X, y = (_read_member(archive, name, path) for name in ("X", "y"))
-    _check_images(X, path)
-    if y.shape != (len(X),):
-        raise FileError(
-            f"y of {path} has shape {y.shape}, but expected ({len(X)},), one label per image"
-        )
-    if y.dtype.kind not in "buifUS" or (y.dtype.kind == "f" and np.isnan(y).any()):
-        raise FileError(f"y of {path} has dtype {y.dtype} or NaN, but expected numbers or text")
-    return X.reshape(len(X), *X.shape[-2:]), y
-
-
-def _read_member(archive: Any, name: str, path: Path) -> NDArray[Any]:
-    """Read one array of an .npz file; pickled objects could run code and are never loaded."""
+    """Read and check the arrays X and y; pickled objects could run code and are never loaded."""
+    expected = "expected an .npz file, np.savez('f.npz', X=X, y=y), of numbers or text"
     try:
-        return np.asarray(archive[name])
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            X, y = check_X_y(archive["X"], archive["y"], allow_nd=True, dtype=None)
+    except Exception as error:  # also for damaged archives, and of other kinds of file
+        raise FileError(f"{path} cannot be used: {error}; {expected}") from error
+    is_gray = X.ndim == 3 or (X.ndim == 4 and X.shape[1] == 1)
+    if not is_gray or X.size == 0 or X.dtype.kind not in "buif":
         raise FileError(
-            f"{name} of {path} cannot be read: {error}; arrays of Python objects are never loaded:"
-            " save plain numbers or text (y.astype(str))"
-        ) from error
-
-
-def _check_images(X: NDArray[Any], path: Path) -> None:
-    """Check the shape, type and values of X."""
-    if X.ndim != 3 and not (X.ndim == 4 and X.shape[1] == 1):
-        raise FileError(
-            f"X of {path} has shape {X.shape}, but expected gray images, (n, height, width) or"
-            " (n, 1, height, width); reshape flattened ones"
+            f"X of {path} has shape {X.shape} and dtype {X.dtype}, but expected real numbers, gray"
+            " images (n, height, width) or (n, 1, height, width); reshape flattened ones"
         )
-    if X.dtype.kind not in "buif":
-        raise FileError(f"X of {path} has dtype {X.dtype}, but expected real numbers")
-    if X.size == 0:
-        raise FileError(f"X of {path} has shape {X.shape}, but expected at least one image")
-    if not np.isfinite(X).all():
-        bad = np.flatnonzero(~np.isfinite(X).all(axis=tuple(range(1, X.ndim))))
-        raise FileError(f"X of {path} has NaN or infinity, first in image {bad[0]}")
+    return X.reshape(len(X), *X.shape[-2:]), y
 
 
 def _read_folder(

@@ -92,13 +92,10 @@ def grid_search(
     Choice
     """
     numbers, n_fit = count(1), min(len(fit) for fit, _ in problem.folds)
-    pipeline = Pipeline(
-        [
-            ("equalize", HistogramEqualizer()),
-            ("flatten", FunctionTransformer(protocols.to_rows)),  # apart, for "passthrough"
-            ("classify", maker(n_fit, problem.part.images[0].size)),
-        ]
-    )
+    flatten = FunctionTransformer(protocols.to_rows)  # apart, for "passthrough"
+    classify = maker(n_fit, problem.part.images[0].size)
+    steps = [("equalize", "passthrough"), ("flatten", flatten), ("classify", classify)]
+    pipeline = Pipeline(steps)
     scorer = check_scoring(pipeline, scoring=problem.scoring)
 
     def score(estimator: Any, X: Any, y: Any) -> float:
@@ -106,8 +103,8 @@ def grid_search(
         show(next(numbers))
         return value
 
-    steps = list(chain(*candidates(protocols.tiles_for(problem.part.images))))
-    grid = {"equalize": steps}
+    firsts = list(chain(*candidates(protocols.tiles_for(problem.part.images))))
+    grid = {"equalize": firsts}
     search = GridSearchCV(
         pipeline, grid, scoring=score, cv=problem.folds, n_jobs=n_jobs, refit=False
     )
@@ -115,7 +112,7 @@ def grid_search(
         search.fit(*problem.part)
     scores = search.cv_results_["mean_test_score"]
     n_ties = int(np.isclose(scores, search.best_score_).sum()) - 1  # up to rounding
-    choice = untuned(steps[search.best_index_], maker, trial)
+    choice = untuned(firsts[search.best_index_], maker, trial)
     return choice._replace(validated=search.best_score_, n_ties=n_ties)
 
 

@@ -35,7 +35,7 @@ from sklearn_histeq._cli.files.changer import Changer
 from sklearn_histeq._cli.files.formats import FORMATS, encode, is_picture, read_picture
 from sklearn_histeq._cli.files.job import Example, FileJob
 from sklearn_histeq._cli.files.npy import open_npy, run_array
-from sklearn_histeq._cli.files.picture import Picture, rescale
+from sklearn_histeq._cli.files.picture import Data, Picture, rescale
 from sklearn_histeq._cli.progress import ProgressBar, say
 from sklearn_histeq._cli.signals import end_if_received
 
@@ -85,11 +85,8 @@ def _check_inputs(job: FileJob) -> None:
             raise UsageError(f"{path} is an archive of .npy files; unzip it, and give one of them")
         if len(job.sources) > 1 and path.is_dir():
             raise UsageError(f"{path} is a folder, but expected several files, or a single folder")
-    if len({jobs.is_array(path) for path in job.sources}) > 1:
-        raise UsageError("IN has .npy files and pictures, but expected only one kind")
-    if job.train is not None and jobs.is_array(job.train) != job.of_arrays:
-        given = f"IN is {job.sources[0]}, but --fit is {job.train}"
-        raise UsageError(f"{given}: expected both .npy, or both pictures")
+    if len({jobs.is_array(path) for path in filter(None, [*job.sources, job.train])}) > 1:
+        raise UsageError("IN and TRAIN have .npy files and pictures, but expected only one kind")
 
 
 def _check_target(job: FileJob) -> None:
@@ -122,13 +119,11 @@ def _check_parameters(job: FileJob) -> None:
 
 def _check_plot(job: FileJob, path: Path) -> None:
     """Check that a figure can be drawn and put there."""
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--plot {path}, but expected a name that ends in .png")
     others = filter(None, [*job.sources, job.target, job.reference, job.train])
     plot = Path(os.path.realpath(path))
     if {plot, *plot.parents} & {Path(os.path.realpath(other)) for other in others}:
         raise UsageError(f"--plot {path} is read or written, or inside such a folder; name another")
-    atomic_write.check_file_target(path, job.overwrite)
+    atomic_write.check_figure_target("--plot", path, job.overwrite)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError('--plot needs matplotlib: pip install "sklearn-histeq[plot]"')
 
@@ -143,7 +138,7 @@ class _Run:
         self._job, self._reference = job, reference
         self._failed: list[str] = []
         self._n_skipped = self._n_written = 0
-        self._bar: ProgressBar | None = None
+        self._bar = ProgressBar("", 0, "", quiet=True)
         self.examples: list[Example] = []
         n_jobs = job.params.get("n_jobs")
         if not job.of_arrays:
@@ -165,8 +160,6 @@ class _Run:
                 failed = self._learn() if paths and job.learns else set()
                 paths = [path for path in paths if path not in failed]
                 self._each(job.command, paths, self._change, self._write)
-            if job.is_batch and self._failed and not self._n_written + n_existing:
-                reason = FileError("no file could be processed, so nothing is written")
         except FileError as error:
             reason = error
         if job.is_batch and not job.quiet:
@@ -209,18 +202,15 @@ class _Run:
         """Report a problem that does not end the run, if there is one."""
         if problem:
             self._failed.append(problem)
-            if self._bar is not None:
-                self._bar.clear()
+            self._bar.clear()
             say(f"error: {problem}")
 
     def _change_array(self, path: Path) -> None:
         """Write an .npy file of other images."""
-        target = self._targets[path]
-        atomic_write.make_folder(target.parent)
-        job = replace(self._job, sources=(path,), target=target)
-        examples = run_array(job, self._reference, _N_EXAMPLES if job.plot else 0)
+        n_examples = _N_EXAMPLES if self._job.plot and not self.examples else 0
+        job = replace(self._job, sources=(path,), target=self._targets[path])
+        self.examples += run_array(job, self._reference, n_examples)
         self._n_written += 1
-        self.examples = self.examples or examples
 
     def _each(self, verb: str, paths: list[Path], begin: _Step, finish: _Step) -> set[Path]:
         """Begin on pictures in threads, and finish them one by one; return those that fail."""
@@ -259,7 +249,7 @@ class _Run:
             raise FileError("no picture could be learned from, so nothing is written")
         return failed
 
-    def _change(self, path: Path) -> tuple[bytes, int, list[Example]]:
+    def _change(self, path: Path) -> tuple[Data, int, list[Example]]:
         """Return the file of a picture with other pixels, and what is told of it."""
         picture = read_picture(path, self._job.max_pixels)
         target = self._targets[path]
@@ -269,10 +259,11 @@ class _Run:
         example = [(picture.pages[0].colors, changed[0].colors)] if self._job.plot else []
         return encode(picture, changed, format_), picture.n_bytes, example
 
-    def _write(self, path: Path, changed: tuple[bytes, int, list[Example]]) -> int:
+    def _write(self, path: Path, changed: tuple[Data, int, list[Example]]) -> int:
         """Write a picture, and return the bytes of its pixels."""
         data, n_bytes, example = changed
-        atomic_write.write_file(self._targets[path], data, self._job.overwrite)
+        with atomic_write.atomic_file(self._targets[path], self._job.overwrite) as file:
+            file.write(data)
         self._n_written += 1
         if len(self.examples) < 4 * _N_EXAMPLES:  # not all have the shape of the first
             self.examples += example
@@ -387,13 +378,10 @@ def _surroundings(quiet: bool) -> Iterator[None]:
             told.add(text)
             say(f"warning: {text}")
 
-    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the readers check the size
+    Image.MAX_IMAGE_PIXELS = None  # the readers check the size
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = show
         for name in ("tifffile", "PIL"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = most
+        yield

@@ -51,11 +51,15 @@ class Changer:
         """Return the changed page."""
         dtype = page.colors.dtype if self._dtype == "input" else np.dtype(self._dtype)
         top = page.top if self._dtype == "input" else None
-        unchanged = changed = page.colors if top else rescale(page.colors, dtype, page.top)
         colors, counted = self._counted(page)
-        if counted is None or counted.any():
-            if self._learned is not None:
-                self._check_learned(page)
+
+        def unchanged(colors: NDArray[Any]) -> NDArray[Any]:
+            return colors if top else rescale(colors, dtype, page.top)
+
+        if counted is not None and not counted.any():
+            changed = unchanged(page.colors)
+        else:
+            self._check_learned(page)
             estimator = self._learned or self._job.estimator(**self._params_for(page))
             changed = _call(estimator.transform, colors, counted)[0]
             if self._is_scaled(page):
@@ -63,8 +67,7 @@ class Changer:
                 share = changed / white
                 changed = np.rint(share * top).astype(dtype) if top else rescale(share, dtype)
             if page.alpha is not None and counted is not None:
-                counted = counted if changed.ndim == 2 else counted[..., np.newaxis]
-                changed = np.where(counted, changed, unchanged)
+                changed[~counted] = unchanged(page.colors[~counted])
         alpha = None if page.alpha is None else rescale(page.alpha, changed.dtype)
         return Page(_with_nodata(page, changed), alpha, page.nodata, top)
 
@@ -127,7 +130,7 @@ class Changer:
     def _check_learned(self, page: Page) -> None:
         """Refuse another depth than was learned from: its levels mean something else."""
         kinds = [(page.colors.dtype, page.top), self._learned_kind]
-        if kinds[0] != kinds[1]:
+        if self._learned is not None and kinds[0] != kinds[1]:
             found, learned = (f"{kind}{f' up to {top}' if top else ''}" for kind, top in kinds)
             raise PictureError(f"its type is {found}, but {learned} was learned from")
 

@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sklearn_histeq._cli.errors import PictureError
-from sklearn_histeq._cli.files import pillow_formats, png, pnm, tiff
+from sklearn_histeq._cli.files import png, pnm, tiff
 from sklearn_histeq._cli.files.directories import EXIF_PREFIX, read_directories
-from sklearn_histeq._cli.files.picture import Page, Picture, Source, rescale
+from sklearn_histeq._cli.files.picture import Data, Page, Picture, Source, rescale
+from sklearn_histeq._cli.files.pillow_formats import read_bmp, read_jpeg, read_webp
 
 _BMP = rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0"
 _EXIF = "exif icc_profile xmp "
@@ -34,14 +36,12 @@ class _Format(NamedTuple):
 
 
 _KINDS = {
-    "BMP": _Format(".bmp", _BMP, pillow_formats.read_bmp, "dpi"),
-    "JPEG": _Format(
-        ".jfif .jpe .jpeg .jpg", rb"\xff\xd8\xff", pillow_formats.read_jpeg, _EXIF + "dpi"
-    ),
+    "BMP": _Format(".bmp", _BMP, read_bmp, "dpi"),
+    "JPEG": _Format(".jfif .jpe .jpeg .jpg", rb"\xff\xd8\xff", read_jpeg, _EXIF + "dpi"),
     "PNG": _Format(".png", rb"\x89PNG\r\n\x1a\n....IHDR", png.read, _EXIF + "dpi alpha 16"),
     "PPM": _Format(".pgm .pnm .ppm", rb"P\d\s", pnm.read, "16"),
     "TIFF": _Format(".tif .tiff", rb"II[*+]\0|MM\0[*+]", tiff.read, _EXIF + "dpi alpha 16"),
-    "WEBP": _Format(".webp", rb"RIFF....WEBP", pillow_formats.read_webp, _EXIF + "alpha"),
+    "WEBP": _Format(".webp", rb"RIFF....WEBP", read_webp, _EXIF + "alpha"),
 }
 FORMATS = {ending: name for name, kind in _KINDS.items() for ending in kind.endings.split()}
 _HEAD_BYTES = 64
@@ -60,9 +60,8 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
     """Read a picture; whatever goes wrong becomes a PictureError with a short reason."""
     try:
         with path.open("rb") as file:
-            source = Source(
-                file, file.read(_HEAD_BYTES), os.fstat(file.fileno()).st_size, max_pixels
-            )
+            n_bytes = os.fstat(file.fileno()).st_size
+            source = Source(file, file.read(_HEAD_BYTES), n_bytes, max_pixels)
             kind = _kind_of(source.head)
             if kind is None:
                 known = ", ".join(sorted(_KINDS))
@@ -78,13 +77,10 @@ def read_picture(path: Path, max_pixels: int) -> Picture:
 
 def is_picture(path: Path) -> bool:
     """Tell whether a file is read as a picture: by its ending, or if it has none by its start."""
-    if path.suffix:
-        return path.suffix.lower() in FORMATS and (path.is_file() or not path.exists())
-    try:
-        with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:
+    if not path.suffix and path.is_file():
+        with suppress(OSError), path.open("rb") as file:
             return _kind_of(file.read(_HEAD_BYTES)) is not None
-    except OSError:
-        return False
+    return path.suffix.lower() in FORMATS and (path.is_file() or not path.exists())
 
 
 def _kind_of(head: bytes) -> _Format | None:
@@ -93,7 +89,7 @@ def _kind_of(head: bytes) -> _Format | None:
     return next(kinds, None)
 
 
-def encode(picture: Picture, pages: list[Page], format_: str) -> bytes:
+def encode(picture: Picture, pages: list[Page], format_: str) -> Data:
     """Return the file of a picture with other pages; refuse what the format cannot hold."""
     if format_ != "TIFF":
         for page in pages:
@@ -118,7 +114,7 @@ def _check_fits(page: Page, format_: str) -> None:
         raise PictureError(f"its alpha channel does not fit into {format_}; write PNG")
 
 
-def _convert(picture: Picture, page: Page, format_: str) -> bytes:
+def _convert(picture: Picture, page: Page, format_: str) -> Data:
     """Return a file in another format, and warn of what that cannot hold.
 
     Pillow writes what is said of the picture into a file of one pixel, whose pixels are changed.
@@ -142,10 +138,9 @@ def _convert(picture: Picture, page: Page, format_: str) -> bytes:
     elif "xmp" in kept and format_ == "TIFF":
         kept.setdefault("exif", Image.Exif())[_XMP_TAG] = kept.pop("xmp")
     file = io.BytesIO()
-    Image.new("RGB" if is_color else "L", (1, 1)).save(file, format_, **kept)
+    mode = ("RGB" if is_color else "L") + ("" if page.alpha is None else "A")
+    Image.new(mode, (1, 1)).save(file, format_, **kept)
     data = file.getvalue()
-    if format_ == "TIFF":
-        return tiff.with_new_size(data, page)
     return _KINDS[format_].read(Source(file, data, len(data), 1)).with_pages([page])
 
 

@@ -84,16 +84,10 @@ def check_parameters(estimator: Any, shape: tuple[int, ...], dtype: np.dtype[Any
 
     The estimator must not be used afterwards: it may have learned from this.
     """
-    one = np.zeros((), dtype)
-    if len(shape) > 1 and dtype.kind in "biuf":  # a ramp in each channel, which has landmarks
-        sides, axes = list(shape[1:]), [1] * (len(shape) - 1)
-        if len(sides) > 2:
-            sides[0 if estimator.channel_axis == 1 else -1] = 1
-        axes[int(np.argmax(sides))] = -1
-        ramp = np.linspace(0, 1 if dtype.kind in "bf" else 100, max(sides))
-        one = ramp.astype(dtype).reshape(1, *axes)
+    # numbers that have landmarks in every channel
+    levels = np.random.default_rng(0).integers(0, 101, (1, *shape[1:]), np.uint8)
     try:
-        estimator.fit(np.broadcast_to(one, (1, *shape[1:])))
+        estimator.fit((levels / 100 if dtype.kind in "bf" else levels).astype(dtype))
     except (ValueError, TypeError) as error:
         raise UsageError(in_options(error)) from error
 

@@ -6,7 +6,6 @@ that a limited address space (`ulimit -v`) suffices too.
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from sklearn_histeq._cli.atomic_write import AtomicFile
+from sklearn_histeq._cli.atomic_write import atomic_file
 from sklearn_histeq._cli.errors import FileError
 from sklearn_histeq._cli.files.job import (
     Example,
@@ -28,10 +27,10 @@ from sklearn_histeq._cli.files.job import (
 )
 from sklearn_histeq._cli.progress import ProgressBar
 
-# Size of a block as it is read, or as it is written if that is more. Larger blocks are no faster,
-# and the next block reuses memory of this size, which larger sizes return to the system.
+# Size of a block in the widest type that is written. Larger blocks are no faster, and the next
+# block reuses memory of this size, which larger sizes return to the system.
 BLOCK_BYTES = 2**24
-_WIDEST = 8  # largest number of bytes per pixel of the output
+_WIDEST = 8  # bytes per pixel
 _TWO = npy_format.read_array_header_2_0  # also of version 3
 _READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): _TWO, (3, 0): _TWO}
 
@@ -92,14 +91,16 @@ def run_array(job: FileJob, reference: NDArray[Any] | None, n_examples: int) -> 
     check_parameters(job.estimator(**params), source.shape, source.dtype)
     some = range(min(n_examples, source.shape[0]))
     before = [np.array(source.block(k, k + 1)[0]) for k in some]
-    with AtomicFile(job.target, job.overwrite) as out:
+    with atomic_file(job.target, job.overwrite) as out:
         estimator = job.estimator(**params)
         if job.learns:
             _learn(estimator, source, job)
         for start, block in _blocks(job.command, source, job):
             changed = _call(estimator.transform, source, start, block)
             if start == 0:
-                out.write(_header(changed.dtype, (source.shape[0], *changed.shape[1:])))
+                about = npy_format.header_data_from_array_1_0(changed)
+                about["shape"] = (source.shape[0], *changed.shape[1:])
+                npy_format.write_array_header_1_0(out, about)
             out.write(changed)
     written = open_npy(job.target)
     return [(old, np.array(written.block(k, k + 1)[0])) for k, old in enumerate(before)]
@@ -122,10 +123,11 @@ def _learn(estimator: Any, source: NpyFile, job: FileJob) -> None:
 
 def _blocks(verb: str, source: NpyFile, job: FileJob) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the number of the first image and the images of blocks of bounded size."""
-    image_bytes = max(source.image_bytes, source.image_bytes // source.dtype.itemsize * _WIDEST)
-    progress = ProgressBar(verb, source.shape[0], "images", job.quiet)
-    for start in range(0, source.shape[0], max(1, BLOCK_BYTES // image_bytes)):
-        stop = min(start + max(1, BLOCK_BYTES // image_bytes), source.shape[0])
+    n_images = source.shape[0]
+    n_together = max(1, BLOCK_BYTES // (math.prod(source.shape[1:]) * _WIDEST))
+    progress = ProgressBar(verb, n_images, "images", job.quiet)
+    for start in range(0, n_images, n_together):
+        stop = min(start + n_together, n_images)
         yield start, source.block(start, stop)
         progress.add(stop - start, (stop - start) * source.image_bytes)
     progress.clear()
@@ -137,11 +139,3 @@ def _call(method: Any, source: NpyFile, start: int, block: NDArray[Any]) -> Any:
         return method(block)
     except ValueError as error:
         raise FileError(f"{source.path}: {in_options(error, start)}") from error
-
-
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """Return the header that np.save would write."""
-    file = io.BytesIO()
-    about = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    npy_format.write_array_header_1_0(file, about)
-    return file.getvalue()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sklearn_histeq._cli.arguments import Commands, Paragraphs, at_least, value
 from sklearn_histeq._cli.errors import UsageError
@@ -82,8 +81,7 @@ _METAVARS |= dict.fromkeys((*_RANGES, "standard_range"), "LOW,HIGH")
 _METAVARS |= dict.fromkeys(("clip_limit", "window", "landmarks", "strength"), "X")
 _METAVARS |= {"channel_axis": "AXIS", "image_shape": "H,W"}
 _REFERENCE = "a picture, or an .npy of one image with the layout of those in IN"
-_FIT = "an .npy file or a folder, to learn from instead of IN"
-_FITS = {"equalize": f"{_FIT}; needs --scope dataset", "match": _FIT}
+_FIT = "an .npy file or a folder, to learn from instead of IN; equalize needs --scope dataset"
 
 
 def add_all(commands: Commands) -> None:
@@ -92,9 +90,8 @@ def add_all(commands: Commands) -> None:
         either = _add(commands, name).add_mutually_exclusive_group()
         if name == "match":
             either.add_argument("--reference", type=Path, metavar="R", help=_REFERENCE)
-        if name in _FITS:
-            how: dict[str, Any] = {"dest": "train", "metavar": "TRAIN", "help": _FITS[name]}
-            either.add_argument("--fit", type=Path, **how)
+        if name in ("equalize", "match"):
+            either.add_argument("--fit", dest="train", type=Path, metavar="TRAIN", help=_FIT)
 
 
 def _add(commands: Commands, name: str) -> argparse.ArgumentParser:
@@ -119,8 +116,8 @@ def _add(commands: Commands, name: str) -> argparse.ArgumentParser:
     plot = "draw some images before and after, with their histograms (needs matplotlib)"
     command.add_argument("--plot", type=Path, metavar="FILE.png", help=plot)
     most = "refuse pictures with more pixels than this in all their pages (default: %(default)s)"
-    how: dict[str, Any] = {"metavar": "N", "help": most, "default": MAX_PIXELS}
-    command.add_argument("--max-pixels", type=at_least(1), **how)
+    number = at_least(1)
+    command.add_argument("--max-pixels", type=number, metavar="N", default=MAX_PIXELS, help=most)
     defaults = ESTIMATORS[name]().get_params()
     group = command.add_argument_group("parameters")
     for parameter, text in (_PARAMETERS[name] | _COMMON).items():
@@ -144,8 +141,6 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
     if len(paths) < 2:
         what = f"the following arguments are required: {'OUT' if paths else 'IN, OUT'}"
         raise UsageError(f"{what} (see histeq {options.command} --help)")
-    if "-" in paths:
-        raise UsageError("-, but expected names: standard input and output are not used")
     if "" in paths:
         raise UsageError("an empty name, but expected the name of a file or folder")
     parameters = _PARAMETERS[options.command] | _COMMON

@@ -18,6 +18,7 @@ METADATA_BYTES = 2**26  # the most that everything but the pixels takes
 # 8 by 8 pixels take a bit at least in JPEG. Lossless WebP has no such limit for pixels that are
 # all alike, but its decoder takes memory for all that a damaged header promises.
 _PIXELS_PER_BYTE, _FEW_PIXELS = 512, 2**24
+Data = bytes | bytearray  # of a file
 
 
 class Page(NamedTuple):
@@ -37,7 +38,7 @@ class Picture:
     data: bytes  # of the file
     pages: list[Page]
     # returns the file with other pixels, and everything else as it was
-    with_pages: Callable[[list[Page]], bytes]
+    with_pages: Callable[[list[Page]], Data]
 
     @property
     def n_bytes(self) -> int:

@@ -20,9 +20,10 @@ from sklearn_histeq._cli.files import directories as ifd
 from sklearn_histeq._cli.files import picture
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _DESCRIPTION = 256, 257, 258, 259, 262, 270
-_PREDICTOR, _FORMAT, _PLANES_OF_STK, _GDAL, _NODATA = 317, 339, 33629, 42112, 42113
+_ROWS, _PREDICTOR, _FORMAT, _PLANES_OF_STK, _GDAL, _NODATA = 278, 317, 339, 33629, 42112, 42113
 _STRIPS, _TILES = (273, 279), (324, 325)  # offsets and byte counts
 _NEEDED = {*range(256, 260), 262, *_STRIPS, 277, 278, 284, 317, *range(322, 326), 338, _FORMAT}
+_OF_PIXELS = {_WIDTH, _LENGTH, _BITS, _ROWS, _PREDICTOR, _FORMAT}
 _RANGES = {280, 281, 340, 341}  # the least and the largest sample
 _STACK = re.compile(  # by ImageJ and by tifffile
     r'ImageJ=(?s:.*)^images=(?P<n>\d{1,9})\s*$|{"shape": (?P<shape>\[[\d, ]{1,99}\])', re.MULTILINE
@@ -107,6 +108,7 @@ def _check_kind(page: Any, directory: ifd.Directory) -> None:
     shown, kind = ", ".join(map(str, bits)), getattr(page.dtype, "kind", "")
     compression = f"its compression ({getattr(page.compression, 'name', page.compression)})"
     colors = getattr(page.photometric, "name", page.photometric)
+    is_ragged = page.is_tiled and math.gcd(page.tilelength, page.tilewidth) % 16 > 0
     is_odd = max(page.fillorder, page.imagedepth, directory.entry(_PLANES_OF_STK).n_values) > 1
     for is_wrong, what in (
         (page.compression not in _COMPRESSIONS, f"{compression} cannot be written again"),
@@ -115,6 +117,7 @@ def _check_kind(page: Any, directory: ifd.Directory) -> None:
         (page.predictor not in (1, _PREDICTORS.get(kind)), "its Predictor is unknown"),
         (kind not in _PREDICTORS, "its SampleFormat is unknown"),
         (page.planarconfig not in (_CONTIGUOUS, _SEPARATE), "its PlanarConfiguration is unknown"),
+        (is_ragged, "its tiles have sides that are no multiple of 16"),
         (is_odd, "its FillOrder, ImageDepth or STK planes are not read"),
     ):
         if is_wrong:
@@ -131,8 +134,7 @@ def _check_segments(plane: _Plane, n_file_bytes: int) -> None:
         raise PictureError(f"it is damaged: it has not {n} samples, or several alpha channels")
     n_together = 1 if page.planarconfig == _SEPARATE else n
     size = math.prod(plane.segment) * n_together * plane.dtype.itemsize
-    is_odd = page.is_tiled and any(side % 16 for side in plane.segment)
-    if is_odd or min(plane.segment) < 1 or size > 2 * plane.n_bytes + picture.METADATA_BYTES:
+    if min(plane.segment) < 1 or size > 2 * plane.n_bytes + picture.METADATA_BYTES:
         raise PictureError("it is damaged: its strips or tiles have an impossible size")
     rows, columns = (-(-a // b) for a, b in zip(plane.shape, plane.segment, strict=False))
     n_parts = rows * columns * (n // n_together)
@@ -188,29 +190,29 @@ def _page(data: bytes, plane: _Plane) -> picture.Page:
 
 def _rewrite(
     data: bytes, directories: list[ifd.Directory], planes: list[_Plane], pages: list[picture.Page]
-) -> bytes:
+) -> bytearray:
     """Return a file with other pixels, and tags that fit them."""
-    file, room, tags = bytearray(data), directories[0].layout.offsetsize, []
+    file, room = bytearray(data), directories[0].layout.offsetsize
     arrays = [_all_samples(plane, page) for plane, page in zip(planes, pages, strict=True)]
-    encoded = [_encode_like(plane, array) for plane, array in zip(planes, arrays, strict=True)]
+    encoded = [_encode(plane, array) for plane, array in zip(planes, arrays, strict=True)]
     rest = iter(_put(file, directories, planes, [one for parts, _ in encoded for one in parts]))
-    for plane, page, array, (parts, kind) in zip(planes, pages, arrays, encoded, strict=True):
-        places = [next(rest) for _ in parts], [len(one) for one in parts]
+    if room == 4 and len(file) >= 2**32:
+        raise PictureError("it would have more than 4 GiB, which needs a BigTIFF file")
+    starts = [[next(rest) for _ in parts] for parts, _ in encoded]
+    every = list(zip(planes, pages, arrays, encoded, starts, strict=True))
+    for plane, page, array, (parts, kind), offsets in reversed(every):
+        places = offsets, [len(one) for one in parts]
         found = zip(plane.codes, (plane.offsets, plane.counts), places, strict=True)
         type_ = ifd.LONG8 if room == 8 else ifd.LONG
         changed: ifd.Tags = {tag: (type_, new) for tag, old, new in found if old.tolist() != new}
         changed |= _without_ranges(data, plane)
-        if array.dtype != plane.dtype:
-            codes = {_BITS, _PREDICTOR, _FORMAT, *([_PHOTOMETRIC] if plane.is_inverted else [])}
+        if (array.shape, array.dtype) != (plane.shape, plane.dtype):
+            codes = {*_OF_PIXELS, *([_PHOTOMETRIC] if plane.is_inverted else [])}
             changed |= {tag: kind[tag] for tag in codes & kind.keys()}
             if plane.is_inverted and page.nodata is not None:
                 changed[_NODATA] = ifd.TEXT, b"%g\0" % page.nodata
-        tags.append(changed)
-    if room == 4 and len(file) >= 2**32:
-        raise PictureError("it would have more than 4 GiB, which needs a BigTIFF file")
-    for plane, changed in zip(reversed(planes), reversed(tags), strict=True):
         plane.directory.change(file, changed)
-    return bytes(file)
+    return file
 
 
 def _put(
@@ -250,27 +252,26 @@ def _all_samples(plane: _Plane, page: picture.Page) -> NDArray[Any]:
     return samples
 
 
-def _encode_like(plane: _Plane, samples: NDArray[Any]) -> tuple[list[Any], ifd.Tags]:
-    """Return the strips or tiles of a plane, and the tags that describe them."""
-    page = plane.page
+def _encode(plane: _Plane, samples: NDArray[Any]) -> tuple[list[Any], ifd.Tags]:
+    """Return strips or tiles of (rows, columns, samples), and the tags that describe them."""
+    page, file, n = plane.page, io.BytesIO(), samples.shape[-1]
+    pixels = samples[..., 0] if n == 1 else samples
+    is_separate = n > 1 and page.planarconfig == _SEPARATE
     has_predictor = page.compression not in (_PLAIN, _PACKBITS) and page.predictor != 1
-    return _encode(
-        samples,
-        page.planarconfig,
+    rows = plane.segment[0] if samples.shape == plane.shape else len(samples)
+    tifffile.imwrite(
+        file,
+        np.moveaxis(pixels, -1, 0) if is_separate else pixels,
         byteorder=plane.directory.layout.byteorder,
         compression=page.compression,
+        metadata=None,
+        photometric="minisblack",
+        planarconfig=page.planarconfig if n > 1 else None,
         predictor=_PREDICTORS[samples.dtype.kind] if has_predictor else None,
-        **{"tile": plane.segment} if page.is_tiled else {"rowsperstrip": plane.segment[0]},
+        maxworkers=1,
+        rowsperstrip=rows,
+        tile=plane.segment if page.is_tiled else None,
     )
-
-
-def _encode(samples: NDArray[Any], planar: int, **how: Any) -> tuple[list[Any], ifd.Tags]:
-    """Return strips or tiles of (rows, columns, samples), and the tags that describe them."""
-    file, n = io.BytesIO(), samples.shape[-1]
-    pixels = samples[..., 0] if n == 1 else samples
-    pixels = np.moveaxis(pixels, -1, 0) if n > 1 and planar == _SEPARATE else pixels
-    how = {"photometric": "minisblack", "metadata": None, "maxworkers": 1} | how
-    tifffile.imwrite(file, pixels, planarconfig=planar if n > 1 else None, **how)
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages.first
@@ -289,18 +290,3 @@ def _without_ranges(data: bytes, plane: _Plane) -> ifd.Tags:
         if stale.search(text) and (tag == _GDAL or text.startswith(b"ImageJ=")):
             found[tag] = ifd.TEXT, stale.sub(b"", text)
     return found
-
-
-def with_new_size(data: bytes, page: picture.Page) -> bytes:
-    """Return a TIFF of the only page of another, with pixels of another size and kind."""
-    file, (directory, *_) = bytearray(data), ifd.read_directories(io.BytesIO(data))
-    (strip,), tags = _encode(
-        np.atleast_3d(picture.join_alpha(page)),
-        _CONTIGUOUS,
-        byteorder=directory.layout.byteorder,
-        photometric="rgb" if page.colors.ndim == 3 else "minisblack",
-        extrasamples=None if page.alpha is None else ["unassalpha"],
-        rowsperstrip=len(page.colors),
-    )
-    directory.change(file, tags | {_STRIPS[0]: (ifd.LONG, [ifd.append(file, strip)])})
-    return bytes(file)
