@@ -256,7 +256,7 @@ class TestRightValues:
         Path("a.pgm").write_bytes(b"P5 24 24 100\n" + values.tobytes())
         assert main([command, "a.pgm", "b.pgm", "--convention", convention]) == 1
         assert not Path("b.pgm").exists()
-        words = "its largest value is 100, which this --convention does not reach"
+        words = "this --convention does not reach its largest value 100"
         Path("c.pgm").write_bytes(b"P5 24 24 255\n" + values.tobytes())
         assert main([command, "c.pgm", "d.pgm", "--convention", convention]) == 0
         status, said, _ = run(

@@ -357,9 +357,8 @@ def _with_channels(volumes: NDArray[Any], params: dict[str, Any]) -> NDArray[Any
     """Return volumes with an axis of channels, by which the display knows them."""
     if volumes.ndim == 2 and "image_shape" in params:
         volumes = volumes.reshape(len(volumes), *params["image_shape"])
-    if volumes.ndim == 4:
-        volumes = np.expand_dims(volumes, params.get("channel_axis", 1))
-    return volumes
+    axis = params.get("channel_axis", 1)
+    return np.expand_dims(volumes, axis) if volumes.ndim == 4 else volumes
 
 
 @contextmanager

@@ -83,8 +83,8 @@ class Changer:
         if missing is not None and missing.any():
             present = ~missing if missing.ndim == 2 else ~missing.any(axis=-1)
             counted = present if counted is None else counted & present
-            if np.isinf(page.nodata or 0):  # which no estimator takes, even where it does not count
-                colors = np.where(missing, colors.dtype.type(0), colors)
+            # no estimator takes infinity, even where it does not count
+            colors = np.where(missing, colors.dtype.type(0), colors)
         return colors, counted
 
     def _is_scaled(self, page: Page) -> bool:
@@ -101,8 +101,7 @@ class Changer:
         """Return the parameters of an estimator for pictures like a page."""
         params = self._params | {"dtype": "float64" if self._is_scaled(page) else self._dtype}
         if page.top and self._dtype == "input" and not self._takes_top:
-            what = f"its largest value is {page.top}"
-            raise PictureError(f"{what}, which this --convention does not reach")
+            raise PictureError(f"this --convention does not reach its largest value {page.top}")
         color, n = self._job.params.get("color", "channels"), page.colors.shape[-1]
         if color != "channels" and page.colors.ndim == 2:
             params["color"] = "channels"
@@ -121,8 +120,7 @@ class Changer:
         reference, top = self._reference, largest(self._reference.dtype)
         is_other = reference.dtype.kind in "if" and reference.dtype.kind != dtype.kind
         if is_other and (np.nanmin(reference) < 0 or np.nanmax(reference) > top):
-            what = f"the reference has values outside 0 to {top}"
-            raise PictureError(f"{what}, which cannot be converted to {dtype}")
+            raise PictureError(f"a reference with values outside 0 to {top} cannot be {dtype}")
         if page.top and self._dtype == "input":
             return np.rint(rescale(reference, np.dtype("f8")) * page.top).astype(dtype)
         return rescale(reference, dtype)

@@ -105,9 +105,8 @@ def _check_fits(page: Page, format_: str) -> None:
     """Refuse to write what a format cannot hold."""
     colors, held = page.colors, _KINDS[format_].held.split()
     if colors.dtype not in ([np.uint8, np.uint16] if "16" in held else [np.uint8]):
-        raise PictureError(
-            f"{colors.dtype} does not fit into {format_}; use --dtype uint8, or TIFF"
-        )
+        what = f"{colors.dtype} does not fit into {format_}"
+        raise PictureError(f"{what}; use --dtype uint8, or TIFF")
     if colors.ndim == 3 and colors.shape[2] != 3:
         raise PictureError(f"its {colors.shape[2]} channels do not fit into {format_}; write TIFF")
     if page.alpha is not None and "alpha" not in held:

@@ -27,10 +27,9 @@ from sklearn_histeq._cli.files.job import (
 )
 from sklearn_histeq._cli.progress import ProgressBar
 
-# Size of a block in the widest type that is written. Larger blocks are no faster, and the next
-# block reuses memory of this size, which larger sizes return to the system.
+# Size of a block in the widest type that is written, of 8 bytes. Larger blocks are no faster, and
+# the next block reuses memory of this size, which larger sizes return to the system.
 BLOCK_BYTES = 2**24
-_WIDEST = 8  # bytes per pixel
 _TWO = npy_format.read_array_header_2_0  # also of version 3
 _READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): _TWO, (3, 0): _TWO}
 
@@ -124,7 +123,7 @@ def _learn(estimator: Any, source: NpyFile, job: FileJob) -> None:
 def _blocks(verb: str, source: NpyFile, job: FileJob) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the number of the first image and the images of blocks of bounded size."""
     n_images = source.shape[0]
-    n_together = max(1, BLOCK_BYTES // (math.prod(source.shape[1:]) * _WIDEST))
+    n_together = max(1, BLOCK_BYTES // (math.prod(source.shape[1:]) * 8))
     progress = ProgressBar(verb, n_images, "images", job.quiet)
     for start in range(0, n_images, n_together):
         stop = min(start + n_together, n_images)

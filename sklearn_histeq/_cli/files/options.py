@@ -66,8 +66,7 @@ _PARAMETERS = {
         "convention": "arithmetic to use: histeq, skimage or opencv",
     },
     "local": {
-        "window": "side of the window: a share of the shorter side (0.5), or odd pixels (5); or "
-        "rows,columns",
+        "window": "side of the window: a share of the shorter side (0.5), or odd pixels (5 or 3,5)",
         "convention": "arithmetic to use: histeq or skimage",
     },
     "match": {

@@ -177,9 +177,7 @@ def _page(data: bytes, plane: _Plane) -> picture.Page:
     for k in plane.alphas:
         colors, alpha = np.delete(colors, k, axis=-1), colors[..., k]
         if page.extrasamples[k - plane.n_colors] == _ASSOCIATED and not (alpha == top).all():
-            raise PictureError(
-                "its colors are multiplied by alpha; save it with unassociated alpha"
-            )
+            raise PictureError("its colors are multiplied by alpha; save it without that")
     if plane.is_inverted:
         colors, nodata = top - colors, None if nodata is None else top - nodata
     return picture.Page(colors[..., 0] if colors.shape[-1] == 1 else colors, alpha, nodata)
