@@ -674,7 +674,7 @@ class TestErrors:
             ("equalize v.npy out.npy", 2, "--spatial-dims 2 expected rows (n, n_pixels)"),
             ("equalize in.npy out.npy --spatial-dims 4", 2, "--spatial-dims 4, but expected 2"),
             ("equalize in.npy out.npy --fit in.npy", 2, "--fit in.npy needs --scope dataset"),
-            ("match in.npy out.npy --fit folder", 2, "but expected only one kind"),
+            ("match in.npy out.npy --fit folder", 2, "but expected one kind"),
             ("match in.npy out.npy --fit a --reference b", 2, "not allowed with argument"),
             ("match in.npy out.npy --reference in.npy", 2, "reference has"),
             ("match in.npy out.npy --reference no.png", 1, "no.png: No such file"),

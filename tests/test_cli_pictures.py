@@ -135,7 +135,7 @@ class TestNames:
         [
             (["a.png", "other/a.png", "out"], "several inputs have the name a.png"),
             (["a.png", "in", "out"], "in is a folder, but expected several files"),
-            (["a.png", "b.npy", "out"], "IN has .npy files and pictures"),
+            (["a.png", "b.npy", "out"], "the inputs are .npy files and pictures"),
             (["a.png", "other/b.png", "a.png"], "OUT is a.png, which is a file, but"),
             (["b.npy", "c.npy", "a.png"], "OUT is a.png, which is a file, but"),
             (["d.npz", "out.npy"], "d.npz is an archive of .npy files; unzip it, and give one"),

@@ -86,7 +86,7 @@ def _check_inputs(job: FileJob) -> None:
         if len(job.sources) > 1 and path.is_dir():
             raise UsageError(f"{path} is a folder, but expected several files, or a single folder")
     if len({jobs.is_array(path) for path in filter(None, [*job.sources, job.train])}) > 1:
-        raise UsageError("IN and TRAIN have .npy files and pictures, but expected only one kind")
+        raise UsageError("the inputs are .npy files and pictures, but expected one kind")
 
 
 def _check_target(job: FileJob) -> None:
