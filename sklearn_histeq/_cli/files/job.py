@@ -108,8 +108,7 @@ def in_options(error: Exception, first_image: int | None = 0) -> str:
         words = [] if not hasattr(piece, "name") else [_NAMES.get(piece.name, option(piece.name))]
         return " ".join([*words, *([spelled(piece.value)] if hasattr(piece, "value") else [])])
 
-    text: str = problem.text(spell)
-    return text
+    return str(problem.text(spell))
 
 
 def warn_of_single(job: FileJob) -> None:
