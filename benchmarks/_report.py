@@ -21,11 +21,11 @@ This page compares the estimators with loops over the libraries that give the sa
 same results. Then it runs both in turn in one process, {rounds} times. The tables have medians,
 and in brackets the quartiles of the ratio. "2 times faster" means: in half of the time.
 
-CLAHE has 8×8 tiles and a clip limit of 4. Its rows with float32 output are the package's own
-CLAHE, which no other library has, compared with OpenCV's. "skimage rank" is
-`skimage.filters.rank.equalize` in windows of 5×5 or 25×25 pixels, beside
-`LocalHistogramEqualizer`; its rows with float output are the package's own convention. "SIMD off"
-rows use the portable loops only.
+CLAHE has 8×8 tiles, or 8×8×8 in volumes, and a clip limit of 4. Its rows with float32 output, and
+those of volumes, are the package's own CLAHE, which no other library has, compared with OpenCV's
+or scikit-image's. "skimage rank" is `skimage.filters.rank.equalize` in windows of so many pixels,
+beside `LocalHistogramEqualizer`; its rows with float output are the package's own convention.
+"SIMD off" rows use the portable loops only.
 
 On x86-64 the package has loops for AVX2 and for AVX-512 VBMI, and chooses at run time, if it was
 compiled by GCC or Clang. On 64-bit ARM bytes are looked up by NEON; the other loops are the
@@ -38,9 +38,9 @@ Measured on: {machine}.
 
 ## Results
 
-A heading gives the number of images, their height and their width. A path is the dtype of the
-images → the dtype of the output. "Match" is `HistogramMatcher`. "ns/pixel" is the package's time
-with one thread / with two threads.
+A heading gives the number of images, their height and their width; of volumes their depth comes
+first. A path is the dtype of the images → the dtype of the output. "Match" is `HistogramMatcher`.
+"ns/pixel" is the package's time with one thread / with two threads.
 
 {tables}
 

@@ -16,6 +16,7 @@ measured.
 import argparse
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -51,13 +52,15 @@ try:
 except ImportError:
     kornia_equalize = None
 
-BATCHES = {
+PLANES = {
     "1000×96×96": (1000, 1, 96, 96),
     "20000×28×28": (20000, 1, 28, 28),
     "100×512×512": (100, 1, 512, 512),
     "1×4096×4096": (1, 1, 4096, 4096),
     "(1800, 1, 96, 96)": (1800, 1, 96, 96),
 }
+VOLUMES = {"4×64×128×128": (4, 1, 64, 128, 128)}
+BATCHES = PLANES | VOLUMES
 THREADS = (1, 2)
 N_CALLS = 5  # of ours, for one loop over a peer
 
@@ -74,7 +77,7 @@ class Comparison(NamedTuple):
     engine: str = "auto"
     estimator: type = HistogramEqualizer
     images: str = "smooth"
-    batches: tuple = tuple(BATCHES)
+    batches: tuple = tuple(PLANES)
 
     @property
     def name(self):
@@ -121,10 +124,10 @@ def kornia(plane):
 
 
 def rank_equalize(plane, window):
-    """skimage.filters.rank.equalize with a square footprint; it takes integers."""
+    """skimage.filters.rank.equalize with a square or a cube as footprint; it takes integers."""
     if plane.dtype.kind == "f":
         plane = (plane * 255).astype(np.uint8)
-    return rank.equalize(plane, np.ones((window, window), np.uint8))
+    return rank.equalize(plane, np.ones((window,) * plane.ndim, np.uint8))
 
 
 PEERS = {
@@ -137,6 +140,8 @@ PEERS = {
     "skimage CLAHE": partial(equalize_adapthist, clip_limit=CLIP_LIMIT / 256),
     "skimage rank 5×5": partial(rank_equalize, window=5),
     "skimage rank 25×25": partial(rank_equalize, window=25),
+    "skimage rank 5×5×5": partial(rank_equalize, window=5),
+    "skimage rank 11×11×11": partial(rank_equalize, window=11),
 }
 SLOW = 1e-7  # s per pixel: a peer is timed on a tenth of the images
 
@@ -180,6 +185,21 @@ FAMILY = [
     Comparison("skimage match", "float64", {}, images="heavy tails", **MATCH),
     Comparison("skimage match", "float64", {}, images="one outlier", **MATCH),
 ]
+# The package's own CLAHE and windows give another result than the peer.
+OF_VOLUMES = [
+    Comparison(
+        peer, dtype, params | {"spatial_dims": 3}, estimator=estimator, batches=tuple(VOLUMES)
+    )
+    for peer, estimator, params in (
+        ("skimage", HistogramEqualizer, {}),
+        ("skimage match", HistogramMatcher, {}),
+        ("skimage CLAHE", AdaptiveHistogramEqualizer, {"clip_limit": CLIP_LIMIT}),
+        ("skimage rank 5×5×5", LocalHistogramEqualizer, {"window": 5}),
+        ("skimage rank 11×11×11", LocalHistogramEqualizer, {"window": 11}),
+    )
+    for dtype in ("uint8", "uint16", "float32")
+    if dtype != "uint16" or "rank" not in peer  # takes minutes
+]
 if kornia_equalize:
     PATHS.insert(3, Comparison("kornia", "uint8", {"convention": "pillow"}))
 
@@ -187,12 +207,14 @@ if kornia_equalize:
 def make_images(shape, dtype, seed=0):
     """Return smooth pictures in different light, with some noise: intensities as of photographs."""
     rng = np.random.default_rng(seed)
-    n, c, height, width = shape
+    n, c, *sides, width = shape
+    height = math.prod(sides)  # the slices of a volume lie below each other
     rows, columns = np.linspace(0, 3, height)[:, None], np.linspace(0, 3, width)
     phase = rng.uniform(0, 6, (n, c, 1, 1))
     X = np.sin(rows + phase) * np.cos(columns - phase) + rng.normal(0, 0.1, (1, c, height, width))
     X = (X - X.min()) / np.ptp(X) * rng.uniform(0.4, 1, (n, c, 1, 1))
     top = {"uint8": 255, "uint16": 65535}.get(dtype)
+    X = X.reshape(shape)
     return np.rint(X * top).astype(dtype) if top else X.astype(dtype)
 
 
@@ -208,8 +230,8 @@ def make_batch(path, batch):
 
 def agree(path, X):
     """Raise unless both give the same on some images; the package's own CLAHE has no peer."""
-    is_local = path.estimator is LocalHistogramEqualizer
-    if path.params == OWN or (is_local and "convention" not in path.params):
+    has_own = path.estimator in (AdaptiveHistogramEqualizer, LocalHistogramEqualizer)
+    if has_own and "convention" not in path.params:
         return
     few = X[-3:]
     ours = path.make(X).fit(few).transform(few)
@@ -388,7 +410,9 @@ def main():
     print(machine())
     results = {"machine": machine(), "rows": [], "rounds": options.rounds}
     chosen = [
-        path for path in PATHS + FAMILY if re.search(options.only, f"{path.peer} {path.name}")
+        path
+        for path in PATHS + FAMILY + OF_VOLUMES
+        if re.search(options.only, f"{path.peer} {path.name}")
     ]
     for batch in batches:
         for path in (path for path in chosen if batch in path.batches):

@@ -97,7 +97,11 @@ def fill(x):
 
 def volumes(dtype="uint8", n_channels=1):
     """Return as many images as 50 slices of a volume each: (n, c, d, h, w)."""
-    x = images(96, dtype, n_channels=n_channels)
+    return stacked(images(96, dtype, n_channels=n_channels))
+
+
+def stacked(x):
+    """Return images (n, c, h, w) as 50 slices of a volume each, (n, c, d, h, w)."""
     depth = min(50, len(x))
     x = x[: len(x) // depth * depth].reshape(-1, depth, *x.shape[1:])
     return np.ascontiguousarray(x.swapaxes(1, 2))
@@ -215,9 +219,17 @@ def paths():
 
 def volume_paths():
     """Return the paths of volumes, (n, 1, 50, 96, 96) if not named."""
+    estimators = {
+        "": HE(spatial_dims=3),
+        "matcher, transform ": HistogramMatcher(spatial_dims=3),
+        "CLAHE, ": CLAHE(spatial_dims=3),
+        "local 5×5×5, ": LOCAL(window=5, spatial_dims=3),
+        "local 11×11×11, ": LOCAL(window=11, spatial_dims=3),
+    }
     found = {
-        f"volumes, {name}": lambda name=name: transform(HE(spatial_dims=3), volumes(name))
-        for name in ("uint8", "uint16", "float32", "float64")
+        f"volumes, {what}{dtype}": lambda of=of, dtype=dtype: transform(clone(of), volumes(dtype))
+        for what, of in estimators.items()
+        for dtype in ("uint8", "uint16", "float32", "float64")
     }
     return found | {
         "volumes, uint8, (n, d, h, w, 3)": lambda: transform(
@@ -226,19 +238,6 @@ def volume_paths():
         "volumes, uint8, in Fortran order": lambda: transform(
             HE(spatial_dims=3), np.asfortranarray(volumes())
         ),
-        "volumes, matcher, transform uint8": lambda: transform(
-            HistogramMatcher(spatial_dims=3), volumes()
-        ),
-        "volumes, matcher, transform float32": lambda: transform(
-            HistogramMatcher(spatial_dims=3), volumes("float32")
-        ),
-        **{
-            f"volumes, local {n}×{n}×{n}, {name}": lambda n=n, name=name: transform(
-                LOCAL(window=n, spatial_dims=3), volumes(name)
-            )
-            for n in (5, 11)
-            for name in ("uint8", "uint16", "float32", "float64")
-        },
     }
 
 
@@ -313,14 +312,24 @@ EVERY_DTYPE = {
     "CLAHE skimage": CLAHE(convention="skimage"),
     "local histeq, 5×5": LOCAL(window=5),
     "local skimage, 5×5": LOCAL(window=5, convention="skimage"),
+    "volumes, HistogramEqualizer": HE(spatial_dims=3),
+    "volumes, HistogramMatcher": HistogramMatcher(spatial_dims=3),
+    "volumes, CLAHE histeq": CLAHE(spatial_dims=3),
+    "volumes, CLAHE skimage": CLAHE(spatial_dims=3, convention="skimage"),
+    "volumes, local 5×5×5": LOCAL(window=5, spatial_dims=3),
+    "volumes, local 11×11×11": LOCAL(window=11, spatial_dims=3),
 }
 
 
-def whole_range(dtype):
-    """Return images (n, 1, 96, 96) of random pixels over the range of a dtype that is >= 0."""
+def whole_range(dtype, spatial_dims=2):
+    """Return images (n, 1, 96, 96) of random pixels over the range of a dtype that is >= 0.
+
+    Of volumes they are the slices.
+    """
     dtype, n = np.dtype(dtype), max(1, N_IMAGES // 5)
     x = np.random.default_rng(0).random((n, 1, 96, 96))
     largest = {"b": 1, "f": 1}.get(dtype.kind) or int(np.iinfo(dtype).max)
+    x = stacked(x) if spatial_dims == 3 else x
     return np.rint(x * largest * 0.999).astype(dtype) if dtype.kind != "f" else x.astype(dtype)
 
 
@@ -331,7 +340,7 @@ def dtype_rows(options):
         multiples = []
         for dtype in DTYPES.split():
             try:
-                run, n = transform(clone(estimator), whole_range(dtype))
+                run, n = transform(clone(estimator), whole_range(dtype, estimator.spatial_dims))
             except ValueError as error:
                 if "convention=" not in str(error):  # the convention does not take it
                     raise
