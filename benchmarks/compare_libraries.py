@@ -144,6 +144,13 @@ PEERS = [
         takes_volumes=True,
     ),
     Peer(
+        "skimage.exposure.equalize_adapthist of volumes",
+        exposure.equalize_adapthist,
+        AdaptiveHistogramEqualizer(convention="skimage", spatial_dims=3),
+        ("uint8", "uint16", *REALS),
+        takes_volumes=True,
+    ),
+    Peer(
         "skimage.exposure.match_histograms of volumes",
         partial(exposure.match_histograms, reference=REFERENCE_VOLUME),
         HistogramMatcher(reference=REFERENCE_VOLUME, spatial_dims=3),
@@ -227,6 +234,33 @@ def peers_of_itk():
     ]
 
 
+def peers_of_kornia():
+    """Return kornia's function of volumes; none where it is not installed: it brings PyTorch.
+
+    It takes floats in [0, 1], of which it makes levels and back.
+    """
+    try:
+        import torch
+        from kornia.enhance import equalize3d
+    except ImportError:
+        print("kornia is not installed: its function is left out")
+        return []
+
+    def equalized(volume):
+        image = torch.from_numpy(volume)[None, None].float() / 255
+        return np.rint(equalize3d(image)[0, 0].numpy() * 255).astype(np.uint8)
+
+    return [
+        Peer(
+            "kornia.enhance.equalize3d",
+            equalized,
+            HistogramEqualizer(convention="pillow", spatial_dims=3),
+            ("uint8",),
+            takes_volumes=True,
+        )
+    ]
+
+
 def draw(rng, dtype):
     """Return a random plane with at least two levels."""
     shape = rng.choice(SIDES, 2)
@@ -270,7 +304,7 @@ def main():
     options = parser.parse_args()
     print("| function | dtypes | planes compared |\n|---|---|---|")
     total = 0
-    for peer in [*PEERS, *peers_of_itk(), *peers_of_albumentations()]:
+    for peer in [*PEERS, *peers_of_itk(), *peers_of_kornia(), *peers_of_albumentations()]:
         for dtype in peer.dtypes:
             compare(peer, dtype, options.planes, options.seed)
         count = options.planes * len(peer.dtypes)

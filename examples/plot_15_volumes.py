@@ -13,7 +13,12 @@ import numpy as np
 from skimage.data import binary_blobs
 from skimage.filters import gaussian
 
-from sklearn_histeq import EqualizationDisplay, HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    EqualizationDisplay,
+    HistogramEqualizer,
+    LocalHistogramEqualizer,
+)
 
 # cells in a layer between two empty ones, of which the camera sees some hundred photons per voxel
 cells = gaussian(binary_blobs(64, n_dim=3, volume_fraction=0.3, rng=0), 1.5)
@@ -58,3 +63,48 @@ for title, stack in zip(titles[1:], stacks[1:], strict=True):
 EqualizationDisplay.from_estimator(
     equalizer, X, mask=is_layer[None], slice_index=20
 )
+
+# %%
+# Tiles and windows of volumes
+# ----------------------------
+#
+# Light-sheet and confocal images fade with the depth, which one transfer function cannot correct.
+# Tiles and windows can. With `spatial_dims=3` they have slices, too. The bins then span the range of
+# the whole volume, of which a deep slice has only a small part, so that tiles need a higher
+# `clip_limit` than in slices.
+
+fading = np.exp(-np.arange(64) / 40)[:, None, None]
+deep = rng.poisson((60 + 500 * cells) * fading).astype(np.uint16)
+
+tiles = AdaptiveHistogramEqualizer(n_tiles=4, clip_limit=8)
+windows = LocalHistogramEqualizer(window=25)
+stacks = {
+    "before": deep / deep.max(),
+    "tiles, slice by slice": tiles.fit_transform(deep),
+    "tiles of the volume": tiles.set_params(spatial_dims=3).fit_transform(
+        deep[None]
+    )[0],
+    "windows, slice by slice": windows.fit_transform(deep),
+    "windows of the volume": windows.set_params(spatial_dims=3).fit_transform(
+        deep[None]
+    )[0],
+}
+
+figure, axes = plt.subplots(2, 5, figsize=(11, 4.8), layout="constrained")
+for column, (title, stack) in enumerate(stacks.items()):
+    axes[0, column].set_title(title, fontsize=10)
+    for ax, section in zip(axes[:, column], [stack[40], stack[:, 32]], strict=True):
+        ax.imshow(section, cmap="gray", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[])
+axes[0, 0].set_ylabel("a deep slice")
+axes[1, 0].set_ylabel("all slices, from the side")
+
+# %%
+# Seen from the side, the deep slices are at the bottom. Slice by slice, every slice gets the same
+# contrast, however few cells it has, and a histogram comes from fewer voxels. How many voxels of
+# cells are found, if as many of the brightest voxels are taken for cells?
+
+is_cell = cells > 0.5
+for title, stack in stacks.items():
+    is_bright = stack > np.quantile(stack, 1 - is_cell.mean())
+    print(f"{title:24} {is_bright[is_cell].mean():.0%}")

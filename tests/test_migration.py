@@ -113,6 +113,21 @@ def test_torchvision_has_pillows_arithmetic():
     np.testing.assert_array_equal(equalized, expected)
 
 
+def monai_equalize_hist(image, mask=None):
+    """monai.transforms.utils.equalize_hist with its default arguments, transcribed."""
+    counts, centers = exposure.histogram(image if mask is None else image[mask], 256)
+    cum = counts.cumsum().astype(np.float32)
+    return np.interp(image, centers, 255 * (cum - cum.min()) / (cum.max() - cum.min()))
+
+
+def test_monais_cumulated_counts_begin_at_0():
+    known = namespace()
+    volume, mask = known["volume"] / 255, known["volume_mask"]
+    for counted in (None, mask):
+        ours = known["normalize_like_monai"](volume, counted)
+        np.testing.assert_allclose(ours, monai_equalize_hist(volume, counted), rtol=0, atol=1e-4)
+
+
 # --- MATLAB, by what its functions compute --------------------------------------------------------
 
 

@@ -138,6 +138,16 @@ def test_scikit_image_matches_a_volume_as_a_whole(dtype):
         assert_same(gray, np.array(expected)[:, 0])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_kornia_equalizes_a_volume_as_a_whole():
+    torch = pytest.importorskip("torch", reason="kornia needs PyTorch")
+    enhance = pytest.importorskip("kornia.enhance", reason="kornia is not installed")
+    x = volumes()
+    theirs = enhance.equalize3d(torch.from_numpy(x).float() / 255).numpy()
+    ours = HistogramEqualizer(convention="pillow", spatial_dims=3).fit_transform(x)
+    assert_same(ours, np.rint(theirs * 255).astype(np.uint8))
+
+
 # --- laws -----------------------------------------------------------------------------------------
 
 

@@ -71,6 +71,45 @@ def test_the_rules(case, tiles, clip, n_bins, data):
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
 
 
+@few_examples
+@given(
+    case=masked(planes(max_side=12).flatmap(holes)),
+    span=st.sampled_from(
+        [{"value_range": value} for value in ("dtype", (0, 1), (10, 200), (-5, 9.5))]
+        + [{"quantile_range": value} for value in [(1, 99), (25, 75), (0, 50)]]
+    ),
+    clip=clip_limits,
+)
+def test_bins_over_a_range(case, span, clip):
+    plane, mask = case
+    assume(mask is None or plane.dtype.kind != "f" or np.nanmax(np.abs(plane)) > 1e-290)
+    shape = 2 if plane.shape[0] % 2 == 0 else 1, -1, plane.shape[1]
+    volume, mask = plane.reshape(shape), None if mask is None else mask.reshape(shape)
+    out = adapted(volume, mask, n_tiles=(2, 2, 3), clip_limit=clip, **span)
+    tiles = n_tiles_within(volume.shape, (2, 2, 3))
+    expected = clahe(volume, tiles, clip, 256, mask, **span)
+    tolerance = 1e-9 if out.dtype == np.float64 else 1e-6
+    np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8"])
+@pytest.mark.parametrize("convention", ["histeq", "skimage"])
+def test_a_range_is_that_of_the_whole_volume(dtype, convention):
+    x = volume(dtype=dtype)
+    low, high = np.quantile(x, (0.2, 0.8), method="nearest")
+    params = {"n_tiles": (2, 2, 3), "convention": convention, "value_range": (low, high)}
+    found = adapted(x, **params)
+    assert_same(found, adapted(x.clip(low, high), **params))
+    assert (found != adapted(x, **params | {"value_range": None})).mean() > 0.5
+    if convention == "histeq":
+        of_quantiles = {"quantile_range": (20, 80), "value_range": None}
+        spans = np.percentile(x.astype(float), (20, 80)).astype(
+            x.dtype if x.dtype.kind == "f" else float
+        )
+        within = adapted(x, **params | {"value_range": tuple(spans.tolist())})
+        assert_same(adapted(x, **params | of_quantiles), within)
+
+
 @pytest.mark.parametrize("t", [3, (2, 4, 5), (6, 2, 10)])
 def test_tile_shape_is_the_nearest_number_of_tiles(t):
     x = volume()
@@ -88,14 +127,30 @@ def test_a_volume_one_slice_deep_is_an_image(dtype, clip):
         assert_same(image.set_params(spatial_dims=3).fit_transform(x), expected)
 
 
-@pytest.mark.parametrize("dtype", ["u1", "f8"])
-def test_moving_the_axes_moves_the_result(dtype):
-    x, tiles = volume(dtype=dtype), (2, 3, 4)
-    expected = adapted(x, n_tiles=tiles, clip_limit=2)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8"])
+@pytest.mark.parametrize("name", ["n_tiles", "tile_shape"])
+def test_moving_the_axes_moves_the_result(dtype, name):
+    x, extents = volume(dtype=dtype), (2, 3, 4)
+    mask = volume(seed=1) > 60
+    expected = adapted(x, mask, **{name: extents}, clip_limit=2)
+    tolerance = 1e-14 if expected.dtype == np.float64 else 1e-7
     for axes in permutations(range(3)):
-        moved = tuple(tiles[axis] for axis in axes)
-        found = adapted(x.transpose(axes), n_tiles=moved, clip_limit=2)
-        np.testing.assert_allclose(found, expected.transpose(axes), rtol=0, atol=1e-14)
+        moved = tuple(extents[axis] for axis in axes)
+        found = adapted(x.transpose(axes), mask.transpose(axes), **{name: moved}, clip_limit=2)
+        np.testing.assert_allclose(found, expected.transpose(axes), rtol=0, atol=tolerance)
+
+
+@on_the_default_engine
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f8"])
+def test_moving_the_axes_moves_scikit_images_result(dtype):
+    """Up to one gray level of 16,383 before the last stretch: its sums are in single precision."""
+    x, tile_shape = volume(dtype=dtype), (2, 3, 4)
+    params = {"convention": "skimage"}
+    expected = adapted(x, tile_shape=tile_shape, **params)
+    for axes in permutations(range(3)):
+        moved = tuple(tile_shape[axis] for axis in axes)
+        found = adapted(x.transpose(axes), tile_shape=moved, **params)
+        np.testing.assert_allclose(found, expected.transpose(axes), rtol=0, atol=3 / 16383)
 
 
 def test_one_tile_without_a_limit_is_global():
