@@ -74,6 +74,8 @@ struct HisteqArrays {
     }
 };
 
+constexpr ptrdiff_t N_WEIGHED = 128; /* pixels whose gaps are collected at once */
+
 /* Where pixels lie --------------------------------------------------------------------------- */
 
 /* Set the bin centers, and the gaps between them; there is no gap beyond the last. */
@@ -87,15 +89,24 @@ void set_points(const Grid<Real> &grid, ptrdiff_t n_bins, const HisteqArrays &ar
 }
 
 /* The point below each pixel, by its half-bin, and how far it is on the way to the next; NaN stays.
- */
+ * Gaps are collected first, so that divisions are done in vectors. */
 inline void weigh(const double *x, const int32_t *intervals, ptrdiff_t n,
                   const HisteqArrays &arrays, int32_t *below, double *weights) {
     const double *points = arrays.points, *gaps = arrays.gaps;
-    for (ptrdiff_t i = 0; i < n; ++i) {
-        const int32_t point = ((intervals[i] + 1) >> 1) - 1, k = point > 0 ? point : 0;
-        const double offset = x[i] - points[k];
-        below[i] = k;
-        weights[i] = (offset < 0.0 ? 0.0 : offset) / gaps[k];
+    double gap[N_WEIGHED];
+    for (ptrdiff_t start = 0; start < n; start += N_WEIGHED) {
+        const ptrdiff_t size = least(n - start, N_WEIGHED);
+        for (ptrdiff_t j = 0; j < size; ++j) {
+            const ptrdiff_t i = start + j;
+            const int32_t point = ((intervals[i] + 1) >> 1) - 1, k = point > 0 ? point : 0;
+            below[i] = k;
+            weights[i] = x[i] - points[k];
+            gap[j] = gaps[k];
+        }
+        for (ptrdiff_t j = 0; j < size; ++j) {
+            const double offset = weights[start + j];
+            weights[start + j] = (offset < 0.0 ? 0.0 : offset) / gap[j];
+        }
     }
 }
 
@@ -405,6 +416,12 @@ inline void blend_levels(const double *up, const double *down, const int32_t *ta
     }
 }
 
+#ifdef HISTEQ_AVX2
+inline __m256d load_two_pairs(const double *p, const double *q) {
+    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1);
+}
+#endif
+
 /* The same, a pixel's values being those at the point below, plus the share weights of the way to
  * the next, which is `lanes` further on. */
 inline void blend_points(const double *up, const double *down, ptrdiff_t lanes,
@@ -412,7 +429,25 @@ inline void blend_points(const double *up, const double *down, ptrdiff_t lanes,
                          double *out) {
     const int32_t *table_index = arrays.table_index;
     const double *weights = arrays.row_weights, gy = 1.0 - fy;
-    for (ptrdiff_t i = 0; i < n; ++i) {
+    ptrdiff_t i = 0;
+#ifdef HISTEQ_AVX2
+    for (; i + 2 <= n; i += 2) { /* of two pixels left up, right up, left down, right down */
+        __m256d values[2];
+        for (int j = 0; j < 2; ++j) {
+            const double *u = up + table_index[i + j], *d = down + table_index[i + j];
+            const __m256d a = load_two_pairs(u, d), b = load_two_pairs(u + lanes, d + lanes);
+            const __m256d w = _mm256_broadcast_sd(weights + i + j);
+            const __m256d v = _mm256_add_pd(a, _mm256_mul_pd(w, _mm256_sub_pd(b, a)));
+            const auto share = reinterpret_cast<const __m128d *>(shares + 2 * (i + j));
+            values[j] = _mm256_mul_pd(v, _mm256_broadcast_pd(share));
+        }
+        const __m256d sums = _mm256_hadd_pd(values[0], values[1]);
+        const __m128d above = _mm_mul_pd(_mm_set1_pd(gy), _mm256_castpd256_pd128(sums));
+        const __m128d below = _mm_mul_pd(_mm_set1_pd(fy), _mm256_extractf128_pd(sums, 1));
+        _mm_storeu_pd(out + i, _mm_add_pd(above, below));
+    }
+#endif
+    for (; i < n; ++i) {
         const double *u = up + table_index[i], *d = down + table_index[i], *s = shares + 2 * i;
         const double w = weights[i];
         const double a = u[0] + w * (u[lanes] - u[0]), b = u[1] + w * (u[lanes + 1] - u[1]);
