@@ -26,7 +26,8 @@ int add_lattice_counts(Planes<Real> planes, Mask mask, Array<const int64_t> star
         const double factor = std::ldexp(1.0, half), rest = std::ldexp(1.0, exponent - half);
         const Real *plane = planes.row(p);
         const uint8_t *counted = mask_of(p, planes, mask);
-        int64_t *bins = counts.row(row) - starts[row];
+        const int64_t start = starts[row];
+        int64_t *bins = counts.row(row);
         for (ptrdiff_t i = 0; i < planes.shape[1]; ++i) {
             if (!is_counted(plane, counted, i))
                 continue;
@@ -34,7 +35,7 @@ int add_lattice_counts(Planes<Real> planes, Mask mask, Array<const int64_t> star
             const int64_t whole = static_cast<int64_t>(v);
             /* a negative value that has become -0.0 lies below zero, too */
             const bool is_below = v < static_cast<double>(whole) || (plane[i] < 0 && v == 0);
-            ++bins[whole - is_below];
+            ++bins[whole - is_below - start];
         }
     }
     return DONE;

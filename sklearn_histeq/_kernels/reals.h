@@ -312,7 +312,8 @@ bool join_segments(const Grid<Real> &grid, const double *values, const int64_t *
             segments[j] = segment;
         before = k;
     }
-    const Segment beyond{static_cast<double>(points[before << grid.halves]), 0, values[before], 0};
+    const ptrdiff_t last = greatest<ptrdiff_t>(before, 0); /* of a plane without counted pixels any */
+    const Segment beyond{static_cast<double>(points[last << grid.halves]), 0, values[last], 0};
     for (ptrdiff_t j = before + 1; j <= n_bins + 1; ++j)
         segments[j] = beyond;
     return sum == 0;
