@@ -209,9 +209,10 @@ def on_slices(function, volumes, mask, out=None, *rest):
 
 def on_volumes(function, spatial, planes, mask, out, map_parts):
     """Return function(volumes, mask, out, map_parts) of planes of all slices below each other."""
+    xp = namespaces.namespace(planes)
 
     def cut(array):
-        return namespaces.namespace(array).reshape(array, (*array.shape[:-2], *spatial))
+        return xp.reshape(array, (*array.shape[:-2], *spatial))
 
     mask = None if mask is None else cut(mask)
     return function(cut(planes), mask, cut(out), map_parts)
@@ -262,10 +263,13 @@ def part_indices(shape, n_pixels, by_rows=False):
     return [np.s_[:, :, part] if axis == 2 else np.s_[:, :, :, part] for part in parts]
 
 
-def row_indices(planes, n_pixels, map_parts):
-    """Return indices of rows for each thread if threads share one plane, else of all rows."""
-    is_shared = map_parts is not map and planes.shape[0] * planes.shape[1] == 1
-    n_pixels = n_pixels if is_shared else math.prod(planes.shape[2:])
+def row_indices(planes, n_pixels, map_parts, n_copied=0):
+    """Return indices of rows for each thread if threads share one plane, else of all rows.
+
+    Those of a single thread are of about n_copied pixels, unless that is 0.
+    """
+    if map_parts is map or planes.shape[0] * planes.shape[1] > 1:
+        n_pixels = max(n_pixels, n_copied) if n_copied else math.prod(planes.shape[2:])
     return part_indices(planes.shape, n_pixels, by_rows=True)
 
 

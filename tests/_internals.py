@@ -64,6 +64,14 @@ def set_parts_of_matching(patch, n_pixels):
         patch.setattr("sklearn_histeq._kernels.arrays.N_PART", n_pixels)
 
 
+def set_parts_of_large_planes(patch, n_pixels):
+    """Take planes of more pixels for large, and parts of them of so many pixels."""
+    patch.setattr("sklearn_histeq._arithmetic.color_modes.PIXELS_AT_ONCE", n_pixels)
+    for name in ("N_PART", "N_COPIED"):
+        patch.setattr(f"sklearn_histeq._kernels.arrays.{name}", n_pixels)
+    set_parts_of_local(patch, n_pixels)
+
+
 def set_remote_block_size(patch, n_pixels):
     """Let blocks on another device have so many pixels, and CLAHE there count tile by tile."""
     patch.setattr(_blocks, "PIXELS_PER_REMOTE_BLOCK", n_pixels)

@@ -12,12 +12,19 @@ from _helpers import (
     on_all_engines,
     on_the_default_engine,
 )
+from _internals import set_parts_of_large_planes, set_work_per_thread
 from _oracles import TOP, equalize, equalize_colour, quantised
 from _strategies import PLAIN, images, masks
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 
-from sklearn_histeq import HistogramEqualizer
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 
 pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
 
@@ -187,6 +194,81 @@ def test_masks_count_the_value(dtype):
     x = faces(3, 3, dtype=dtype)
     mask = np.random.default_rng(0).random((3, 8, 8)) < 0.5
     assert_same(by_value().transform(x, mask=mask), expected(x, mask))
+
+
+LARGE = [
+    HistogramEqualizer(),
+    HistogramEqualizer(n_bins=7),
+    HistogramEqualizer(convention="opencv"),
+    HistogramEqualizer(output_distribution="normal"),
+    HistogramEqualizer(scope="dataset"),
+    HistogramEqualizer(scope="dataset", n_bins=9),
+    HistogramMatcher(),
+    AdaptiveHistogramEqualizer(n_tiles=3),
+    AdaptiveHistogramEqualizer(convention="opencv"),
+    AdaptiveHistogramEqualizer(convention="skimage"),
+    LocalHistogramEqualizer(window=5),
+    LocalHistogramEqualizer(window=5, convention="skimage"),
+]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("out", [None, "input", "float32"])
+@pytest.mark.parametrize("color", ["value", "luminance"])
+@pytest.mark.parametrize("estimator", LARGE, ids=repr)
+def test_one_large_image_is_recoloured_in_parts(estimator, color, out, n_jobs, monkeypatch):
+    """As engines write its plane, part by part: the same colours as of one of several images."""
+    chosen, usual = (e.get_params().get("convention") for e in (estimator, type(estimator)()))
+    dtypes = ["u1"] if chosen != usual else ["u1", "u2", "i1", ">u2", "bool", "f2", "i4"]
+    if "normal" in repr(estimator) and (out == "input" or color != "value"):
+        pytest.skip("a normal output needs floats, and has no range")
+    estimator = clone(estimator).set_params(color=color, dtype=out)
+    x = np.random.default_rng(0).integers(0, 100, (2, 4, 40, 23))
+    for dtype in dtypes:
+        given = (x / 100 if dtype == "f2" else x).astype(dtype)
+        expected = estimator.set_params(n_jobs=None).fit(given).transform(given)
+        with monkeypatch.context() as patch:
+            set_parts_of_large_planes(patch, 100)
+            set_work_per_thread(patch, 1)
+            estimator.set_params(n_jobs=n_jobs)
+            for image in given[:1], np.asfortranarray(given[:1]), channels_inside(given[:1]):
+                assert_same(estimator.transform(image), expected[:1])
+
+
+OF_VOLUMES = [
+    HistogramEqualizer(),
+    AdaptiveHistogramEqualizer(n_tiles=2),
+    LocalHistogramEqualizer(window=3),
+]
+
+
+@pytest.mark.parametrize("estimator", OF_VOLUMES, ids=repr)
+def test_one_large_volume_is_recoloured_in_parts(estimator, monkeypatch):
+    estimator = clone(estimator).set_params(color="value", dtype="float32", spatial_dims=3)
+    for shape in (2, 3, 7, 12, 11), (2, 3, 1, 40, 11):
+        x = np.random.default_rng(0).integers(0, 100, shape, np.uint8)
+        expected = estimator.set_params(n_jobs=None).fit(x).transform(x)
+        with monkeypatch.context() as patch:
+            set_parts_of_large_planes(patch, 50)
+            set_work_per_thread(patch, 1)
+            for n_jobs in 1, 2:
+                assert_same(estimator.set_params(n_jobs=n_jobs).transform(x[:1]), expected[:1])
+
+
+def channels_inside(x):
+    """Equal images whose channels are last in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+@pytest.mark.parametrize("estimator", [HistogramEqualizer(), LocalHistogramEqualizer(window=5)])
+def test_a_mask_of_one_large_image(estimator, monkeypatch):
+    x, mask = faces(2, 3, side=30), np.random.default_rng(0).random((2, 30, 30)) < 0.5
+    estimator.set_params(color="value", dtype="uint8")
+    expected = estimator.fit(x).transform(x, mask=mask)
+    set_parts_of_large_planes(monkeypatch, 100)
+    assert_same(estimator.transform(x[:1], mask=mask[:1]), expected[:1])
+    with pytest.raises(ValueError, match=r"mask leaves no pixel to count in image\(s\) 0"):
+        estimator.transform(x[:1], mask=np.zeros_like(mask[:1]))
 
 
 def test_every_image_by_itself():

@@ -18,9 +18,15 @@ import numpy as np
 import pytest
 from _helpers import assert_same, faces, own_package
 from _internals import NOT_BUILT, kernels_are_built, watch_equalize
+from sklearn.base import clone
 
 import sklearn_histeq
-from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer, HistogramMatcher
+from sklearn_histeq import (
+    AdaptiveHistogramEqualizer,
+    HistogramEqualizer,
+    HistogramMatcher,
+    LocalHistogramEqualizer,
+)
 
 if not kernels_are_built():
     pytest.skip(NOT_BUILT, allow_module_level=True)
@@ -246,11 +252,14 @@ def test_joblibs_context_sets_the_number_of_threads():
 
 
 def peak_beyond_output(x, **params):
-    equalizer = HistogramEqualizer(**params)
-    equalizer.transform(x[:1])
+    return peak_of_transform(HistogramEqualizer(**params).fit(x[:1]), x)
+
+
+def peak_of_transform(fitted, x):
+    fitted.transform(x[:1, :200])
     tracemalloc.start()
     try:
-        out = equalizer.transform(x)
+        out = fitted.transform(x)
         return tracemalloc.get_traced_memory()[1] - out.nbytes
     finally:
         tracemalloc.stop()
@@ -278,6 +287,37 @@ def test_memory_for_colours_is_bounded(monkeypatch):
     x = images((150, 3, 200, 200), "uint8")
     for color in ("value", "luminance", "lightness"):
         assert peak_beyond_output(x, color=color, dtype="uint8") < 64 * MIB
+
+
+OF_COLOURS = [
+    HistogramEqualizer(),
+    HistogramEqualizer(scope="dataset"),
+    HistogramMatcher(),
+    AdaptiveHistogramEqualizer(),
+    AdaptiveHistogramEqualizer(convention="opencv"),
+    LocalHistogramEqualizer(window=3),
+]
+
+
+@pytest.mark.parametrize("dtype", ["input", "float32"])
+@pytest.mark.parametrize("color", ["value", "luminance"])
+@pytest.mark.parametrize("estimator", OF_COLOURS, ids=repr)
+def test_memory_for_one_large_colour_image_is_at_most_its_size(
+    estimator, color, dtype, monkeypatch
+):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    x = np.random.default_rng(0).integers(0, 200, (1, 4000, 4000, 3), np.uint8)
+    estimator = clone(estimator).set_params(color=color, channel_axis=-1, dtype=dtype)
+    fitted = estimator.fit(x[:, :100])
+    assert peak_of_transform(fitted, x) <= x.nbytes
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int32", ">f4"])
+def test_memory_for_one_large_plane_that_is_matched_is_at_most_its_size(dtype, monkeypatch):
+    monkeypatch.setenv("SKLEARN_HISTEQ_ENGINE", "auto")
+    x = images((1, 4000, 4000), "uint8").astype(dtype)
+    matcher = HistogramMatcher(reference=x[0, :100, :100])
+    assert peak_of_transform(matcher.fit(x[:, :100]), x) <= x.nbytes
 
 
 def test_fit_reads_no_pixel_and_copies_nothing():

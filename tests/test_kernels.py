@@ -220,11 +220,25 @@ def test_rows_are_written_as_python_slices_them(write, pixel, output, rows):
     x = np.random.default_rng(0).integers(0, 255, (1, N_ROWS**2)).astype(pixel)
     whole, guarded = np.full((1, N_ROWS**2), 7, output), np.full((3, N_ROWS**2), 7, output)
     write(x, whole, slice(0, N_ROWS))
-    write(x, guarded[1:2], rows)
-    expected = np.full_like(guarded, 7)
-    expected[1].reshape(N_ROWS, N_ROWS)[rows] = whole.reshape(N_ROWS, N_ROWS)[rows]
+    expected, written = np.full_like(guarded, 7), guarded[1:2]
+    if write is write_skimage:  # into the rows of a whole plane
+        expected[1].reshape(N_ROWS, N_ROWS)[rows] = whole.reshape(N_ROWS, N_ROWS)[rows]
+    else:
+        found = whole.reshape(N_ROWS, N_ROWS)[rows].reshape(-1)
+        expected[1, : found.size] = found
+        written = guarded[1:2, : found.size]
+    write(x, written, rows)
     assert (np.diff(whole[0].astype(float)) != 0).any()
     np.testing.assert_array_equal(guarded, expected)
+
+
+@pytest.mark.parametrize(("write", "pixel", "output"), WRITERS[:5])
+def test_the_rows_of_several_planes_follow_each_other(write, pixel, output):
+    x = np.random.default_rng(0).integers(0, 255, (2, N_ROWS**2)).astype(pixel)
+    whole, part = np.empty((2, N_ROWS**2), output), np.empty((2, 5 * N_ROWS), output)
+    write(x, whole, slice(0, N_ROWS))
+    write(x, part, slice(3, 8))
+    np.testing.assert_array_equal(part, whole[:, 3 * N_ROWS : 8 * N_ROWS])
 
 
 def test_a_step_in_a_slice_of_rows_is_refused():

@@ -13,7 +13,7 @@ from . import color, lightness, namespaces
 from .dtypes import UINT8, same, single_or_double
 
 # Of one large image, so many pixels are recoloured at a time: that takes several doubles for each.
-PIXELS_AT_ONCE = 2**18
+PIXELS_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +100,58 @@ OWN = {mode.name: mode for mode in (VALUE, LUMINANCE, LIGHTNESS)}
 OF_OPENCV = {**OWN, "luminance": YCRCB, "lightness": LAB}
 
 
+class Canvas:
+    """The output for the plane of one image: what is written to it becomes colours at once.
+
+    It has what engines ask of an output that no kernel can write: they write contiguous arrays of
+    whole rows to it, from several threads.
+    """
+
+    ndim, flags = 0, np.broadcast_to(0, 2).flags  # no array, and not contiguous
+
+    def __init__(self, paint, rows, dtype):
+        self._paint, self._rows, self.dtype = paint, rows, dtype  # rows: their numbers
+        self.shape = rows.shape
+
+    def __getitem__(self, index):
+        return Canvas(self._paint, self._rows[index], self.dtype)
+
+    def reshape(self, shape, **_):
+        """Return the output for a volume of slices that lie below each other."""
+        return Canvas(self._paint, self._rows.reshape(shape), self.dtype)
+
+    def __setitem__(self, index, values):
+        if np.ndim(values):  # no number, which fills planes that the status refuses
+            rows = self._rows[index]
+            self._paint(rows.flat[0], values.reshape(1, 1, -1, rows.shape[-1]))
+
+
 def map_plane(function, of_engine, mode, stored, planes, mask, out, map_parts):
     """Apply function to one plane of colours, and let the colours follow; return the status (n, 1).
 
     function(plane, mask, mapped, map_parts) is called, and the functions of the engine's mode,
     of_engine(mode, planes); `stored` is the `output.Stored` of mapped planes. One large image is
     recoloured in parts, from a plane that waits in the output's first channel if that has its type.
+    If not, planes of one or two bytes are recoloured wherever the function writes.
     """
     mode = of_engine(mode, planes)
     plane, status = _plane_of(mode, planes)
-    if planes.shape[0] == 1 and isinstance(out, np.ndarray) and out.dtype == stored.dtype:
-        mapped = out[:, :1]
-    else:
-        mapped = namespaces.empty(plane.shape, stored.dtype, plane)
+
+    def paint(first, mapped):
+        of_mapped = np.s_[..., first : first + mapped.shape[2], :]
+        images, reduced, written = planes[of_mapped], plane[of_mapped], out[of_mapped]
+        for rows in _parts(mapped):
+            of_rows = mapped[rows].copy() if is_in_out else mapped[rows]
+            mode.recolor(images[rows], reduced[rows], of_rows, written[rows], stored)
+
+    is_large = isinstance(out, np.ndarray) and len(_parts(planes)) > 1
+    is_in_out = is_large and out.dtype == stored.dtype
+    if is_large and not is_in_out and plane.dtype.kind != "f" and plane.dtype.itemsize <= 2:
+        rows = np.broadcast_to(np.arange(plane.shape[2])[:, np.newaxis], plane.shape)
+        return status | function(plane, mask, Canvas(paint, rows, stored.dtype), map_parts)
+    mapped = out[:, :1] if is_in_out else namespaces.empty(plane.shape, stored.dtype, plane)
     status |= function(plane, mask, mapped, map_parts)
-    for rows in _parts(planes):
-        of_rows = mapped[rows]
-        if isinstance(out, np.ndarray) and np.may_share_memory(of_rows, out):
-            of_rows = of_rows.copy()
-        mode.recolor(planes[rows], plane[rows], of_rows, out[rows], stored)
+    paint(0, mapped)
     return status
 
 

@@ -5,7 +5,7 @@ have no meaning, very many bins.
 """
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -78,32 +78,28 @@ def _is_written(dtype, pixel, rule):
 def _clahe_block(planes, mask, out, pixel, rule, map_parts):
     """Equalize some planes; return their status."""
     is_opencv = rule.convention is OPENCV
-    own_dtype = pixel if is_opencv else single_or_double(planes.dtype)
-    if _is_written(out.dtype, pixel, rule):
-        written = arrays.writable(out, own_dtype)
-    else:
-        written = np.empty(out.shape, own_dtype)
-    status = _CLAHE[rule.convention](planes, mask, written, pixel, rule, map_parts)
-    arrays.write_back(written, out, output.largest_level(pixel) if is_opencv else 1)
-    return status
+    dtype, output_max = out.dtype, output.largest_level(pixel) if is_opencv else 1
+    if not _is_written(dtype, pixel, rule):
+        dtype = pixel if is_opencv else single_or_double(planes.dtype)
+    if rule.convention is SKIMAGE:
+        write_all = partial(_skimage, planes, dtype, pixel, rule, map_parts)
+        return arrays.write_part(write_all, out, dtype, output_max)
+    write_rows = (_opencv if is_opencv else _histeq)(planes, mask, pixel, rule)
 
+    def write(_, part):
+        return arrays.write_part(partial(write_rows, part.index[2]), part.out, dtype, output_max)
 
-def _in_row_parts(write, planes, map_parts):
-    """Do write(rows) on slices of the rows of planes, which threads may share; return the status.
-
-    Of volumes these are their slices.
-    Every part builds the tables of the tiles around its rows, so parts are large.
-    """
-    parts = cut(planes, None, planes, row_indices(planes, arrays.N_PART, map_parts))
-    passes = Passes((), lambda _, part: write(part.index[2]))
-    return in_passes(passes, parts, map_parts)
+    # every part builds the tables of the tiles around its rows, so parts are large
+    n_copied = 0 if arrays.is_kernel_ready(out, dtype) else 2 * arrays.N_PART
+    parts = cut(planes, None, out, row_indices(planes, arrays.N_PART, map_parts, n_copied))
+    return in_passes(Passes((), write), parts, map_parts)
 
 
 # Convention "histeq" ------------------------------------------------------------------------------
 
 
-def _histeq(planes, mask, out, pixel, rule, map_parts):
-    """Call the kernel of the package's own CLAHE."""
+def _histeq(planes, mask, pixel, rule):
+    """Return write(slice, out), which calls the kernel of the package's own CLAHE."""
     pixels = arrays.as_pixels(planes, pixel)
     limit = np.inf if rule.clip_limit is None else float(rule.clip_limit)
     is_float32 = single_or_double(planes.dtype) == np.float32
@@ -111,12 +107,12 @@ def _histeq(planes, mask, out, pixel, rule, map_parts):
     of_tiles = _own_tiles(pixels.shape[2:], rule.tiles)
     counted = arrays.mask_rows(mask)
 
-    def write(part):
+    def write(part, out):
         status = np.empty(planes.shape[:2], np.uint8)
-        kernels.clahe(rows(pixels), counted, rows(out), status.reshape(-1), of_tiles, part, *limits)
+        kernels.clahe(rows(pixels), counted, out, status.reshape(-1), of_tiles, part, *limits)
         return status
 
-    return _in_row_parts(write, planes, map_parts)
+    return write
 
 
 @lru_cache(maxsize=16)
@@ -145,8 +141,8 @@ def _shares(fraction):
 # Convention "opencv" ------------------------------------------------------------------------------
 
 
-def _opencv(planes, mask, out, pixel, rule, map_parts):
-    """Call the kernel of OpenCV's CLAHE."""
+def _opencv(planes, mask, pixel, rule):
+    """Return write(slice, out), which calls the kernel of OpenCV's CLAHE."""
     pixels, shape = arrays.as_pixels(planes, pixel), planes.shape[2:]
     limit = NO_LIMIT
     if rule.clip_limit is not None:
@@ -154,11 +150,11 @@ def _opencv(planes, mask, out, pixel, rule, map_parts):
         limit = int(min(max(rule.clip_limit * n_pixels / arrays.N_LEVELS[pixel], 1), NO_LIMIT))
     of_tiles = _opencv_tiles(shape, rule.tiles)
 
-    def write(part):
-        kernels.clahe_opencv(rows(pixels), rows(out), of_tiles, part, limit)
+    def write(part, out):
+        kernels.clahe_opencv(rows(pixels), out, of_tiles, part, limit)
         return np.zeros(planes.shape[:2], np.uint8)
 
-    return _in_row_parts(write, planes, map_parts)
+    return write
 
 
 @lru_cache(maxsize=16)
@@ -187,7 +183,7 @@ def _peers_tiles(pixels, y, x, n_tiles):
 # Convention "skimage" -----------------------------------------------------------------------------
 
 
-def _skimage(planes, mask, out, pixel, rule, map_parts):
+def _skimage(planes, dtype, pixel, rule, map_parts, out):
     """Call the kernel of scikit-image's CLAHE, except for planes that scikit-image refuses."""
     is_float, tile_shape = pixel.kind == "f", rule.tiles
     pixels = arrays.as_pixels(planes, pixel) if is_float else arrays.as_native(planes)
@@ -212,9 +208,10 @@ def _skimage(planes, mask, out, pixel, rule, map_parts):
     is_stretched = rule.span.limits is None
     if len(indices) > 1:
         known = None if ranges is None or np.isnan(ranges[0, 0, 0]) else ranges[0, 0]
-        passes = _skimage_passes(levels, out.dtype, of_tiles, limits, known, is_stretched)
-        return in_passes(passes, cut(levels, None, out, indices), map_parts)
-    kernels.clahe_skimage(rows(levels), rows(out), of_tiles, *limits, ranges, is_stretched)
+        passes = _skimage_passes(levels, dtype, of_tiles, limits, known, is_stretched)
+        parts = cut(levels, None, out.reshape(levels.shape), indices)
+        return in_passes(passes, parts, map_parts)
+    kernels.clahe_skimage(rows(levels), out, of_tiles, *limits, ranges, is_stretched)
     return status
 
 
@@ -349,6 +346,3 @@ def _skimage_tiles(shape, tile_shape):
     pixels = (tiles.skimage_pixels(*side).astype(np.int32) for side in sides)
     y, x = (tiles.skimage_axis(*side) for side in sides)
     return _peers_tiles(pixels, y, x, tiles.n_skimage_tiles(*sides[1]))
-
-
-_CLAHE = {HISTEQ: _histeq, OPENCV: _opencv, SKIMAGE: _skimage}

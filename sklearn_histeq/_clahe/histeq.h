@@ -518,7 +518,7 @@ HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const double *given,
     return plane;
 }
 
-/* The package's own CLAHE of some rows of a slice. */
+/* The package's own CLAHE of some rows of a slice, into out. */
 template <class Pixel>
 void clahe_slice(const Pixel *x, const uint8_t *mask, ptrdiff_t slice, RowSlice rows,
                  const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
@@ -536,11 +536,13 @@ void clahe_slice(const Pixel *x, const uint8_t *mask, ptrdiff_t slice, RowSlice 
         blend_row(x + start, arrays.tables + (tiling.above[y] & 1) * size,
                   arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y],
                   plane.has_level_tables, tiling, arrays);
-        store(arrays.row, tiling.width, {rule.is_float32, 1.0}, out.from(start));
+        store(arrays.row, tiling.width, {rule.is_float32, 1.0},
+              out.from((y - rows.begin) * tiling.width));
     }
 }
 
-/* The package's own CLAHE of some rows of a plane, or slices of a volume; returns its status. */
+/* The package's own CLAHE of some rows of a plane, or slices of a volume, into out; returns the
+ * status of the whole. */
 template <class Pixel>
 int clahe_plane(const Pixel *x, const uint8_t *mask, const double *given, const Tiling &tiling,
                 const ClaheRule &rule, HisteqArrays &arrays, Output out) {
@@ -548,7 +550,7 @@ int clahe_plane(const Pixel *x, const uint8_t *mask, const double *given, const 
     const ptrdiff_t step = tiling.depth > 1 ? tiling.height * tiling.width : tiling.width;
     const ptrdiff_t begin = tiling.begin * step, end = tiling.end * step;
     if (plane.status & IS_FLAT) {
-        fill_counted(x + begin, end - begin, 1.0, out.from(begin));
+        fill_counted(x + begin, end - begin, 1.0, out);
         return plane.status & ~IS_FLAT;
     }
     if (plane.status & (HAS_INF | IS_EMPTY | REFER))
@@ -563,16 +565,16 @@ int clahe_plane(const Pixel *x, const uint8_t *mask, const double *given, const 
             for (ptrdiff_t k = 0; k < tiling.n_rows; ++k)
                 build_cdfs(x, mask, layer + 1, k, tiling, rule, plane, arrays,
                            layer_row(arrays, tiling, rule.n_bins, layer + 1, k));
-        clahe_slice(x, mask, z, {0, tiling.height}, tiling, rule, plane, arrays, out);
+        clahe_slice(x, mask, z, {0, tiling.height}, tiling, rule, plane, arrays,
+                    out.from(z * step - begin));
     }
     return plane.status;
 }
 
-/* The package's own CLAHE of each plane (height * width,), or volume (depth * height * width,), into
- * the same row of out; clip_limit is infinite for none. Only the slice `rows` of the rows of pixels,
- * or of the slices of a volume, is written. REFER in the status:
- * the bins are not certain, and nothing is written. ranges (..., 2), if given, are what the bins of
- * each plane span; NaN: its own range. */
+/* The package's own CLAHE of the slice `rows` of the rows of each plane (height * width,), or of the
+ * slices of each volume (depth * height * width,), into the same row of out, which has these pixels
+ * alone; clip_limit is infinite for none. REFER in the status: the bins are not certain, and nothing
+ * is written. ranges (..., 2), if given, are what the bins of each plane span; NaN: its own range. */
 template <class Pixel>
 int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Tiling tiles,
           RowSlice rows, double clip_limit, ptrdiff_t n_bins, bool is_float32,
@@ -583,9 +585,11 @@ int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Ti
     HisteqArrays arrays(scratch, tiling, n_bins, N_LEVELS<Pixel> == 256 ? 256 : 0);
     if (!scratch.is_complete)
         return NO_MEMORY;
+    const ptrdiff_t n_rows = (tiling.end - tiling.begin) * (tiling.depth > 1 ? tiling.height : 1);
+    const ptrdiff_t n_written = n_rows * tiling.width;
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
         const int found = clahe_plane(planes.row(p), mask_of(p, planes, mask), range_of(ranges, p),
-                                      tiling, rule, arrays, out.from(p * planes.shape[1]));
+                                      tiling, rule, arrays, out.from(p * n_written));
         status[p] = static_cast<uint8_t>(found);
     }
     return DONE;

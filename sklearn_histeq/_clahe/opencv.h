@@ -197,7 +197,7 @@ void count_opencv(const Code *codes, ptrdiff_t k, const Tiling &tiling, ptrdiff_
     }
 }
 
-/* cv2.createCLAHE of one plane, whose pixels have n_codes codes. */
+/* cv2.createCLAHE of some rows of a plane, whose pixels have n_codes codes, into out. */
 template <class Code, class Level>
 void clahe_opencv_codes(const Code *codes, const Tiling &tiling, const OpencvTables &tables,
                         const OpencvArrays &arrays, Level *out) {
@@ -216,7 +216,7 @@ void clahe_opencv_codes(const Code *codes, const Tiling &tiling, const OpencvTab
         blend_opencv(arrays.tables + (tiling.above[y] & 1) * size,
                      arrays.tables + (tiling.below[y] & 1) * size, arrays.table_index,
                      arrays.shares, static_cast<float>(tiling.fy[y]), tiling.width, arrays.row);
-        narrow(arrays.row, tiling.width, out + y * tiling.width);
+        narrow(arrays.row, tiling.width, out + (y - tiling.begin) * tiling.width);
     }
 }
 
@@ -230,8 +230,8 @@ inline int32_t code_levels(const uint16_t *x, ptrdiff_t n, const OpencvArrays &a
     return n_codes;
 }
 
-/* cv2.createCLAHE of each plane, into the same row of out; the limit is a number of pixels. Only
- * the slice `rows` of the rows of pixels is written. */
+/* cv2.createCLAHE of the slice `rows` of the rows of each plane, into the same row of out, which has
+ * these rows of pixels alone; the limit is a number of pixels. */
 template <class Level>
 int clahe_opencv(Planes<Level> planes, Array<Level> out, Tiling tiles, RowSlice rows,
                  double clip_limit) {

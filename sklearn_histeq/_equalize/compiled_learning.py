@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arithmetic import counting, output, transfer
 from .._arithmetic.status import EMPTY, INF
+from .._blocks import WHOLE, cut, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
 from . import definition, kernels
@@ -193,13 +194,16 @@ def _look_up(planes, out, values, output_max, levels):
     tables = np.zeros((len(values), arrays.N_LEVELS[pixel]), values[0].dtype)  # bool has two levels
     tables[:, : len(values[0])] = values
     tables = arrays.as_written(tables, out.dtype, output_max)
-    for block in arrays.image_slices(planes, arrays.is_copied(planes, pixel, out)):
-        if planes.dtype.itemsize <= 2:
-            pixels = arrays.as_pixels(planes[block], pixel)
-        else:
-            pixels = arrays.as_native(planes[block]).clip(levels[0], levels[-1])
-            pixels = (pixels - levels[0]).astype(UINT16)
-        arrays.look_up(rows(pixels), tables, out[block], output_max)
+    are_copied = arrays.is_copied(planes, pixel, out)
+    indices = part_indices(planes.shape, arrays.N_COPIED) if are_copied else WHOLE
+    for block in arrays.image_slices(planes, are_copied):
+        for part in cut(planes[block], None, out[block], indices):
+            if planes.dtype.itemsize <= 2:
+                pixels = arrays.as_pixels(part.planes, pixel)
+            else:
+                pixels = arrays.as_native(part.planes).clip(levels[0], levels[-1])
+                pixels = (pixels - levels[0]).astype(UINT16)
+            arrays.look_up(rows(pixels), tables, part.out, output_max)
 
 
 def _interpolate(planes, out, transfers, own_dtype, output_max):

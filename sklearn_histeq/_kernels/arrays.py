@@ -23,7 +23,8 @@ N_LEVELS = {UINT8: 256, UINT16: 65536, FLOAT32: 0, FLOAT64: 0}
 N_COPIED = 2**19
 # The same where ranks are found: that takes eight arrays of this size, which should fit the cache.
 N_RANKED = 2**17
-# A plane that threads may share is divided into parts of so many pixels.
+# A plane that threads may share is divided into parts of so many pixels; one whose output is copied
+# into twice as many, where each part repeats some of the work.
 N_PART = 2**20
 # Kernels number pixels in 32 bits.
 MOST_PIXELS = 2**31 - 1
@@ -174,6 +175,14 @@ def _copy(written, out):
     else:
         as_items = written.view(pixels.dtype).reshape(len(out), out.shape[1], -1)
         shared.transpose_pixels(as_items, pixels)
+
+
+def write_part(write, out, dtype, output_max):
+    """Return write(rows), which writes rows of a dtype, on those of out or on what becomes out."""
+    written = out if is_kernel_ready(out, dtype) else np.empty(out.shape, dtype)
+    status = write(rows(written))
+    write_back(written, out, output_max)
+    return status
 
 
 def fill_unmapped(out, status):

@@ -4,7 +4,7 @@ Integers of more than two bytes are read as their ranks, which have the same ord
 """
 
 import math
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 
 import numpy as np
@@ -46,25 +46,32 @@ def _equalize_block(planes, mask, out, pixel, rule, map_parts):
     """Equalize some planes; return their status."""
     is_peer = rule.convention is not HISTEQ
     own_dtype = pixel if is_peer else single_or_double(planes.dtype)
-    if _is_written(out.dtype, pixel, rule):
-        written = arrays.writable(out, own_dtype)
-    else:
-        written = np.empty(out.shape, own_dtype)
-    pixels, counted = rows(_as_ordered(planes, pixel)), arrays.mask_rows(mask)
+    dtype = out.dtype if _is_written(out.dtype, pixel, rule) else own_dtype
     shape, radii = _of_volume(planes.shape[2:], 1), _of_volume(rule.radii, 0)
+    is_single, status = planes.shape[0] * planes.shape[1] == 1, np.empty(planes.shape[:2], np.uint8)
+    n_alone = N_ALONE if arrays.is_kernel_ready(out, dtype) else min(N_ALONE, 2 * arrays.N_PART)
+    parts = _parts(shape, radii, N_PART if is_single and map_parts is not map else n_alone)
+    if len(parts) > 1 and not is_single:  # parts of several planes are not contiguous
+        for index, plane in arrays.single_planes(planes, mask, out, np.ones_like(status)):
+            status[index] = _equalize_block(*plane, pixel, rule, map_parts)
+        return status
+    pixels, counted = rows(_as_ordered(planes, pixel)), arrays.mask_rows(mask)
     geometry = np.array([shape, radii], np.int64)
+    output_max = output.largest_level(pixel) if is_peer else 1
+    n_rows, axis = (1, planes.ndim - 2) if shape[0] == 1 else (shape[1], 2)
 
-    def write(own_rows):
+    def write_rows(own_rows, written):
         status = np.empty(planes.shape[:2], np.uint8)
-        arguments = pixels, counted, rows(written), status.reshape(-1), geometry, own_rows
+        arguments = pixels, counted, written, status.reshape(-1), geometry, own_rows
         kernels.local(*arguments, is_peer, own_dtype == np.float32)
         return status
 
-    is_shared = map_parts is not map and planes.shape[0] * planes.shape[1] == 1
-    parts = _parts(shape, radii, N_PART if is_shared else N_ALONE)
-    status = reduce(np.bitwise_or, map_parts(write, parts))
-    arrays.write_back(written, out, output.largest_level(pixel) if is_peer else 1)
-    return status
+    def write(own_rows):
+        own = slice(own_rows.start // n_rows, own_rows.stop // n_rows)  # rows, or whole slices
+        part, write_own = out[(slice(None),) * axis + (own,)], partial(write_rows, own_rows)
+        return arrays.write_part(write_own, part, dtype, output_max)
+
+    return reduce(np.bitwise_or, map_parts(write, parts))
 
 
 def _of_volume(of_axes, of_plane):

@@ -226,7 +226,7 @@ template <class Pixel> struct Volume {
     Whole<Pixel> &whole;
 };
 
-/* Equalize the rows of a volume that are to be written. */
+/* Equalize the rows of a volume that are to be written, into out. */
 template <class Pixel, class Count>
 void equalize_rows(const Volume<Pixel> &volume, const Windows &windows, Counted &counted,
                    Scores<Pixel, Count> &scores, double *values, Output out) {
@@ -234,13 +234,12 @@ void equalize_rows(const Volume<Pixel> &volume, const Windows &windows, Counted 
     for (ptrdiff_t y = windows.written.begin; y < windows.written.end; ++y) {
         const Row row = windows.row(y);
         int32_t *n_counted = counted.of_row(row);
-        const ptrdiff_t start = y * width;
-        const Pixel *x = volume.x + start;
+        const Pixel *x = volume.x + y * width;
+        const Output written = out.from((y - windows.written.begin) * width);
         if constexpr (std::is_integral_v<Pixel>)
             if (windows.is_peer) {
                 const int32_t *found = scores.template of_row<false>(row, n_counted);
-                write_levels(found, n_counted, width, volume.top,
-                             as<Pixel>(out.from(start).start));
+                write_levels(found, n_counted, width, volume.top, as<Pixel>(written.start));
                 continue;
             }
         int32_t *found = scores.template of_row<true>(row, n_counted);
@@ -249,7 +248,7 @@ void equalize_rows(const Volume<Pixel> &volume, const Windows &windows, Counted 
                 found[i] = twice_rank(volume.whole.counts_at(x[i]));
                 n_counted[i] = volume.whole.n_counted;
             }
-        write_ranks(x, found, n_counted, width, windows.is_float32, values, out.from(start));
+        write_ranks(x, found, n_counted, width, windows.is_float32, values, written);
     }
 }
 
@@ -260,6 +259,7 @@ int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t>
     ptrdiff_t first = 0;
     const Windows windows = of_all.reached(first);
     const ptrdiff_t n = of_all.n_pixels();
+    const ptrdiff_t n_written = (windows.written.end - windows.written.begin) * windows.width;
     Scratch scratch;
     const bool may_have_gaps = mask.start || std::is_floating_point_v<Pixel>;
     Counted counted(scratch, windows, may_have_gaps);
@@ -284,7 +284,7 @@ int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t>
                      of_plane || (found & HAS_NAN));
         scores.take(plane + first, counted.is_in);
         const Volume<Pixel> volume{plane + first, top, whole};
-        equalize_rows(volume, windows, counted, scores, values, out.from(p * n + first));
+        equalize_rows(volume, windows, counted, scores, values, out.from(p * n_written));
     }
     return DONE;
 }
@@ -292,8 +292,8 @@ int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t>
 /* Equalize each pixel of each plane or volume by the window around it, into the same row of out.
  * geometry: (depth, height, width) of a volume, a plane having depth 1, and how far windows reach
  * along each of these. Only the slice `rows` of the rows of pixels, which are numbered through all
- * slices of a volume, is written. is_peer: values are scikit-image's levels, of the planes' own
- * type; is_float32: the images are in single precision. */
+ * slices of a volume, is written: out has these rows alone. is_peer: values are scikit-image's
+ * levels, of the planes' own type; is_float32: the images are in single precision. */
 template <class Pixel>
 int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
           Array<const int64_t> geometry, RowSlice rows, bool is_peer, bool is_float32) {

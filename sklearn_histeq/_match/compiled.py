@@ -12,11 +12,11 @@ from .._arithmetic import output, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY, INF, of_values
 from .._blocks import Passes, cut, in_passes, part_indices
-from .._kernels import arrays, shared
+from .._kernels import arrays
 from .._kernels.arrays import FLOAT64, rows
 from . import definition, kernels
 from .compiled_landmarks import landmarks, percentiles
-from .large import NO_RANGE, count_levels, level_pixels, ranges_of_values
+from .large import NO_RANGE, count_levels, level_pixels, places_of_range, ranges_of_values
 
 __all__ = ["landmarks", "match", "percentiles", "quantiles"]
 
@@ -39,7 +39,8 @@ def match(planes, mask, out, targets, map_parts=map):
 
 def _match_large(planes, mask, out, target, pixel, map_parts):
     """Match one large plane, in parts where that is possible; return its status."""
-    if pixel is not None and pixel.kind == "u" and map_parts is not map:
+    are_levels = pixel is not None and pixel.kind == "u"
+    if are_levels and (map_parts is not map or arrays.is_copied(planes, pixel, out)):
         return _match_levels_in_parts(planes, mask, out, target, map_parts)
     is_real = pixel is not None and pixel.kind == "f"
     if is_real and mask is None and target.is_finite():
@@ -120,28 +121,30 @@ def _match_reals_in_parts(planes, out, target, map_parts):
     Ranks need the values below: the parts are ranges of values, and not of places. What ranks take
     is then memory for the pixels of one range per thread, and a byte per pixel of the plane.
     """
-    pixels = arrays.as_pixels(planes, arrays.pixel_dtype(planes.dtype) or FLOAT64).reshape(-1)
-    status = np.zeros((1, 1), np.uint8)
-    shared.find_ranges(pixels[np.newaxis], None, status[0], *np.empty((2, 1)))
+    pixels, pixel = planes.reshape(-1), arrays.pixel_dtype(planes.dtype) or FLOAT64
+    status, ranges, counts = ranges_of_values(pixels, pixel, map_parts)
     if status & (EMPTY | INF):
         arrays.fill_unmapped(out, status)
         return status
-    written = arrays.writable(out, single_or_double(planes.dtype))
-    flat, knots = written.reshape(-1), _knots(target)
-    ranges, counts = ranges_of_values(pixels, map_parts)
-    ends = counts.cumsum()
+    written = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    own_dtype = out.dtype if out.dtype in arrays.N_LEVELS else single_or_double(planes.dtype)
+    flat, knots, ends = written.reshape(-1), _knots(target), counts.cumsum()
 
     def match_range(k):
-        places = np.flatnonzero(ranges == k)
-        of_range, values = pixels[np.newaxis, places], np.empty((1, places.size), written.dtype)
+        places = places_of_range(k, ranges)
+        of_range = np.require(pixels[np.newaxis, places], pixel, ["C"])
+        values = np.empty((1, 1, 1, places.size), out.dtype)
         more = np.array([ends[k] - places.size, ends[-1], target.strength, 0], np.float64)
+
+        def write(rows_of_values):
+            kernels.match(of_range, None, rows_of_values, np.empty(1, np.uint8), 0, 1, knots, more)
+
         if places.size:
-            found = np.empty(1, np.uint8)
-            kernels.match(of_range, None, values, found, 0, 1, knots, more)
-        flat[places] = values[0]
+            arrays.write_part(write, values, own_dtype, None)
+        flat[places] = values.reshape(-1)
 
     list(map_parts(match_range, range(counts.size)))
-    flat[ranges == NO_RANGE] = np.nan if flat.dtype.kind == "f" else 0
+    flat[places_of_range(NO_RANGE, ranges)] = np.nan if flat.dtype.kind == "f" else 0
     arrays.write_back(written, out, None)
     return status
 

@@ -126,7 +126,7 @@ def _find_in_large(plane, mask, shares, state, map_parts):
         if status & (EMPTY | INF):
             return
         pixels = pixels[0] if mask is None else pixels[counted > 0]
-        ranges, counts = ranges_of_values(pixels, map_parts)
+        _, ranges, counts = ranges_of_values(pixels, pixel, map_parts)
         ends = counts.cumsum()
         in_order = partial(_pixels_at, pixels, ranges, ends, map_parts)
     n_counted[...] = ends[-1]
