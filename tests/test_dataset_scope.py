@@ -618,8 +618,9 @@ def test_levels_beyond_the_fitted_type_are_an_error(call):
 
 @on_the_default_engine
 def test_levels_of_a_narrower_type_are_welcome():
-    fitted = dataset().fit(faces(dtype="u2"))
-    assert np.isfinite(fitted.transform(faces(dtype="u1"))).all()
+    x = faces(dtype="u1")
+    fitted = dataset().fit(x.astype("u2"))
+    assert_same(fitted.transform(x), fitted.transform(x.astype("u2")))
 
 
 @on_the_default_engine
@@ -710,7 +711,8 @@ def test_another_scale_is_a_warning_that_names_both_ranges():
     mixed = x / 255
     mixed[[2, 4]] *= 255
     words = (
-        rf"values from {low} to {high} in image\(s\) 2, 4, .*learned from 0\.\d+ to 0\.\d+\. .*fit"
+        rf"values from {low} to {high} in image\(s\) 2, 4, .*"
+        r"in fit had values from 0\.\d+ to 0\.\d+\. .*fit again"
     )
     for call in (fitted.transform, fitted.set_params(n_jobs=2).transform):
         with pytest.warns(UserWarning, match=words) as caught:
@@ -730,6 +732,59 @@ def test_a_range_is_left_by_more_than_its_width_or_not(fit, convention, dtype):
         other = x.copy()
         other[0, 0, :2] = low, high
         assert len(range_warnings(fitted.transform, other)) == is_far
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "u4", "i8", "f2", "f4", "f8", ">f4"])
+@pytest.mark.parametrize("side", ["below", "above", "both"])
+def test_half_of_the_pixels_outside_the_learned_range(side, dtype):
+    """Learned from 40 to 60, of 36 pixels: 18 outside are half, 17 are not."""
+    fitted = dataset().fit(np.linspace(40, 60, 36).reshape(1, 6, 6).astype(dtype))
+    values = {"below": [35], "above": [65], "both": [35, 65]}[side]
+    for n_outside, is_far in ((1, 0), (17, 0), (18, 1), (36, 1)):
+        x = np.full((2, 1, 6, 6), 40, dtype)
+        x[1].reshape(-1)[:n_outside] = np.resize(values, n_outside)
+        texts = range_warnings(fitted.transform, x)
+        assert len(texts) == is_far
+        if is_far:
+            low, high = x[1].min(), x[1].max()
+            assert f"values from {low:g} to {high:g} in image(s) 1, " in texts[0]
+            assert "in fit had values from 40 to 60" in texts[0]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u4", "f4"])
+def test_the_ranges_of_the_channels_that_leave_them_are_named(dtype):
+    """Each channel has its own: 100 to 120 lies within that of the other channel."""
+    first, second = np.linspace(40, 60, 36), np.linspace(0, 200, 36)
+    fitted = dataset().fit(np.stack([first, second]).reshape(1, 2, 6, 6).astype(dtype))
+    x = np.stack([np.linspace(100, 120, 36), second]).reshape(1, 2, 6, 6).astype(dtype)
+    (text,) = range_warnings(fitted.transform, x)
+    assert "from 100 to 120 in image(s) 0, but the images in fit had values from 40 to 60" in text
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u4", "f4"])
+def test_only_counted_pixels_are_half(dtype):
+    fitted = dataset().fit(np.linspace(40, 60, 36).reshape(1, 6, 6).astype(dtype))
+    x, mask = np.full((1, 6, 6), 40, dtype), np.ones((1, 6, 6), bool)
+    x[0, :2] = 65  # 12 of 36, or of the 24 that the mask counts
+    mask[0, 4:] = False
+    assert not range_warnings(fitted.transform, x)
+    assert len(range_warnings(lambda: fitted.transform(x, mask=mask))) == 1
+    mask[0, 1] = False
+    assert not range_warnings(lambda: fitted.transform(x, mask=mask))
+    if dtype == "f4":
+        x[0, 4:] = np.nan
+        assert len(range_warnings(fitted.transform, x)) == 1
+
+
+def test_limits_between_two_numbers_of_single_precision():
+    """Of the learned doubles, 0.1 and 0.7, the nearest single ones are larger, and smaller."""
+    fitted = dataset().fit(np.linspace(0.1, 0.7, 36).reshape(1, 6, 6))
+    inside = np.array([np.float32(0.1), np.nextafter(np.float32(0.7), np.float32(0))])
+    outside = np.array([np.nextafter(np.float32(0.1), np.float32(0)), np.float32(0.71)])
+    for values, is_far in ((inside, 0), (outside, 1)):
+        x = np.resize(values, (1, 6, 6))
+        assert ((x.astype(float) < 0.1) | (x.astype(float) > 0.7)).all() == is_far
+        assert len(range_warnings(fitted.transform, x)) == is_far
 
 
 def test_each_channel_has_a_range_of_its_own():

@@ -223,6 +223,7 @@ def transform_while(learn, estimator, images):
     return results, sum(n_calls)
 
 
+@pytest.mark.filterwarnings("ignore:X has values from:UserWarning")  # the planes have 16 pixels
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 @pytest.mark.parametrize("learner", LEARNERS, ids=repr)
 def test_a_transform_sees_what_was_learned_before_or_after_and_nothing_between(learner, call):

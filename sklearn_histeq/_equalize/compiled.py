@@ -17,7 +17,14 @@ from .._blocks import WHOLE, Passes, cut, in_passes, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT16, rows
 from . import definition, kernels
-from .compiled_learning import apply, count_bins, count_lattice, count_levels, invert
+from .compiled_learning import (
+    apply,
+    count_bins,
+    count_lattice,
+    count_levels,
+    invert,
+    most_outside,
+)
 from .conventions import SKIMAGE, EqualizeConvention
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "count_levels",
     "equalize",
     "invert",
+    "most_outside",
 ]
 
 # The scratch for more bins would be large.

@@ -116,6 +116,19 @@ def apply(planes, mask, out, transfers, convention):
     return status, lows, highs
 
 
+def most_outside(planes, mask, ranges, chosen):
+    """Return which chosen planes lie outside of ranges by half; see `definition.most_outside`."""
+    pixel = arrays.pixel_dtype(planes.dtype)
+    if pixel is None:
+        return definition.most_outside(planes, mask, ranges, chosen)
+    found = chosen.astype(np.uint8)
+    lows, highs = (ranges + arrays.sign_bit(planes.dtype)).T.copy()
+    for block in _image_blocks(planes, pixel):
+        pixels = rows(arrays.as_pixels(planes[block], pixel))
+        kernels.most_outside(pixels, _mask_rows(mask, block), lows, highs, found[block].reshape(-1))
+    return found.astype(bool)
+
+
 def _ranges_of_integers(planes, mask):
     """Return the least and the largest counted level of each plane, as doubles."""
     least, largest = output.smallest_level(planes.dtype), output.largest_level(planes.dtype)

@@ -66,6 +66,21 @@ def apply(planes, mask, out, transfers, convention):
     return status, lows, highs
 
 
+def most_outside(planes, mask, ranges, chosen):
+    """Return for which chosen planes (n, c) half of the counted pixels or more are outside a range.
+
+    The ranges (c, 2) of the channels, like the pixels, are compared as doubles.
+    """
+    found = chosen.copy()
+    for i, channel in np.argwhere(chosen):
+        plane, (low, high) = _native(planes[i, channel]), ranges[channel]
+        counted, _ = _counted(plane, None if mask is None else mask[i])
+        pixels = plane[counted].astype(np.float64)
+        n_outside = np.count_nonzero((pixels < low) | (pixels > high))
+        found[i, channel] = 2 * n_outside >= pixels.size
+    return found
+
+
 def invert(planes, out, transfers, output_max):
     """Map equalized planes (n, c, h, w) back by each channel's transfer function.
 

@@ -279,6 +279,18 @@ def apply(planes, mask, out, transfers, convention):
 
 
 @np.errstate(all="ignore")
+def most_outside(planes, mask, ranges, chosen):
+    """Return which chosen planes lie outside of ranges by half; see `definition.most_outside`."""
+    rows = rows_of(planes, mask)
+    pixels, counted = as_doubles(rows, planes), rows.is_counted()
+    limits = np.tile(ranges, (planes.shape[0], 1)).T[:, :, np.newaxis]
+    low, high = (namespaces.asarray(limit, pixels) for limit in limits)
+    outside = counted & ((pixels < low) | (pixels > high))
+    is_most = 2 * number_of(outside) >= number_of(counted)
+    return chosen & namespaces.to_numpy(is_most).reshape(chosen.shape)
+
+
+@np.errstate(all="ignore")
 def invert(planes, out, transfers, output_max):
     """Map equalized planes back by each channel's transfer function; see `definition.invert`."""
     rows = rows_of(planes, None)

@@ -470,7 +470,8 @@ def _apply(learned, ranges, convention, planes, mask, out, map_parts):
     engine = _engine.select(planes).equalize
     planes, beyond = data_set.cast(planes, learned.dtype)
     status, lows, highs = engine.apply(planes, mask, out, learned.transfers, convention)
-    return beyond | status | far_from(ranges, lows, highs)
+    most_outside = partial(engine.most_outside, planes, mask, ranges)
+    return beyond | status | far_from(ranges, lows, highs, most_outside)
 
 
 def _invert(transfers, top, planes, mask, out, map_parts):

@@ -41,6 +41,51 @@ int add_lattice_counts(Planes<Real> planes, Mask mask, Array<const int64_t> star
     return DONE;
 }
 
+constexpr ptrdiff_t N_TESTED = 64; /* pixels between two looks at how many are left */
+
+/* How many more of up to N_TESTED pixels lie outside of [low, high] than within. */
+template <class Pixel>
+ptrdiff_t excess_outside(const Pixel *x, const uint8_t *mask, ptrdiff_t n, Pixel low, Pixel high) {
+    /* a count as wide as the pixels, so that vectors hold as many of them */
+    using Narrow = std::conditional_t<sizeof(Pixel) == 1, int8_t, int16_t>;
+    using Wide = std::conditional_t<sizeof(Pixel) == 4, int32_t, int64_t>;
+    std::conditional_t<sizeof(Pixel) < 4, Narrow, Wide> excess = 0;
+    for (ptrdiff_t i = 0; i < n; ++i) { /* NaN is neither */
+        const auto is_out = (x[i] < low) | (x[i] > high), is_in = (x[i] >= low) & (x[i] <= high);
+        excess = static_cast<decltype(excess)>(excess + (!mask || mask[i] ? is_out - is_in : 0));
+    }
+    return excess;
+}
+
+/* Clear found[p] where less than half of the counted pixels of plane p lie outside of [lows, highs]
+ * of its channel. Planes whose found[p] is 0 are not read. */
+template <class Pixel>
+int most_outside(Planes<Pixel> planes, Mask mask, Array<const double> lows,
+                 Array<const double> highs, Array<uint8_t> found) {
+    const ptrdiff_t n = planes.shape[1];
+    for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
+        if (!found[p])
+            continue;
+        const ptrdiff_t channel = p % lows.shape[0];
+        Pixel low = static_cast<Pixel>(lows[channel]), high = static_cast<Pixel>(highs[channel]);
+        if constexpr (std::is_floating_point_v<Pixel>) { /* the nearest pixels within the range */
+            low = low < lows[channel] ? std::nextafter(low, INFINITY) : low;
+            high = high > highs[channel] ? std::nextafter(high, -INFINITY) : high;
+        }
+        const Pixel *plane = planes.row(p);
+        const uint8_t *counted = mask_of(p, planes, mask);
+        ptrdiff_t excess = 0, left = n;
+        for (ptrdiff_t i = 0; i < n && excess + left >= 0; i += N_TESTED) {
+            const ptrdiff_t size = least(N_TESTED, n - i);
+            const uint8_t *of_block = counted ? counted + i : nullptr;
+            excess += excess_outside(plane + i, of_block, size, low, high);
+            left -= size;
+        }
+        found[p] = excess >= 0;
+    }
+    return DONE;
+}
+
 /* Steps between any increasing integers ------------------------------------------------------- */
 
 constexpr int64_t N_BUCKETS = 1 << 16;

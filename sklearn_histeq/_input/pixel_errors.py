@@ -50,24 +50,26 @@ def check_status(status, images, limits):
 
 def _warn_of_range(status, images, limits):
     """Warn of images whose intensities are on another scale than those that were learned from."""
-    found = np.flatnonzero((status & bits.FAR).any(axis=1))
+    is_far = (status & bits.FAR) > 0
+    found = np.flatnonzero(is_far.any(axis=1))
     if not found.size:
         return
     named = [images.planes[i : i + 1, ...] for i in found[:N_NAMED].tolist()]
-    color, learned = images.layout.color, limits.learned
+    color = images.layout.color
     if color != "channels":
         named = [limits.convention.colors[color].plane_of(planes)[0] for planes in named]
-    named = list(map(namespaces.to_numpy, named))
+    channels = np.flatnonzero(is_far.any(axis=0))  # each has a range of its own
+    named = [namespaces.to_numpy(planes)[:, channels] for planes in named]
+    learned = limits.learned.ranges[channels]
     low, high = min(map(np.nanmin, named)), max(map(np.nanmax, named))
     what = "values" if color in ("channels", "value") else color
     numbers = ImageNumbers(tuple((found + images.numbering.first).tolist()), images.numbering.where)
     came = f" has {what} from {low:g} to {high:g}"
-    learned_low, learned_high = np.min(learned.ranges), np.max(learned.ranges)
     warn_the_caller(
-        (X, came, numbers, f", but the distribution was learned from {learned_low:g} to "
-         f"{learned_high:g}"),
-        remedy="All values outside that range become the least or the largest output. Bring X to "
-        "the scale of the images in fit, or fit again.",
+        (X, came, numbers, f", but the images in fit had {what} from "
+         f"{learned.min():g} to {learned.max():g}"),
+        remedy="All values outside the range in fit become the least or the largest output. Bring "
+        "X to the scale of those images, or fit again.",
     )  # fmt: skip
 
 
