@@ -4,11 +4,14 @@
 
 draws so many planes for each function of a library and for each dtype, and prints a table, which is
 that of docs/migration.md. It stops at the first plane with a bit that differs. Sizes, ranges and
-distributions of the planes are drawn at random.
+distributions of the planes are drawn at random. Each estimator gets the planes in another process,
+too, which has it by a pickle, and in four threads at once.
 """
 
 import argparse
+import multiprocessing
 import warnings
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -275,9 +278,24 @@ def draw(rng, dtype):
     return plane
 
 
-def compare(peer, dtype, n_planes, seed):
-    """Stop if the estimator and its peer differ in a bit of a plane."""
-    rng = np.random.default_rng(seed)
+class Others(NamedTuple):
+    """Where else estimators are called."""
+
+    threads: Executor
+    process: Executor
+
+
+N_THREADS = 4
+
+
+def transform_each(estimator, planes):
+    """Return each plane as an estimator transforms it."""
+    return [estimator.transform(plane[None])[0] for plane in planes]
+
+
+def compare(peer, dtype, n_planes, seed, others):
+    """Stop if the estimator and its peer differ in a bit of a plane, here or elsewhere."""
+    rng, planes, results = np.random.default_rng(seed), [], []
     for number in range(n_planes):
         plane = draw(rng, dtype)
         if peer.is_of_color:
@@ -294,6 +312,13 @@ def compare(peer, dtype, n_planes, seed):
             np.testing.assert_allclose(found, expected, 0, peer.tolerance, err_msg=message)
         else:
             np.testing.assert_array_equal(found, expected, err_msg=message, strict=True)
+        planes.append(plane)
+        results.append(found)
+    places = [others.process] + [others.threads] * N_THREADS
+    calls = [place.submit(transform_each, peer.estimator, planes) for place in places]
+    for call in calls:
+        for here, elsewhere in zip(results, call.result(), strict=True):
+            np.testing.assert_array_equal(elsewhere, here, err_msg=peer.name, strict=True)
 
 
 def main():
@@ -303,13 +328,14 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print("| function | dtypes | planes compared |\n|---|---|---|")
-    total = 0
-    for peer in [*PEERS, *peers_of_itk(), *peers_of_kornia(), *peers_of_albumentations()]:
-        for dtype in peer.dtypes:
-            compare(peer, dtype, options.planes, options.seed)
-        count = options.planes * len(peer.dtypes)
-        print(f"| `{peer.name}` | {', '.join(peer.dtypes)} | {count:,} |", flush=True)
-        total += count
+    total, spawned = 0, multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(N_THREADS) as threads, ProcessPoolExecutor(1, spawned) as process:
+        for peer in [*PEERS, *peers_of_itk(), *peers_of_kornia(), *peers_of_albumentations()]:
+            for dtype in peer.dtypes:
+                compare(peer, dtype, options.planes, options.seed, Others(threads, process))
+            count = options.planes * len(peer.dtypes)
+            print(f"| `{peer.name}` | {', '.join(peer.dtypes)} | {count:,} |", flush=True)
+            total += count
     print(f"| all | | {total:,} |")
 
 

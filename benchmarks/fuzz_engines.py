@@ -6,9 +6,10 @@
 The second line compares the engine for arrays of the array API, on arrays of a library (numpy,
 array_api_strict or torch), with the compiled engine; it has up to 40 images in one case, not 3.
 
-runs so many cases for each path and dtype, with each instruction set in turn. The path "estimators"
-calls each estimator from four threads at once, too, and in another process, which gets it by a
-pickle and mostly has the reference. Sizes, distributions,
+runs so many cases for each path and dtype, with each instruction set in turn. Every case is run
+once more in another process, which gets it by a pickle. The path "estimators" calls estimators,
+from four threads at once, too; the other paths call the functions of planes below them, whose
+arguments dask sends to its workers. Sizes, distributions,
 n_bins, masks, NaN, output types and memory layouts are drawn at random. Outputs are filled with
 rubbish first, so that what an engine does not write is seen. It stops at the first case whose bits
 differ.
@@ -69,7 +70,10 @@ def functions_of(engine):
         percentiles=lambda planes, mask, scale, **options: engine.match.percentiles(
             planes, mask, scale.percentages, **options
         ),
-        apply=lambda *arguments: engine.equalize.apply(*arguments)[0],
+        apply=engine.equalize.apply,
+        most_outside=lambda planes, mask, limits: engine.equalize.most_outside(
+            planes, mask, *limits
+        ),
         **{name: getattr(engine.equalize, name) for name in learning},
     )
 
@@ -91,6 +95,7 @@ class _engines:
     outputs = OUTPUTS
     n_images = 3  # at most, of small planes
     n_planes = 0  # compared so far
+    number = 0  # of the case
 
 
 class Elsewhere:
@@ -118,6 +123,58 @@ class Elsewhere:
             return argument
         native = np.ascontiguousarray(argument, argument.dtype.newbyteorder("="))
         return self._xp.asarray(native.copy())
+
+
+class AlsoInAnotherProcess:
+    """Functions of planes that are called here, and once more in another process by pickles."""
+
+    BATCH_BYTES = 2**20
+
+    def __init__(self, functions, process):
+        self._functions, self._process = functions, process
+        self._calls, self._n_bytes, self._sent = [], 0, []
+
+    def __getattr__(self, name):
+        def run(*arguments, **options):
+            result = getattr(self._functions, name)(*arguments, **options)
+            self._calls.append(pickle.dumps((_engines.number, name, arguments, options, result)))
+            self._n_bytes += len(self._calls[-1])
+            if self._n_bytes > self.BATCH_BYTES:
+                self._send()
+            return result
+
+        return run
+
+    def _send(self):
+        self._sent.append(self._process.submit(repeat_calls, self._calls))
+        self._calls, self._n_bytes = [], 0
+
+    def finish(self):
+        """Raise an error if the other process has found other results."""
+        self._send()
+        while self._sent:
+            self._sent.pop(0).result()
+
+
+def repeat_calls(calls):
+    """Call functions of planes as another process has called them; compare what they return."""
+    for call in calls:
+        number, name, arguments, options, result = pickle.loads(call)
+        where = f"case {number}, {name}: another process differs"
+        out = arguments[PLACE_OF_OUT[name]].copy() if name in PLACE_OF_OUT else None
+        if out is not None:
+            arguments[PLACE_OF_OUT[name]][...] = 77
+        assert equal(getattr(_engines.tried, name)(*arguments, **options), result), where
+        assert out is None or same(arguments[PLACE_OF_OUT[name]], out), where
+
+
+def equal(a, b):
+    """Tell whether what two calls return is equal, array by array."""
+    if isinstance(a, np.ndarray):
+        return same(a, b)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
 
 
 # The place of the output among the arguments of the functions that map planes.
@@ -337,9 +394,8 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
     out = random_out(rng, planes.shape, own_dtype, has_nan)
     expected = np.full(planes.shape, 77, out.dtype)
     before = planes.copy()
-    arguments = (planes,) if mask is NO_MASK else (planes, mask)
-    status, *ranges = as_tuple(getattr(_engines.tried, name)(*arguments, out, *rest, **options))
-    wanted, *limits = as_tuple(getattr(_engines.wanted, name)(*arguments, expected, *rest))
+    status, *ranges = as_tuple(getattr(_engines.tried, name)(planes, mask, out, *rest, **options))
+    wanted, *limits = as_tuple(getattr(_engines.wanted, name)(planes, mask, expected, *rest))
     assert same(before, planes), "the input was modified"
     assert (status == wanted).all(), f"status {status} != {wanted}"
     for found, limit in zip(ranges, limits, strict=True):  # of planes that are mapped
@@ -356,9 +412,6 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
 def as_tuple(found):
     """Return what a function returns, as a tuple: the status alone, or with ranges."""
     return found if isinstance(found, tuple) else (found,)
-
-
-NO_MASK = object()
 
 
 def each(function, parts):
@@ -588,6 +641,11 @@ def learn_path(convention, distribution):
         transfers = learned(planes, mask, states, rule)
         own_dtype = convention.default_output_dtype(planes.dtype)
         compare_planes(rng, "apply", planes, mask, own_dtype, transfers, convention)
+        low = np.sort(random_planes(rng, planes.dtype, (1, 1, planes.shape[1], 2))[0, 0], axis=1)
+        limits = np.nan_to_num(low.astype(np.float64)), rng.random(status.shape) < 0.8
+        found = _engines.tried.most_outside(planes, mask, limits)
+        wanted = _engines.wanted.most_outside(planes, mask, limits)
+        assert (found == wanted).all(), f"most_outside {found} != {wanted}"
         return 0
 
     return run
@@ -750,8 +808,6 @@ def outcome(estimator, X, mask):
 def outcome_of_pickle(pickled, engine):
     """Return the outcome in this process, by an engine."""
     os.environ["SKLEARN_HISTEQ_ENGINE"] = engine
-    warnings.simplefilter("ignore")
-    np.seterr(all="ignore")
     return outcome(*pickle.loads(pickled))
 
 
@@ -884,8 +940,10 @@ def run_path(name, dtype, n_cases, seed):
     try:
         for number in range(n_cases):
             COMPILED.use_simd(True, number % 3)
-            state = rng.bit_generator.state
+            _engines.number, state = number, rng.bit_generator.state
             n_like_peer += run(rng, np.dtype(dtype))
+        if isinstance(_engines.tried, AlsoInAnotherProcess):
+            _engines.tried.finish()
     except Exception:
         print(f"case {number} of {name} {dtype}, {COMPILED.instruction_set()}, {state}")
         raise
@@ -916,6 +974,13 @@ def watch_definition():
     return left
 
 
+def prepare_process():
+    """Ignore warnings, and let pickles find the toys."""
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    EQUALIZE[TOYS.name] = TOYS
+
+
 def main():
     """Run all paths and dtypes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -925,8 +990,7 @@ def main():
     parser.add_argument("--images", type=int, default=3, help="at most, of small planes")
     parser.add_argument("--only", default="", help="run paths that contain this: 'adapt opencv u'")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    np.seterr(all="ignore")
+    prepare_process()
     if options.library:
         _engines.tried, _engines.wanted = Elsewhere(options.library), _engines.tried
         for name in [name for name in PATHS if "parts" in name or name == "clahe skimage"]:
@@ -944,8 +1008,10 @@ def main():
     spawned = multiprocessing.get_context("spawn")
     with (
         ThreadPoolExecutor(N_THREADS) as _others.threads,
-        ProcessPoolExecutor(1, mp_context=spawned) as _others.process,
+        ProcessPoolExecutor(1, spawned, initializer=prepare_process) as _others.process,
     ):
+        if not options.library:
+            _engines.tried = AlsoInAnotherProcess(_engines.tried, _others.process)
         run_paths(options)
 
 
