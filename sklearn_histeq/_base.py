@@ -353,7 +353,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             warn_the_caller(
                 (Argument("y"), f" is a boolean array of shape {tuple(shape)}, the shape of a "
                  "mask, and is ignored"),
-                remedy="If it says which pixels count, pass it by name: mask=...",
+                remedy="If it says which pixels count, pass it by its name: fit(X, mask=...).",
             )  # fmt: skip
 
     def _check_library(self, images, method):

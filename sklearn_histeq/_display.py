@@ -309,7 +309,7 @@ def _check_gives_images(estimator: Any) -> None:
         raise input_error(
             (f"the Pipeline ends with {last}, which has no transform",),
             "steps that turn images into images",
-            "Draw the steps before it: pipeline[:-1].",
+            "Pass the steps before it: pipeline[:-1].",
         )
 
 

@@ -292,25 +292,25 @@ MISTAKES = {
     "channel last, windows": (
         lambda: AdaptiveHistogramEqualizer().fit_transform(KERAS),
         ValueError,
-        ["(6, 24, 24, 1) is read as images of 24 channels of 24×1 pixels"],
+        ["(6, 24, 24, 1) is read as (images, channels, height, width): 6 images of 24 channels"],
         ["expected planes of more than one pixel", "channel_axis=-1"],
     ),
     "channel last": (
         lambda: HistogramEqualizer().fit_transform(KERAS),
         UserWarning,
-        ["(6, 24, 24, 1) is read as images of 24 channels of 24×1 pixels"],
+        ["(6, 24, 24, 1) is read as (images, channels, height, width): 6 images of 24 channels"],
         ["channel_axis=-1"],
     ),
     "colours last": (
         lambda: HistogramMatcher().fit(PHOTOS),
         UserWarning,
-        ["(3, 40, 40, 3) is read as images of 40 channels of 40×3 pixels"],
+        ["(3, 40, 40, 3) is read as (images, channels, height, width)", "of 40×3 pixels"],
         ["channel_axis=-1"],
     ),
     "one colour image": (
         lambda: HistogramEqualizer(channel_axis=-1).transform(PHOTOS[0]),
         UserWarning,
-        ["(40, 40, 3) is read as 40 images of 40×3 pixels"],
+        ["(40, 40, 3) is read as (images, height, width): 40 images of 40×3 pixels"],
         ["X[None]", "channel_axis=-1"],
     ),
     "one line of pixels": (
@@ -340,13 +340,13 @@ MISTAKES = {
     "names of files": (
         lambda: HistogramEqualizer().fit(["a.png", "b.png"]),
         ValueError,
-        ["names of files, which begins with 'a.png'"],
+        ["a list of file names, of which the first is 'a.png'"],
         ["expected an array of images", "skimage.io.imread"],
     ),
     "paths of files": (
         lambda: relight([Path("a.png")]),
         ValueError,
-        ["names of files, which begins with 'a.png'"],
+        ["a list of file names, of which the first is 'a.png'"],
         ["expected an array of images", "skimage.io.imread"],
     ),
     "the name of the reference": (
@@ -358,7 +358,7 @@ MISTAKES = {
     "a column of images": (
         in_a_data_frame,
         ValueError,
-        ["(6, 1) holds arrays in place of numbers"],
+        ["(6, 1) contains arrays, not numbers"],
         ["expected one array", "numpy.stack(df['image'])"],
     ),
     "an iterator": (
@@ -376,20 +376,20 @@ MISTAKES = {
     "another scale than in fit": (
         lambda: learned({}, GRAY.astype(float)),
         UserWarning,
-        [f"values from {GRAY.min()} to {GRAY.max()} in image(s) 0, 1", "learned from 0."],
+        [f"values from {GRAY.min()} to {GRAY.max()} in image(s) 0, 1", "in fit had values from 0."],
         ["scale", "fit again"],
     ),
     "another layout than in fit": (
         lambda: of_rows(np.zeros((4, 192))),
         ValueError,
         ["channel_axis=-1", "channel_axis=1"],
-        ["expected the same", "Call fit again"],
+        ["that value only", "Call fit again with the new value, or set channel_axis back"],
     ),
     "a misspelled score": (
         lambda: relit_scorer("acuracy"),
         ValueError,
         ["scoring='acuracy'"],
-        ["expected the name of a score", "sklearn.metrics.get_scorer_names()"],
+        ["expected the name of a score", "sklearn.metrics.get_scorer_names()", "mean 'accuracy'?"],
     ),
     "the way back from images by themselves": (
         lambda: HistogramEqualizer().inverse_transform(GRAY),
@@ -440,5 +440,5 @@ def test_typical_mistakes_say_what_came_what_was_expected_and_what_to_do(name):
     print(f"{name}\n    {kind.__name__}: {message}")  # pytest -rP shows them all
     assert_words(message, *came, *to_do)
     assert len(message) < 500
-    assert message.endswith(".")
+    assert message.endswith((".", "?"))
     assert "  " not in message

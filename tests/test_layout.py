@@ -433,7 +433,7 @@ def by_histograms():
     [
         ((5, 6, 7, 1), 1, r"\(5, 6, 7, 1\).*6 channels of 7×1 pixels.*Set channel_axis=-1"),
         ((5, 1, 6, 7), -1, r"\(5, 1, 6, 7\).*7 channels of 1×6 pixels.*Set channel_axis=1"),
-        ((5, 7, 1), 1, r"\(5, 7, 1\).*1 channel of 7×1 pixels.*X\.reshape\(len\(X\), -1\)"),
+        ((5, 7, 1), 1, r"\(5, 7, 1\).*5 images of 7×1 pixels.*X\.reshape\(len\(X\), -1\)"),
     ],
 )
 def test_lines_of_pixels_have_no_windows(estimator, call, shape, channel_axis, words):
@@ -448,7 +448,7 @@ def test_lines_of_pixels_have_no_windows(estimator, call, shape, channel_axis, w
     [
         (KERAS, 1, "6 channels of 6×1 pixels.*channel_axis=-1"),
         (KERAS.reshape(5, 1, 6, 6), -1, "6 channels of 1×6 pixels.*channel_axis=1"),
-        (KERAS.reshape(5, 36, 1), 1, "1 channel of 36×1 pixels.*Pass rows"),
+        (KERAS.reshape(5, 36, 1), 1, "images of 36×1 pixels.*Pass rows"),
         (KERAS.reshape(5, 2, 18, 1), 1, "2 channels of 18×1 pixels.*channel_axis=-1"),
     ],
 )

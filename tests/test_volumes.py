@@ -487,7 +487,7 @@ def test_what_is_no_reference(reference, params, words):
         ((2, 8, 9, 3), 1, "2 volumes of 8×9×3 voxels.*spatial_dims=2 and channel_axis=-1"),
         ((2, 3, 9, 8), 1, r"2 volumes of 3×9×8 voxels.*spatial_dims=2.*X\[:, None\]"),
         ((2, 3, 9, 8), -1, r"2 volumes of 3×9×8 voxels.*spatial_dims=2.*X\[\.\.\., None\]"),
-        ((2, 8, 9, 1), 1, "1 channel of 8×9×1 voxels.*spatial_dims=2 and channel_axis=-1"),
+        ((2, 8, 9, 1), 1, "2 volumes of 8×9×1 voxels.*spatial_dims=2 and channel_axis=-1"),
         ((2, 8, 9, 7, 1), 1, "8 channels of 9×7×1 voxels.*channel_axis=-1"),
         ((2, 8, 9, 7, 3), 1, "8 channels of 9×7×3 voxels.*channel_axis=-1"),
         ((2, 1, 8, 9, 7), -1, "7 channels of 1×8×9 voxels.*channel_axis=1"),

@@ -177,12 +177,12 @@ def _refuse_files(X):
         raise input_type_error(
             (_X, " is None" if X is None else f" is of type {type(X).__name__}"),
             "an array of images",
-            "Stack the images, which need one shape: numpy.stack(list(images)).",
+            "Make one array of the images, which need one shape: numpy.stack(list(X)).",
         )
     is_flat = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1
     if is_flat and len(X) and isinstance(X[0], (str, bytes, os.PathLike)):
         raise input_error(
-            (_X, f" is a list of names of files, which begins with {str(X[0])!r}"),
+            (_X, f" is a list of file names, of which the first is {str(X[0])!r}"),
             "an array of images",
             "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]); colour "
             "pictures then need channel_axis=-1.",
@@ -226,9 +226,10 @@ def _of_objects(X):
         return X
     if X.size and np.ndim(X.flat[0]):
         raise input_error(
-            (_X, f" of shape {X.shape} holds arrays in place of numbers"),
+            (_X, f" of shape {X.shape} contains arrays, not numbers"),
             "one array of numbers",
-            "Stack the images: numpy.stack(df['image']) for a column of a data frame.",
+            "Make one array of the images, which need one shape: numpy.stack(df['image']) for the "
+            "column 'image' of a data frame df.",
         )
     found = np.array(X.tolist())
     return found if found.dtype.kind in "biu" else X
@@ -239,17 +240,18 @@ LAYOUTS = {
     3: "rows (n, n_pixels), volumes (n, d, h, w), or volumes with channels (n, c, d, h, w) or "
     "(n, d, h, w, c)",
 }
-PILLOW_MODES = ("L", "I;16", "I;16L", "I;16B", "I;16N", "I", "F", "1", "RGB", "RGBA")
+PILLOW_MODES = ("L", "I;16", "I", "F", "1", "RGB", "RGBA", "I;16L", "I;16B", "I;16N")
 
 
 def array_of_pillow(image, argument):
     """Return an image of PIL as an array, where its numbers are intensities."""
     if getattr(image, "mode", "L") not in PILLOW_MODES:
+        has = " contains" if argument == _X else " is"
         to = "RGBA" if image.mode in ("PA", "La", "LA", "RGBa") else "RGB"
         raise input_error(
-            (argument, f" has a PIL image of mode {image.mode}, whose numbers are no intensities "
-             "of gray or RGB"),
-            f"one of the modes {', '.join(PILLOW_MODES)}",
+            (argument, f"{has} a PIL image of mode {image.mode}, in which a number is not the "
+             "brightness of gray, red, green or blue"),
+            f"one of the modes {', '.join(PILLOW_MODES[:7])}",
             f"Convert it first: image.convert({to!r}), or image.convert('L') for gray.",
         )  # fmt: skip
     return np.asarray(image)

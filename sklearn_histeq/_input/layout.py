@@ -74,7 +74,7 @@ class Layout(NamedTuple):
         if remedy is not None:
             axes = "both axes" if self.spatial_dims == 2 else "their last axes"
             raise input_error(
-                (X, f" of shape {shape} is read as {_read_as(n_channels, *spatial)}"),
+                (X, f" of shape {shape} {self._read_as(shape, n_channels, *spatial)}"),
                 f"planes of more than one pixel along {axes}",
                 f"{remedy[0].upper()}{remedy[1:]}.",
             )
@@ -87,26 +87,39 @@ class Layout(NamedTuple):
             remedy = of_colors = self._remedy_of_colors(shape, spatial)
         elif remedy is None and n_channels > 4:
             if self.channel_axis == 1 and columns <= 4 and rows > columns:
-                remedy = "set channel_axis=-1, if the channels come last, or move them: "
-                remedy += "numpy.moveaxis(X, -1, 1)"
+                remedy = "set channel_axis=-1, if the last axis is that of the channels"
             elif self.channel_axis == -1 and first <= 4 and second >= 4 * first:
-                remedy = "set channel_axis=1, if the channels come first, or move them: "
-                remedy += "numpy.moveaxis(X, 1, -1)"
+                remedy = "set channel_axis=1, if the second axis is that of the channels"
         if remedy is not None:
-            n_images = f"{shape[0]} {images_of(*spatial)}"
-            read_as = n_images if of_colors else _read_as(n_channels, *spatial)
+            read_as = self._read_as(shape, n_channels, *spatial)
+            if of_colors and self.spatial_dims == 2:
+                also = ", also with channel_axis=-1" if self.channel_axis == -1 else ""
+                read_as = f"has 3 axes, so it is read as gray images{also}: {shape[0]} "
+                read_as += images_of(*spatial)
             warn_the_caller(
-                (X, f" of shape {shape} is read as {read_as}"),
-                remedy=f"That is unusual. {remedy[0].upper()}{remedy[1:]}.",
+                (X, f" of shape {shape} {read_as}"),
+                remedy=f"That is probably not meant. {remedy[0].upper()}{remedy[1:]}.",
             )
+
+    def _read_as(self, shape, n_channels, *spatial):
+        """Return in words how images are read: the meaning of the axes, and the numbers."""
+        images, _, size = images_of(*spatial).partition(" of ")
+        has_channels = n_channels > 1 or len(shape) == self.spatial_dims + 2
+        axes = [images, *("depth", "height", "width")[-len(spatial) :]]
+        if has_channels:
+            axes.insert(len(axes) if self.channel_axis == -1 else 1, "channels")
+        of_axes = "" if len(shape) == 2 else f"({', '.join(axes)}): "  # rows have image_shape
+        of_channels = f"{n_channels} channels of " if has_channels else ""
+        return f"is read as {of_axes}{shape[0]} {images} of {of_channels}{size}"
 
     def _remedy_of_colors(self, shape, spatial):
         """Return what to do about images without channels of which an axis looks like colours."""
         *others, last = spatial
         if self.spatial_dims == 2:
             is_color = last in (3, 4) and min(shape[:2]) >= 2 * last
-            remedy = "pass X[None] with channel_axis=-1, if it is one colour image"
-            return remedy if is_color else None
+            and_set = "" if self.channel_axis == -1 else ", and set channel_axis=-1"
+            remedy = "if X is one colour image, add an axis for the images: X[None], of shape "
+            return f"{remedy}{(1, *shape)}{and_set}" if is_color else None
         if last in (3, 4) and min(others) >= 2 * last:
             return (
                 "set spatial_dims=2 and channel_axis=-1, if these are colour images; pass X[None] "
@@ -122,12 +135,12 @@ class Layout(NamedTuple):
         *_, rows, columns = spatial
         has_channels = len(shape) == self.spatial_dims + 2
         if has_channels and self.channel_axis == 1 and columns == 1 < rows:
-            return "set channel_axis=-1, if the single channel comes last"
+            return "set channel_axis=-1, if the last axis is the channel"
         if len(shape) == 4 and self.spatial_dims == 3 and columns == 1 < rows:
             return "set spatial_dims=2 and channel_axis=-1, if these are images of one channel"
         # a volume may be one slice deep
         if has_channels and len(spatial) == 2 and self.channel_axis == -1 and rows == 1 < columns:
-            return "set channel_axis=1, if the single channel comes first"
+            return "set channel_axis=1, if the second axis is the channel"
         if len(shape) > 2 and columns == 1 < rows:
             return "pass rows, X.reshape(len(X), -1), if each image is a row of pixels"
         return None
@@ -141,13 +154,6 @@ class Layout(NamedTuple):
         )
         axes = "(h, w)" if self.spatial_dims == 2 else "(d, h, w)"
         return came, f"Set image_shape={axes}."
-
-
-def _read_as(n_channels, *spatial):
-    """Return in words how images are read."""
-    channels = "1 channel" if n_channels == 1 else f"{n_channels} channels"
-    images, _, size = images_of(*spatial).partition(" ")
-    return f"{images} of {channels} {size}"
 
 
 def images_of(*spatial):

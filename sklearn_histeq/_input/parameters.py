@@ -190,9 +190,9 @@ def check_state_params(current, learned):
                     Setting(name, value),
                     ", but the distribution was learned with ",
                     Setting(name, learned[name]),
-                    ", and expected the same",
+                    " in fit, and holds for that value only",
                 ),
-                remedy="Call fit again after set_params.",
+                remedy=f"Call fit again with the new value, or set {name} back.",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import sklearn
@@ -200,9 +201,11 @@ def _scorer_of(scoring):
         from sklearn.metrics import get_scorer, get_scorer_names  # take time to import
 
         if scoring not in get_scorer_names():
+            near = get_close_matches(scoring, get_scorer_names(), n=1)
             raise input_error(
                 (Setting("scoring", scoring),),
                 "the name of a score, as sklearn.metrics.get_scorer_names() lists them",
+                f"Did you mean {near[0]!r}?" if near else "",
             )
         return get_scorer(scoring)
     if scoring is not None and not callable(scoring):
