@@ -115,7 +115,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
         """
         images = self._read(X, mask)
-        self._warn_of_mask(y, images)
+        self._warn_of_mask(y, images, "fit")
         self._fit(X, images)
         return self
 
@@ -139,7 +139,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The transformed images, as from `transform`.
         """
         images = self._read(X, mask)
-        self._warn_of_mask(y, images)
+        self._warn_of_mask(y, images, "fit_transform")
         self._fit(X, images)
         return self._transform(images)
 
@@ -346,14 +346,15 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Warn where colour channels are probably read as columns, or columns as channels."""
         images.layout.warn_of_likely_mistakes(images.X.shape, *images.planes.shape[1:])
 
-    def _warn_of_mask(self, y, images):
+    def _warn_of_mask(self, y, images, method):
         """Warn of a mask that was passed as y, which is ignored."""
         dtype, shape = str(getattr(y, "dtype", "")), getattr(y, "shape", ())
         if dtype.endswith("bool") and tuple(shape) == mask_shape(images.X, images.planes):
             warn_the_caller(
                 (Argument("y"), f" is a boolean array of shape {tuple(shape)}, the shape of a "
                  "mask, and is ignored"),
-                remedy="If it says which pixels count, pass it by its name: fit(X, mask=...).",
+                remedy="If it says which pixels count, pass it by its name: "
+                f"{method}(X, mask=...).",
             )  # fmt: skip
 
     def _check_library(self, images, method):
@@ -386,7 +387,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _partial_fit(self, X, y, mask):
         """Learn from one more batch of images, and return self: a subclass's partial_fit."""
         images = self._read(X, mask)
-        self._warn_of_mask(y, images)
+        self._warn_of_mask(y, images, "partial_fit")
         is_first = not hasattr(self, self._fitted_attribute)
         if not is_first:
             self._check_as_fitted(X, images)

@@ -295,10 +295,11 @@ def _check_is_batch(name: Argument, X: Any, layout: Layout) -> None:
         )
     is_image = len(shape) == 3 and layout.spatial_dims == 2
     if is_image and shape[-1] in (3, 4) and min(shape[:2]) >= 2 * shape[-1]:
+        and_set = "" if layout.channel_axis == -1 else ", and set channel_axis=-1"
         raise input_error(
             (name, f" has shape {shape}, as one colour image has"),
             "an array of images",
-            f"Pass {name.name}[None], with channel_axis=-1.",
+            f"Pass {name.name}[None]{and_set}.",
         )
 
 

@@ -15,6 +15,7 @@ import pytest
 from _helpers import faces
 from skimage.color import rgb2lab
 from sklearn.exceptions import NotFittedError
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -227,6 +228,16 @@ def test_a_pipeline_of_images_is_drawn():
     np.testing.assert_allclose(
         draw(pipeline, x).after[:, 0], -HistogramEqualizer().transform(x)[:, 0]
     )
+
+
+def test_the_steps_before_a_classifier_are_drawn():
+    x = faces(2, side=8)
+    pipeline = make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier(1))
+    with pytest.raises(ValueError, match=r"Pass the steps before it: pipeline\[:-1\]"):
+        draw(pipeline, x)
+    expected = HistogramEqualizer().transform(x)
+    for each in pipeline, pipeline.fit(x, [0, 1]):
+        np.testing.assert_array_equal(draw(each[:-1], x).after[:, 0], expected[:, 0])
 
 
 def test_gray_of_colour():

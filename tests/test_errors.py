@@ -310,8 +310,14 @@ MISTAKES = {
     "one colour image": (
         lambda: HistogramEqualizer(channel_axis=-1).transform(PHOTOS[0]),
         UserWarning,
-        ["(40, 40, 3) is read as (images, height, width): 40 images of 40×3 pixels"],
-        ["X[None]", "channel_axis=-1"],
+        ["(40, 40, 3) has 3 axes", "as gray images, also with channel_axis=-1: 40 images of 40×3"],
+        ["X[None], of shape (1, 40, 40, 3)."],
+    ),
+    "one colour image, channels first": (
+        lambda: HistogramEqualizer().transform(PHOTOS[0]),
+        UserWarning,
+        ["(40, 40, 3) has 3 axes", "as gray images: 40 images of 40×3 pixels"],
+        ["X[None], of shape (1, 40, 40, 3), and set channel_axis=-1."],
     ),
     "one line of pixels": (
         lambda: HistogramEqualizer().transform(GRAY[0, 0]),
@@ -323,19 +329,25 @@ MISTAKES = {
         lambda: HistogramEqualizer().fit_transform(GRAY, MASK),
         UserWarning,
         ["y is a boolean array of shape (6, 24, 24)", "is ignored"],
-        ["mask="],
+        ["by its name: fit_transform(X, mask=...)"],
     ),
     "a palette": (
         lambda: HistogramEqualizer().transform([a_palette()]),
         ValueError,
-        ["PIL image of mode P"],
-        ["expected", "L, I;16", "image.convert('RGB')", "image.convert('L')"],
+        ["contains a PIL image of mode P: its numbers are positions in a palette"],
+        ["expected", "L, I;16", "[image.convert('L') for image in X]", "convert('RGB') for colour"],
+    ),
+    "gray and opacity": (
+        lambda: HistogramEqualizer().transform([a_palette().convert("LA")]),
+        ValueError,
+        ["mode LA: its channels are not those of gray or RGB images"],
+        ["expected", "convert('RGBA') for colour, which needs channel_axis=-1"],
     ),
     "a palette as the reference": (
         lambda: HistogramMatcher(reference=a_palette()).fit(GRAY),
         ValueError,
-        ["reference", "PIL image of mode P"],
-        ["image.convert('RGB')"],
+        ["reference is a PIL image of mode P: its numbers are positions in a palette"],
+        ["Convert it first: image.convert('L') for gray, or convert('RGB')"],
     ),
     "names of files": (
         lambda: HistogramEqualizer().fit(["a.png", "b.png"]),
@@ -371,7 +383,13 @@ MISTAKES = {
         lambda: HistogramEqualizer(convention="opencv").fit(GRAY.astype(np.uint16) * 16),
         ValueError,
         ["X has dtype uint16", "convention='opencv'"],
-        ["expected uint8", "convention='skimage'", "dtype='uint8' or 'uint16'", "own range"],
+        ["expected uint8", "4095 for 12 bits", "Or use convention='skimage'", "dtype='uint16'"],
+    ),
+    "floats for OpenCV": (
+        lambda: AdaptiveHistogramEqualizer(convention="opencv").fit(GRAY / 255),
+        ValueError,
+        ["X has dtype float64", "convention='opencv'"],
+        ["expected uint8 or uint16", "1 for floats in [0, 1]", "'histeq', which takes any dtype."],
     ),
     "another scale than in fit": (
         lambda: learned({}, GRAY.astype(float)),
@@ -395,7 +413,7 @@ MISTAKES = {
         lambda: HistogramEqualizer().inverse_transform(GRAY),
         AttributeError,
         ["HistogramEqualizer: inverse_transform", "scope='image'"],
-        ["needs scope='dataset'"],
+        ["needs scope='dataset'", "then inverse_transform the result"],
     ),
     "one image for the display": (
         lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(), GRAY[0]),
@@ -407,7 +425,13 @@ MISTAKES = {
         lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(channel_axis=-1), PHOTOS[0]),
         ValueError,
         ["X has shape (40, 40, 3)"],
-        ["expected", "[None]"],
+        ["expected an array of images", "Pass X[None]."],
+    ),
+    "one colour image for the display, channels first": (
+        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(), PHOTOS[0]),
+        ValueError,
+        ["X has shape (40, 40, 3)"],
+        ["expected an array of images", "Pass X[None], and set channel_axis=-1."],
     ),
     "a recogniser for the display": (
         lambda: EqualizationDisplay.from_estimator(

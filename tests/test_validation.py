@@ -156,7 +156,7 @@ def test_a_reference_of_bools_has_two_levels():
 @pytest.mark.parametrize(
     ("shape", "channel_axis", "remedy"),
     [
-        ((512, 512, 3), 1, r"512 images of 512×3 pixels.*X\[None\] with channel_axis=-1"),
+        ((512, 512, 3), 1, r"512 images of 512×3 pixels.*X\[None\].*set channel_axis=-1"),
         ((40, 30, 4), 1, r"40 images of 30×4 pixels.*X\[None\]"),
         ((1, 64, 48, 3), 1, r"64 channels of 48×3 pixels.*channel_axis=-1"),
         ((2, 64, 48, 4), 1, r"64 channels of 48×4 pixels.*channel_axis=-1"),
@@ -226,7 +226,10 @@ def test_pictures_without_intensities_are_refused_with_the_conversion(mode):
     image = picture(mode)
     assert image.mode == mode
     to = "RGBA" if mode in ("PA", "LA", "La", "RGBa") else "RGB"
-    words = rf"PIL image of mode {mode},.*but expected .*L, .*image\.convert\('{to}'\)"
+    why = "positions in a palette" if mode in ("P", "PA") else "not those of gray or RGB"
+    words = (
+        rf"PIL image of mode {mode}: .*{why}.*, but expected .*L, .*convert\('{to}'\) for colour"
+    )
     for name, use in uses_of_pictures(image):
         with pytest.raises(ValueError, match=words) as caught:
             use()

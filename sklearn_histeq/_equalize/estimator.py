@@ -45,8 +45,10 @@ def _has_inverse(self):
     """Return True if inverse_transform is available; the AttributeError says why not."""
     if self.scope != "dataset":
         raise AttributeError(
-            f"inverse_transform needs scope='dataset': with scope={self.scope!r} each plane has a "
-            "transfer function of its own, which is not kept."
+            f"inverse_transform needs scope='dataset'. With scope={self.scope!r} each image is "
+            "equalized by itself, and nothing is kept to undo it. Use "
+            "HistogramEqualizer(scope='dataset'): fit and transform the original images, then "
+            "inverse_transform the result."
         )
     is_invertible = getattr(self._convention, "is_invertible", False)
     if not is_invertible or self.color != "channels":

@@ -246,14 +246,19 @@ PILLOW_MODES = ("L", "I;16", "I", "F", "1", "RGB", "RGBA", "I;16L", "I;16B", "I;
 def array_of_pillow(image, argument):
     """Return an image of PIL as an array, where its numbers are intensities."""
     if getattr(image, "mode", "L") not in PILLOW_MODES:
-        has = " contains" if argument == _X else " is"
         to = "RGBA" if image.mode in ("PA", "La", "LA", "RGBa") else "RGB"
+        why = "its channels are not those of gray or RGB images"
+        if image.mode in ("P", "PA"):
+            why = "its numbers are positions in a palette, not brightness"
+        has, it, convert = " is", "it", "image.convert('L')"
+        if argument == _X:
+            has, it, convert = " contains", "the images", f"[{convert} for image in X]"
         raise input_error(
-            (argument, f"{has} a PIL image of mode {image.mode}, in which a number is not the "
-             "brightness of gray, red, green or blue"),
+            (argument, f"{has} a PIL image of mode {image.mode}: {why}"),
             f"one of the modes {', '.join(PILLOW_MODES[:7])}",
-            f"Convert it first: image.convert({to!r}), or image.convert('L') for gray.",
-        )  # fmt: skip
+            f"Convert {it} first: {convert} for gray, or convert({to!r}) for colour, which needs "
+            "channel_axis=-1.",
+        )
     return np.asarray(image)
 
 
@@ -305,9 +310,7 @@ def check_convention(images, convention, default):
         raise input_error(
             (_X, f" has dtype {dtype}"),
             " or ".join(map(str, accepted)),
-            f"Use convention={default!r}, which takes any dtype; with dtype='uint8' or 'uint16' "
-            "its output has that type. Or scale the images by their own range first: "
-            "(X / X.max() * 255).astype('uint8').",
+            _remedy_of_dtype(dtype, default),
             by=(named, " "),
         )
     if images.mask is not None and not convention.takes_mask:
@@ -326,6 +329,17 @@ def check_convention(images, convention, default):
             remedy=f"Use convention={default!r}, or move the images to the CPU first: X.cpu() in "
             "PyTorch.",
         )
+
+
+def _remedy_of_dtype(dtype, default):
+    """Return what to do about images of a dtype that a convention does not take."""
+    m = {"f": "1 for floats in [0, 1]", "b": "1 for bool"}.get(dtype.kind, "4095 for 12 bits")
+    own = ", with dtype='uint16' of the estimator if the output shall be uint16"
+    return (
+        "Scale the images first: (X / m * 255).astype('uint8'), with m the largest possible value "
+        f"({m}), the same for all images. Or use convention={default!r}, which takes any dtype"
+        f"{own if dtype == np.uint16 else ''}."
+    )
 
 
 def check_color_mode(images, mode, convention):
