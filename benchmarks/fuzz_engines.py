@@ -44,6 +44,8 @@ from sklearn_histeq._arithmetic.color_modes import MODES
 from sklearn_histeq._arithmetic.status import EMPTY, INF
 from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE
 from sklearn_histeq._clahe.conventions import ClaheRule
+from sklearn_histeq._equalize import compiled_learning
+from sklearn_histeq._equalize.blending import Blend
 from sklearn_histeq._equalize.conventions import CONVENTIONS as EQUALIZE
 from sklearn_histeq._equalize.conventions import EqualizeConvention, EqualizeRule
 from sklearn_histeq._kernels import arrays
@@ -306,6 +308,20 @@ def random_span(rng, planes, takes_negative=True):
     return spans.OWN
 
 
+def random_blend(rng, planes, convention, distribution):
+    """Return how equalized values are blended with planes: mostly not at all."""
+    dtype = planes.dtype
+    if distribution == "normal" or rng.random() < 0.7:
+        return None
+    span = random_span(rng, planes)
+    is_given = span.limits is not None and np.isfinite(np.subtract(*span.limits))
+    if not is_given:
+        span = spans.span_of("dtype", (0, 100), dtype)
+    top, own_dtype = convention.output_max, convention.default_output_dtype(dtype)
+    strength = float(pick(rng, 0, 0.5, rng.random()))
+    return Blend(strength, span.limits, is_given or dtype.kind == "f", top, own_dtype)
+
+
 def random_planes_and_mask(rng, dtype):
     """Return planes of one of many sizes and layouts, and a mask or None."""
     size = LARGE[rng.integers(3)] if rng.random() < 0.01 else SIZES[rng.integers(len(SIZES))]
@@ -453,13 +469,15 @@ def equalize_path(convention, distribution, in_parts=False):
         rule = EqualizeRule(n_bins, convention, distribution)
         if rule.bins_of(dtype) is not None:
             rule = rule._replace(span=random_span(rng, planes))
+        rule = rule._replace(blend=random_blend(rng, planes, convention, distribution))
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = each if in_parts else map
         out, status = compare_planes(
             rng, "equalize", planes, mask, own_dtype, rule, map_parts=map_parts
         )
         has_peer = distribution == "uniform" and convention is not TOYS
-        if out.dtype == own_dtype and has_peer and rule.span == spans.OWN:
+        is_peers = rule.span == spans.OWN and rule.blend is None
+        if out.dtype == own_dtype and has_peer and is_peers:
             return sum(
                 compare_with_peer(planes[at], None if mask is None else mask[at[0]], rule, out[at])
                 for at in map(tuple, np.argwhere((status & (INF | EMPTY)) == 0))
@@ -640,7 +658,8 @@ def learn_path(convention, distribution):
             rule = rule._replace(span=span)
         transfers = learned(planes, mask, states, rule)
         own_dtype = convention.default_output_dtype(planes.dtype)
-        compare_planes(rng, "apply", planes, mask, own_dtype, transfers, convention)
+        blend = random_blend(rng, planes, convention, distribution)
+        compare_planes(rng, "apply", planes, mask, own_dtype, transfers, convention, blend)
         low = np.sort(random_planes(rng, planes.dtype, (1, 1, planes.shape[1], 2))[0, 0], axis=1)
         limits = np.nan_to_num(low.astype(np.float64)), rng.random(status.shape) < 0.8
         found = _engines.tried.most_outside(planes, mask, limits)
@@ -773,6 +792,7 @@ def random_estimator(rng, planes):
             convention=convention if planes.dtype == np.uint8 else "skimage",
             scope=pick(rng, "image", "dataset"),
             output_distribution="normal" if is_normal else "uniform",
+            strength=1 if is_normal else pick(rng, 1, 1, 0, 0.5, 0.3),
             **pick(rng, *RANGES),
             **common,
         )
@@ -1004,6 +1024,7 @@ def main():
     # so that there are several blocks
     compiled_local.N_PART = compiled_local.N_ALONE = 200
     arrays.N_COPIED = arrays.N_RANKED = 1000
+    compiled_learning.N_BLENDED = 500
     _blocks.NS_PER_THREAD = 1  # so that a small batch is shared
     spawned = multiprocessing.get_context("spawn")
     with (

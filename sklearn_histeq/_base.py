@@ -452,8 +452,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         dtype, is_one_plane = images.X.dtype, self.color != "channels"
         learned = self._learned if self._is_stateful else None
         function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
-        if getattr(self, "strength", 1) == 0:  # of the estimators that have one
-            function, is_one_plane = output.keep, False
+        if function is output.keep:  # colours, too, stay as they are
+            is_one_plane = False
         elif is_one_plane:
             stored, mode = self._stored(dtype, learned), self._color_mode
             if self._sees_places and images.planes.ndim > 4:

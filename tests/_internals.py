@@ -72,6 +72,12 @@ def set_parts_of_large_planes(patch, n_pixels):
     set_parts_of_local(patch, n_pixels)
 
 
+def set_parts_of_blending(patch, n_pixels):
+    """Blend so many pixels at a time."""
+    if kernels_are_built():
+        patch.setattr("sklearn_histeq._equalize.compiled_learning.N_BLENDED", n_pixels)
+
+
 def set_remote_block_size(patch, n_pixels):
     """Let blocks on another device have so many pixels, and CLAHE there count tile by tile."""
     patch.setattr(_blocks, "PIXELS_PER_REMOTE_BLOCK", n_pixels)

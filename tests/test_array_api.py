@@ -71,6 +71,8 @@ ESTIMATORS = [
     HistogramMatcher(landmarks=(0, 30, 50, 100)),
     HistogramMatcher(strength=0.3),
     HistogramMatcher(strength=0),
+    HistogramEqualizer(strength=0.3, value_range=(0.1, 200)),
+    HistogramEqualizer(strength=0.3, scope="dataset", n_bins=9, value_range=(0.1, 200)),
     LocalHistogramEqualizer(window=3),
     LocalHistogramEqualizer(window=5, convention="skimage"),
     AdaptiveHistogramEqualizer(n_tiles=2, clip_limit=1.5, n_bins=3),  # limits beyond one pixel

@@ -198,6 +198,10 @@ class TestArrays:
                 HistogramMatcher(landmarks=(5, 50, 95), standard_range=(-1, 1.5)),
             ),
             (["match", "--strength", ".25"], HistogramMatcher(strength=0.25)),
+            (
+                ["equalize", "--scope", "dataset", "--strength", ".25"],
+                HistogramEqualizer(scope="dataset", strength=0.25),
+            ),
         ],
     )
     def test_learning_in_blocks_is_learning_from_all(self, monkeypatch, command, estimator, dtype):

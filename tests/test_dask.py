@@ -53,6 +53,7 @@ ESTIMATORS = {
     "reference": HistogramMatcher(reference=REFERENCE, dtype="uint8"),
     "landmarks": HistogramMatcher(landmarks="nyul"),
     "strength": HistogramMatcher(strength=0.4),
+    "strength of equalization": HistogramEqualizer(strength=0.4),
 }
 LEARNED = [
     "dataset",

@@ -61,6 +61,7 @@ ESTIMATORS = [
     HistogramMatcher(reference=[[0, 1], [2, 3]]),
     HistogramMatcher(landmarks="nyul"),
     HistogramMatcher(strength=0.5),
+    HistogramEqualizer(strength=0.5, value_range=(-9, 99), dtype="float64"),
     LocalHistogramEqualizer(),
     AugmentedEstimator(HistogramEqualizer(), n_copies=0),
     AugmentedEstimator(HistogramEqualizer(scope="dataset"), unchanged, n_copies=2),
@@ -82,6 +83,7 @@ GRIDS = {
     HistogramEqualizer: [
         {"convention": ["skimage"], "n_bins": ["auto", 16], "scope": ["image", "dataset"]},
         {"convention": ["numpy"], "n_bins": ["auto", 300], "scope": ["image", "dataset"]},
+        {"strength": [0, 0.5], "value_range": [(0, 255)], "scope": ["image", "dataset"]},
         {
             "output_distribution": ["normal"],
             "n_bins": ["auto", 16],

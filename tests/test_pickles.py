@@ -53,6 +53,7 @@ ESTIMATORS = {
     "reference": HistogramMatcher(reference=REFERENCE),
     "landmarks": HistogramMatcher(landmarks=(0, 50, 100)),
     "strength": HistogramMatcher(strength=0.3),
+    "strength of equalization": HistogramEqualizer(strength=0.3, value_range="dtype", n_bins=9),
 }
 ONLY = {
     "opencv": ["u1"],

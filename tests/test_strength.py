@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, on_all_engines, on_the_default_engine
-from _internals import set_parts_of_matching, set_work_per_thread
-from _strategies import ALL, holes, masked, planes
+from _internals import set_parts_of_blending, set_parts_of_matching, set_work_per_thread
+from _strategies import ALL, PLAIN, few_examples, holes, masked, planes
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from sklearn_histeq import HistogramMatcher
+from sklearn_histeq import HistogramEqualizer, HistogramMatcher
 
 pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
 
@@ -190,3 +190,144 @@ def test_a_grid_of_strengths():
     grid = {"histogrammatcher__strength": [0, 0.5, 1]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(x, y)
     assert len(search.cv_results_["mean_test_score"]) == 3
+
+
+# --- HistogramEqualizer ---------------------------------------------------------------------------
+
+CONVENTIONS = {"skimage": 1, "numpy": 255, "opencv": 255, "pillow": 255}  # with their largest value
+
+
+def full_range(dtype):
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min, np.iinfo(dtype).max
+    return 0, 1
+
+
+def blended(x, equalized, strength, limits, top=1):
+    """(1 - s) u + s t in double precision, in the type of t."""
+    low, high = limits
+    u = (x.astype("f8").clip(low, high) - low) / ((high - low) / top)
+    values = (1.0 - strength) * u + strength * equalized.astype("f8")
+    return (np.rint(values) if equalized.dtype == np.uint8 else values).astype(equalized.dtype)
+
+
+@given(case=masked(planes().flatmap(holes)), strength=st.floats(0, 1, exclude_max=True))
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+@pytest.mark.parametrize("convention", ["skimage", "numpy"])
+@pytest.mark.parametrize("n_bins", ["auto", 40])
+def test_equalized_values_are_blended_with_the_image(case, strength, scope, convention, n_bins):
+    plane, mask = case
+    x, mask = plane[None], None if mask is None else mask[None]
+    params = {"n_bins": n_bins, "convention": convention, "scope": scope}
+    limits = -3, 20.5
+    has_bins = n_bins != "auto" or convention == "numpy" or plane.dtype.kind == "f"
+    range_of_bins = limits if has_bins else None
+    alone = HistogramEqualizer(**params, value_range=range_of_bins).fit_transform(x, mask=mask)
+    out = HistogramEqualizer(**params, value_range=limits, strength=strength).fit_transform(
+        x, mask=mask
+    )
+    assert_same(out, blended(x, alone, strength, limits, CONVENTIONS[convention]))
+
+
+@given(case=masked(planes(dtypes=[d for d in ALL if d.kind in "biu"])), strength=strengths)
+@few_examples
+def test_integers_are_read_by_the_full_range_of_their_type(case, strength):
+    plane, mask = case
+    x, mask = plane[None], None if mask is None else mask[None]
+    alone = HistogramEqualizer().fit_transform(x, mask=mask)
+    out = HistogramEqualizer(strength=strength).fit_transform(x, mask=mask)
+    assert_same(out, blended(x, alone, strength, full_range(x.dtype)))
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+@pytest.mark.parametrize("dtype", ["input", "uint16", "float32"])
+def test_bytes_with_every_convention(convention, scope, dtype):
+    x, top = faces(5, 3, 12), CONVENTIONS[convention]
+    mask = np.random.default_rng(1).random((5, 12, 12)) < 0.6
+    params = {"convention": convention, "scope": scope}
+    alone = HistogramEqualizer(**params).fit_transform(x, mask=mask)
+    expected = blended(x, alone, 0.3, (0, 255), top)
+    out = HistogramEqualizer(**params, strength=0.3, dtype=dtype).fit_transform(x, mask=mask)
+    if dtype == "float32":
+        assert_same(out, expected.astype("f4"))
+    else:
+        largest = np.iinfo(out.dtype).max
+        scaled = expected if expected.dtype == out.dtype else expected / top * largest
+        assert_same(out, np.rint(scaled).astype(out.dtype))
+    zero = HistogramEqualizer(**params, strength=0, dtype="input").fit_transform(x, mask=mask)
+    assert_same(zero, x)
+
+
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+@pytest.mark.parametrize("dtype", [dtype.str for dtype in PLAIN])
+def test_large_planes_are_blended_in_parts_and_threads(monkeypatch, scope, dtype):
+    x = faces(3, 2, 40, dtype)
+    if x.dtype.kind == "f":
+        x[:, :, ::7] = np.nan
+    alone = HistogramEqualizer(scope=scope).fit(x)
+    halves = HistogramEqualizer(scope=scope, strength=0.5).fit(x)
+    expected = blended(x, alone.transform(x), 0.5, full_range(x.dtype))
+    set_parts_of_blending(monkeypatch, 100)
+    set_work_per_thread(monkeypatch, 1)
+    for n_jobs in (None, 3):
+        halves.set_params(n_jobs=n_jobs)
+        assert_same(halves.transform(x), expected)
+        assert_same(halves.transform(x[:1]), expected[:1])
+        last = np.moveaxis(x, 1, -1)
+        out = HistogramEqualizer(**halves.get_params()).set_params(channel_axis=-1)
+        assert_same(out.fit(last).transform(last), np.moveaxis(expected, 1, -1))
+
+
+@pytest.mark.parametrize("color", ["value", "luminance", "lightness"])
+@pytest.mark.parametrize("dtype", ["u1", "f8"])
+def test_the_plane_of_colours_is_blended_and_the_colours_follow(color, dtype):
+    x = faces(3, 4, 12, dtype)
+    for strength in (0, 0.3):
+        out = HistogramEqualizer(color=color, strength=strength).fit_transform(x)
+        alone = HistogramEqualizer(color=color).fit_transform(x)
+        u = x / full_range(x.dtype)[1]
+        if color == "value":
+            v, t = (of.max(axis=1, keepdims=True) for of in (u[:, :3], alone[:, :3]))
+            np.testing.assert_allclose(
+                out[:, :3], u[:, :3] * ((1 - strength) + strength * t / v), rtol=1e-12
+            )
+        elif strength == 0:  # but for Y and L*, which are rounded
+            np.testing.assert_allclose(out, u, atol=1e-6 if color == "lightness" else 1e-12)
+        assert_same(out[:, 3], alone[:, 3])
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01])
+@pytest.mark.parametrize("color", ["channels", "value"])
+@pytest.mark.parametrize("scope", ["image", "dataset"])
+def test_floats_outside_need_a_range(bad, color, scope):
+    x = faces(4, 3, dtype="f4")
+    x[2, 0, 0, 0] = bad
+    halves = HistogramEqualizer(strength=0.5, color=color, scope=scope)
+    if color == "value" and bad < 0:
+        with pytest.raises(ValueError, match=r"negative values.*image\(s\) 2"):
+            halves.fit_transform(x)
+        return
+    with pytest.raises(ValueError, match=r"outside of \[0, 1\].*image\(s\) 2.*value_range="):
+        halves.fit_transform(x)
+    assert halves.set_params(value_range=(-1, 2)).fit_transform(x).shape == x.shape
+    infinite = np.where(x == bad, np.inf, x)
+    with pytest.raises(ValueError, match=r"infinity.*image\(s\) 2"):
+        halves.fit_transform(infinite)
+
+
+@on_the_default_engine
+def test_what_a_partial_strength_excludes():
+    x = faces()
+    with pytest.raises(ValueError, match=r"output_distribution='normal'.*expected strength=1"):
+        HistogramEqualizer(strength=0.5, output_distribution="normal").fit(x)
+    with pytest.raises(ValueError, match=r"value_range=.*expected a range narrower"):
+        HistogramEqualizer(strength=0.5, n_bins=9, value_range=(-1.7e308, 1.7e308)).fit(x)
+    with pytest.raises(ValueError, match=r"strength='half'.*expected a number from 0"):
+        HistogramEqualizer(strength="half").fit(x)
+    halves = HistogramEqualizer(strength=0.5, scope="dataset").fit(x)
+    with pytest.raises(AttributeError, match=r"needs strength=1: with strength=0.5"):
+        _ = halves.inverse_transform
+    whole = halves.set_params(strength=1)  # nothing that is learned depends on it
+    assert_same(whole.transform(x), HistogramEqualizer(scope="dataset").fit_transform(x))
+    assert whole.inverse_transform(whole.transform(x)).shape == x.shape

@@ -142,10 +142,10 @@ def status_of(planes, is_bounded=False):
 def _status(plane, is_bounded):
     """Return the status (n, 1) of one channel."""
     status, kind = bits.of_values(plane), namespaces.dtype_of(plane).kind
-    if kind in "if":
-        status[bits.has_any(plane < 0)] |= bits.NEGATIVE
     if kind == "f" and is_bounded:
-        status[bits.has_any(plane > 1)] |= bits.ABOVE_ONE
+        status |= bits.beyond_unit(plane)
+    elif kind in "if":
+        status[bits.has_any(plane < 0)] |= bits.NEGATIVE
     return status
 
 

@@ -27,6 +27,12 @@ def of_values(planes, n_axes=2):
     return (NAN * is_nan | INF * is_inf).astype(np.uint8)
 
 
+def beyond_unit(planes, n_axes=2):
+    """Return NEGATIVE and ABOVE_ONE of planes of floats, of so many axes, as an array of NumPy."""
+    is_negative, is_above = (has_any(found, n_axes) for found in (planes < 0, planes > 1))
+    return (NEGATIVE * is_negative | ABOVE_ONE * is_above).astype(np.uint8)
+
+
 def has_any(found, n_axes=2):
     """Return whether each plane, of so many axes, has a True value, as an array of NumPy."""
     xp = namespaces.namespace(found)

@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._arithmetic import spans, transfer
+from .._arithmetic import output, spans, transfer
 from .._arithmetic.status import EMPTY, INF
 from .._blocks import WHOLE, Passes, cut, in_passes, part_indices
 from .._kernels import arrays, shared
-from .._kernels.arrays import FLOAT32, FLOAT64, UINT16, rows
+from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
 from . import definition, kernels
 from .compiled_learning import (
     apply,
+    blended,
     count_bins,
     count_lattice,
     count_levels,
@@ -56,6 +57,8 @@ class Plan(NamedTuple):
         The convention's own output type for these images.
     is_wide : bool
         Levels of four or eight bytes, which are read less the least of their plane, or as ranks.
+    blend : callable or None
+        blend(values) returns the values of all levels of bytes, blended with these levels.
     """
 
     pixel: np.dtype
@@ -64,6 +67,7 @@ class Plan(NamedTuple):
     convention: EqualizeConvention
     own_dtype: np.dtype
     is_wide: bool
+    blend: Any = None
 
     def as_reals(self):
         """Return the plan to count integers in bins, as doubles, where no fused kernel does."""
@@ -79,6 +83,12 @@ def equalize(planes, mask, out, rule, map_parts=map):
     plan = _plan(planes.dtype, rule)
     if plan is None or planes.shape[2] * planes.shape[3] > arrays.MOST_PIXELS:
         return definition.equalize(planes, mask, out, rule)
+    if rule.blend is not None and plan.blend is None:
+        alone = rule._replace(blend=None)
+        return blended(
+            lambda *block: (equalize(*block, alone, map_parts),),
+            *(planes, mask, out, rule.blend, map_parts),
+        )[0]
     if planes.strides[2] < planes.strides[3]:
         # column by column in memory: no histogram minds
         planes, out = planes.swapaxes(2, 3), out.swapaxes(2, 3)
@@ -110,7 +120,11 @@ def _plan(dtype, rule):
         pixel: np.dtype = FLOAT64
     else:
         pixel = UINT16 if is_wide else arrays.pixel_dtype(dtype)
-    return Plan(pixel, n_bins, rule.formula, rule.convention, own_dtype, is_wide)
+    blend = None
+    if rule.blend is not None and pixel == UINT8 and not n_bins:
+        levels = output.all_levels(UINT8 if dtype == np.bool_ else dtype)
+        blend = partial(rule.blend.values, levels)
+    return Plan(pixel, n_bins, rule.formula, rule.convention, own_dtype, is_wide, blend)
 
 
 # Which way planes go ------------------------------------------------------------------------------
@@ -158,7 +172,8 @@ def _equalize(planes, mask, out, plan, ranges, map_parts):
             given = None if ranges is None else ranges[one]
             status[one] = in_passes(_passes(plan, given), parts, map_parts)
         return status
-    equalize_block = _fused if plan.formula.kernel is not None else _by_formula
+    is_fused = plan.formula.kernel is not None and plan.blend is None
+    equalize_block = _fused if is_fused else _by_formula
     has_memory_per_pixel = are_copied or equalize_block is _by_formula
     for block in arrays.image_slices(planes, has_memory_per_pixel):
         counted = None if mask is None else mask[block]
@@ -380,6 +395,8 @@ def _tables(counts, is_masked, out_dtype, plan):
 def _stored(values, out_dtype, plan):
     """Return values of the convention as a kernel writes them."""
     values = values.astype(plan.own_dtype, copy=False)
+    if plan.blend is not None:
+        values = plan.blend(values)
     return arrays.as_written(values, out_dtype, plan.convention.output_max)
 
 

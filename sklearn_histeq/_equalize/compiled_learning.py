@@ -1,6 +1,8 @@
 """What the compiled engine learns from planes, and how learned transfer functions are applied."""
 
 import math
+from collections import deque
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
 from . import definition, kernels
 
 LARGEST_POINT = 2.0**960  # less than the rounding of the largest double
+N_BLENDED = 2**18  # so many pixels are blended at a time: a few doubles of each stay in the cache
 
 
 # Counts -------------------------------------------------------------------------------------------
@@ -102,8 +105,11 @@ def _count_distinct(planes, mask):
 # Learned transfer functions -----------------------------------------------------------------------
 
 
-def apply(planes, mask, out, transfers, convention):
+def apply(planes, mask, out, transfers, convention, blend=None):
     """Map each plane by the learned transfer function of its channel; see `definition.apply`."""
+    if blend is not None and (planes.dtype.kind == "f" or planes.dtype.itemsize > 2):
+        function = partial(apply, transfers=transfers, convention=convention)
+        return blended(function, planes, mask, out, blend)
     own_dtype = convention.default_output_dtype(planes.dtype)
     if planes.dtype.kind == "f":
         status, lows, highs = _find_ranges(planes, mask, arrays.pixel_dtype(planes.dtype))
@@ -111,7 +117,7 @@ def apply(planes, mask, out, transfers, convention):
     else:
         status = _mask_status(planes, mask)
         lows, highs = _ranges_of_integers(planes, mask)
-        _apply_to_integers(planes, out, transfers, own_dtype, convention.output_max)
+        _apply_to_integers(planes, out, transfers, convention, blend)
     arrays.fill_unmapped(out, status)
     return status, lows, highs
 
@@ -143,11 +149,14 @@ def _ranges_of_integers(planes, mask):
     return (limit.astype(np.float64) for limit in found)
 
 
-def _apply_to_integers(planes, out, transfers, own_dtype, output_max):
-    """Map integers, each channel by its transfer function."""
+def _apply_to_integers(planes, out, transfers, convention, blend):
+    """Map integers, each channel by its transfer function; blend those of one or two bytes."""
+    own_dtype, output_max = convention.default_output_dtype(planes.dtype), convention.output_max
     levels = _levels(planes.dtype, transfers)
     if levels is not None:
         values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
+        if blend is not None:
+            values = [blend.values(levels, of_channel) for of_channel in values]
         return _look_up(planes, out, values, output_max, levels)
     for channel, found in enumerate(transfers):
         one = planes[:, channel : channel + 1], out[:, channel : channel + 1]
@@ -264,6 +273,40 @@ def _look_up_steps(planes, out, found, own_dtype, output_max):
         pixels = arrays.as_native(planes[block])
         kernels.look_up_steps(pixels.reshape(-1), points, values, written.reshape(-1))
         arrays.write_back(written, out[block], output_max)
+
+
+# Blended with the image ---------------------------------------------------------------------------
+
+
+def blended(function, planes, mask, out, blend, map_parts=map):
+    """Write the values of function(planes, mask, mapped), blended with the planes, into out.
+
+    The convention's own type is one of floats. Return what the function returns of blocks, arrays
+    of (n, c), put together.
+    """
+    results = []
+    for block in arrays.image_slices(planes, True, N_BLENDED):
+        x, written = planes[block], out[block]
+        is_own = isinstance(written, np.ndarray) and written.dtype == blend.own_dtype
+        mapped = written if is_own else np.empty(x.shape, blend.own_dtype)
+        results.append(function(x, None if mask is None else mask[block], mapped))
+        parts = part_indices(x.shape, N_BLENDED, by_rows=True)
+        pixels = ((x[part], mapped[part], written[part]) for part in parts)
+        deque(map_parts(partial(_blend, blend), pixels), maxlen=0)
+    return [np.concatenate(found) for found in zip(*results, strict=True)]
+
+
+def _blend(blend, pixels):
+    """Blend planes with their mapped values, and write them; pixels are these three arrays."""
+    planes, mapped, out = pixels
+    own_dtype, (low, high) = blend.own_dtype, blend.limits
+    written = arrays.writable(out, own_dtype)
+    kernels.blend(
+        *(rows(arrays.contiguous(array, own_dtype)) for array in (planes, mapped)),
+        *(blend.strength, low, high, blend.is_given, blend.top),
+        rows(written),
+    )
+    arrays.write_back(written, out, blend.top)
 
 
 # What the functions above share -------------------------------------------------------------------

@@ -14,6 +14,7 @@ from .._arithmetic.conventions import Convention
 from .._arithmetic.dtypes import UINT8, double, uint8
 from .._arithmetic.spans import OWN, Span
 from .._arithmetic.transfer import Formula
+from .blending import Blend
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +87,15 @@ class EqualizeRule(NamedTuple):
         One that the convention has a formula for.
     span : `spans.Span`
         What bins span.
+    blend : `blending.Blend` or None
+        How equalized values are blended with the image; None: not at all.
     """
 
     n_bins: int | str
     convention: EqualizeConvention
     output_distribution: str
     span: Span = OWN
+    blend: Blend | None = None
 
     @property
     def formula(self):

@@ -44,10 +44,10 @@ def equalize(planes, mask, out, rule, map_parts=map):
     def find(pixels, channel):
         return transfer_function(pixels, rule)
 
-    return _map_by_transfer(planes, mask, out, rule.convention, find)
+    return _map_by_transfer(planes, mask, out, rule.convention, rule.blend, find)
 
 
-def apply(planes, mask, out, transfers, convention):
+def apply(planes, mask, out, transfers, convention, blend=None):
     """Map each plane by the learned transfer function of its channel.
 
     Return the status as of `equalize`, and the least and the largest counted pixel of each plane
@@ -59,7 +59,7 @@ def apply(planes, mask, out, transfers, convention):
         ranges.append((pixels.min(), pixels.max()))
         return transfers[channel]
 
-    status = _map_by_transfer(planes, mask, out, convention, find)
+    status = _map_by_transfer(planes, mask, out, convention, blend, find)
     lows, highs = np.full(status.shape, np.inf), np.full(status.shape, -np.inf)
     is_mapped = status & (INF | EMPTY) == 0
     lows[is_mapped], highs[is_mapped] = np.array(ranges, np.float64).reshape(-1, 2).T
@@ -238,13 +238,16 @@ def map_planes(planes, mask, out, map_plane):
     return status
 
 
-def _map_by_transfer(planes, mask, out, convention, find):
-    """Map each plane by the transfer function find(counted pixels, channel)."""
+def _map_by_transfer(planes, mask, out, convention, blend, find):
+    """Map each plane by the transfer function find(counted pixels, channel), and blend both."""
     own_dtype = convention.default_output_dtype(planes.dtype)
 
     def map_plane(plane, counted, channel, out_plane):
         values = transfer.apply(find(plane[counted], channel), plane)
-        output.store(values.astype(own_dtype, copy=False), out_plane, convention.output_max)
+        values = values.astype(own_dtype, copy=False)
+        if blend is not None:
+            values = blend.values(plane, values)
+        output.store(values, out_plane, convention.output_max)
 
     return map_planes(planes, mask, out, map_plane)
 

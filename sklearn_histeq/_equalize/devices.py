@@ -12,6 +12,7 @@ import numpy as np
 from .._arithmetic import bins, counting, namespaces, output, spans, transfer
 from .._arithmetic.rows import (
     as_doubles,
+    as_rows,
     at_or_below,
     between,
     chosen_of,
@@ -44,9 +45,17 @@ def equalize(planes, mask, out, rule, map_parts=map):
         values = _by_levels(rows, rule)
     else:
         values = _by_ranks(rows, rule)
-    store = partial(output.store, output_max=rule.convention.output_max)
-    write_rows(values, rows, rule.convention.default_output_dtype(rows.dtype), out, store)
+    _write(values, rows, planes, out, rule.convention, rule.blend)
     return rows.status
+
+
+def _write(values, rows, planes, out, convention, blend):
+    """Write the values of rows into out, blended with those of the planes."""
+    own_dtype = convention.default_output_dtype(rows.dtype)
+    if blend is not None:
+        values = blend.values(as_rows(planes), namespaces.astype(values, own_dtype))
+    store = partial(output.store, output_max=convention.output_max)
+    write_rows(values, rows, own_dtype, out, store)
 
 
 # One bin per level of a byte ----------------------------------------------------------------------
@@ -266,12 +275,11 @@ def _lattice_of(row):
 
 
 @np.errstate(all="ignore")
-def apply(planes, mask, out, transfers, convention):
+def apply(planes, mask, out, transfers, convention, blend=None):
     """Map each plane by the learned transfer function of its channel; see `definition.apply`."""
     rows = rows_of(planes, mask)
     values = _by_channel(rows, planes, [partial(_map, found) for found in transfers])
-    store = partial(output.store, output_max=convention.output_max)
-    write_rows(values, rows, convention.default_output_dtype(rows.dtype), out, store)
+    _write(values, rows, planes, out, convention, blend)
     doubles = rows._replace(pixels=as_doubles(rows, planes))
     lows, highs = (limit.reshape(rows.status.shape) for limit in ranges_of(doubles))
     lows[rows.status & EMPTY > 0] = np.inf

@@ -21,12 +21,14 @@ from .._input.parameters import ALL_QUANTILES
 from .._input.pixel_errors import check_channels_counted
 from .._input.problem import Setting
 from . import data_set
+from .blending import Blend
 from .conventions import CONVENTIONS, EqualizeRule
 from .parameters import (
     SCOPES,
     check_normal_color,
     check_normal_dtype,
     check_output_distribution,
+    check_partial_strength,
     check_quantiles_of_scope,
 )
 
@@ -55,6 +57,11 @@ def _has_inverse(self):
         raise AttributeError(
             "inverse_transform needs convention='skimage' or 'numpy' and color='channels', not "
             f"convention={self.convention!r} and color={self.color!r}."
+        )
+    if self.strength != 1:
+        raise AttributeError(
+            f"inverse_transform needs strength=1: with strength={self.strength!r} equalized values "
+            "are blended with the image."
         )
     return True
 
@@ -110,6 +117,15 @@ class HistogramEqualizer(ImageTransformer):
         "normal" (with the convention "skimage" only): the transfer function is the standard normal
         quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the
         centers of the bins that contain a pixel. No pixel becomes infinite.
+    strength : float, default=1.0
+        How far images are equalized, from 0 (not at all) to 1 (wholly). The result is
+        (1 - strength) * u + strength * t in double precision, before `dtype`: t is the equalized
+        image, and u the image from 0 to the largest value of the convention (1 or 255), by
+        `value_range`, to which it is clipped, or else by the full range of its dtype. So floats
+        outside of [0, 1] need a `value_range`, which integers may have here also with one bin per
+        level. "opencv" and "pillow" round the sum to uint8, halves to even. Of colours, the plane
+        that `color` names is blended, and the colours follow. Below 1, the output must be uniform,
+        and there is no `inverse_transform`.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
         only brought to the range of the output.
@@ -262,6 +278,7 @@ class HistogramEqualizer(ImageTransformer):
         convention: Literal["skimage", "numpy", "opencv", "pillow"] = "skimage",
         scope: Literal["image", "dataset"] = "image",
         output_distribution: Literal["uniform", "normal"] = "uniform",
+        strength: float = 1.0,
         color: Color = "channels",
         channel_axis: ChannelAxis = 1,
         image_shape: Sequence[int] | None = None,
@@ -276,6 +293,7 @@ class HistogramEqualizer(ImageTransformer):
         self.convention = convention
         self.scope = scope
         self.output_distribution = output_distribution
+        self.strength = strength
         self.color = color
         self.channel_axis = channel_axis
         self.image_shape = image_shape
@@ -381,6 +399,9 @@ class HistogramEqualizer(ImageTransformer):
         if self.value_range is not None or self.quantile_range is not ALL_QUANTILES:
             parameters.check_ranges(self.value_range, self.quantile_range, convention)
             check_quantiles_of_scope(self.quantile_range, self.scope)
+        if self.strength != 1:
+            parameters.check_strength(self.strength)
+            check_partial_strength(self.output_distribution, self.value_range)
 
     def _check_images(self, images):
         if self.output_distribution == "normal":
@@ -388,6 +409,8 @@ class HistogramEqualizer(ImageTransformer):
             check_normal_dtype(self._output_dtype(images.X.dtype))
         if self.value_range is None and self.quantile_range is ALL_QUANTILES:
             return
+        if self.strength != 1 and self.value_range is not None:
+            return  # the range of the image that is blended, also where there are no bins
         dtype = self._plane_dtype(images.X.dtype)
         if self._rule(dtype).bins_of(dtype) is None:
             where = Setting("n_bins", "auto"), f" and images of dtype {dtype}"
@@ -395,9 +418,25 @@ class HistogramEqualizer(ImageTransformer):
             parameters.check_nothing_to_span(self.value_range, self.quantile_range, where, remedy)
 
     def _function(self, images, learned):
+        blend = None if self.strength == 1 else self._blend(images.X.dtype, learned)
         if learned is not None:
-            return partial(_apply, learned, learned.ranges, self._convention)
-        return partial(_equalize, self._rule(images.X.dtype))
+            return partial(_apply, learned, learned.ranges, self._convention, blend)
+        rule = self._rule(images.X.dtype)
+        return partial(_equalize, rule if blend is None else rule._replace(blend=blend))
+
+    def _blend(self, dtype, learned):
+        """Return how equalized values of images of a dtype are blended with the images."""
+        dtype = self._plane_dtype(dtype)
+        if learned is not None and dtype.kind != "f":
+            dtype = learned.dtype  # whose levels those of the images are
+        given = "dtype" if self.value_range is None else self.value_range
+        return Blend(
+            float(self.strength),
+            span_of(given, ALL_QUANTILES, dtype, self.color == "channels").limits,
+            self.value_range is not None,
+            self._convention.output_max,
+            self._convention.default_output_dtype(dtype),
+        )
 
     def _rule(self, dtype):
         """Return how counts of images of a dtype become a transfer function."""
@@ -464,14 +503,17 @@ class HistogramEqualizer(ImageTransformer):
 
 def _equalize(rule, planes, mask, out, map_parts):
     """Equalize each plane by its own CDF; return the planes' status."""
-    return _engine.select(planes).equalize.equalize(planes, mask, out, rule, map_parts)
+    status = _engine.select(planes).equalize.equalize(planes, mask, out, rule, map_parts)
+    return status if rule.blend is None else status | rule.blend.status(planes)
 
 
-def _apply(learned, ranges, convention, planes, mask, out, map_parts):
+def _apply(learned, ranges, convention, blend, planes, mask, out, map_parts):
     """Map planes by learned transfer functions; return their status."""
     engine = _engine.select(planes).equalize
     planes, beyond = data_set.cast(planes, learned.dtype)
-    status, lows, highs = engine.apply(planes, mask, out, learned.transfers, convention)
+    status, lows, highs = engine.apply(planes, mask, out, learned.transfers, convention, blend)
+    if blend is not None:
+        status = status | blend.status(planes)
     most_outside = partial(engine.most_outside, planes, mask, ranges)
     return beyond | status | far_from(ranges, lows, highs, most_outside)
 

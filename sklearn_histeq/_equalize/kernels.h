@@ -12,6 +12,7 @@ void list_kernels(KernelList &list) {
     HISTEQ_KERNEL(equalize, uint8_t, uint16_t, float, double);
     HISTEQ_KERNEL(add_bin_counts, float, double);
     HISTEQ_KERNEL(apply_curves, float, double);
+    HISTEQ_KERNEL(blend, float, double);
     HISTEQ_KERNEL(narrow_planes, int32_t, uint32_t, int64_t, uint64_t);
     HISTEQ_KERNEL(add_lattice_counts, float, double);
     HISTEQ_KERNEL(most_outside, uint8_t, uint16_t, float, double);

@@ -1,6 +1,8 @@
 """Checks of the parameters that only HistogramEqualizer has, and of what it has learned from."""
 
-from .._input.parameters import ALL_QUANTILES, IN_A_GRID, check_choice
+import math
+
+from .._input.parameters import ALL_QUANTILES, IN_A_GRID, LARGEST_FLOAT, check_choice
 from .._input.problem import Setting, input_error
 
 SCOPES = ("image", "dataset")
@@ -31,6 +33,23 @@ def check_normal_color(color, mode):
              "in the range of the output, and normal quantiles have none"),
             IN_A_GRID.replace("convention", "output distribution"),
         )  # fmt: skip
+
+
+def check_partial_strength(output_distribution, value_range):
+    """Refuse to blend an image with normal quantiles, or over a range that no double holds."""
+    if output_distribution == "normal":
+        raise input_error(
+            ("strength < 1 with ", Setting("output_distribution", output_distribution)),
+            (Setting("strength", 1), ": normal quantiles have no range to bring the image to"),
+            IN_A_GRID.replace("convention", "output distribution"),
+        )
+    if value_range is not None and not isinstance(value_range, str):
+        low, high = map(float, value_range)
+        if math.isinf(high - low):
+            raise input_error(
+                ("strength < 1 with ", Setting("value_range", value_range)),
+                f"a range narrower than {LARGEST_FLOAT:g}",
+            )
 
 
 def check_quantiles_of_scope(quantile_range, scope):

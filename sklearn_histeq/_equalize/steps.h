@@ -1,11 +1,13 @@
 /* The steps of equalization one by one, for formulas without a kernel of their own and for planes
- * that threads share: counts in bins, and transfer functions applied to planes.
+ * that threads share: counts in bins, transfer functions applied to planes, and their values
+ * blended with the planes.
  *
  * How the bits are kept: see reals.h; what is between the steps, the values of a transfer function,
  * is NumPy's work.
  */
 #pragma once
 
+#include "../_kernels/output.h"
 #include "../_kernels/reals.h"
 #include "../_kernels/types.h"
 
@@ -92,6 +94,30 @@ int narrow_planes(Planes<Wide> planes, Mask mask, Array<uint8_t> status, Array<u
             status[p] = REFER;
         for (ptrdiff_t i = 0; !status[p] && i < n; ++i)
             out.row(p)[i] = static_cast<uint16_t>(least(greatest(plane[i], low), high) - low);
+    }
+    return DONE;
+}
+
+/* Write (1 - strength) * u + strength * mapped, u = (x - low) / ((high - low) / top) for pixels x,
+ * clipped to [low, high] if is_clipped. `mapped` has the shape of the planes, and may be out. */
+template <class Real>
+int blend(Planes<Real> planes, Array<const Real> mapped, double strength, double low, double high,
+          bool is_clipped, double top, Output out) {
+    const ptrdiff_t n = planes.shape[0] * planes.shape[1];
+    const double step = (high - low) / top;
+    double buffer[N_BLOCK];
+    for (ptrdiff_t start = 0; start < n; start += N_BLOCK) {
+        const ptrdiff_t size = least(N_BLOCK, n - start);
+        const Real *x = planes.start + start, *values = mapped.start + start;
+        for (ptrdiff_t i = 0; i < size; ++i) {
+            double v = x[i];
+            if (is_clipped)
+                v = v < low ? low : v > high ? high : v; /* NaN stays */
+            v -= low;
+            v = step == 1.0 ? v : v / step; /* spares a division */
+            buffer[i] = (1.0 - strength) * v + strength * values[i];
+        }
+        store(buffer, size, {std::is_same_v<Real, float>, top}, out.from(start));
     }
     return DONE;
 }

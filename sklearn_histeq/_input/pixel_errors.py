@@ -12,7 +12,7 @@ import numpy as np
 from .._arithmetic import namespaces
 from .._arithmetic import status as bits
 from .._arithmetic.conventions import Convention
-from .problem import MASK, N_NAMED, ImageNumbers, Setting, X, input_error, warn_the_caller
+from .problem import MASK, N_NAMED, Argument, ImageNumbers, Setting, X, input_error, warn_the_caller
 
 
 class Numbering(NamedTuple):
@@ -96,7 +96,7 @@ def _meanings(images, limits):
         "finite values, or NaN for missing pixels",
         "Replace them: X[np.isinf(X)] = np.nan.",
     )
-    yield from _meanings_of_color(images.layout.color, is_bounded)
+    yield from _meanings_of_range(images.layout.color, is_bounded)
     learned_from = (
         f"{getattr(limits.learned, 'dtype', None)}, which the distribution was learned from"
     )
@@ -128,6 +128,19 @@ def _meanings(images, limits):
             (),
             "Fill the missing pixels, or use a float dtype.",
         )
+
+
+def _meanings_of_range(color, is_bounded):
+    """Yield the bits that mean an error where a plane of colours, or a blend, needs a range."""
+    if color != "channels":
+        yield from _meanings_of_color(color, is_bounded)
+    yield (
+        bits.NEGATIVE | bits.ABOVE_ONE,
+        (X, " contains floats outside of [0, 1]", IMAGES, ", which a strength below 1 cannot blend "
+         "with equalized values"),
+        ("floats in [0, 1], or their range in ", Argument("value_range")),
+        "Give the range, value_range=(low, high), or scale the images.",
+    )  # fmt: skip
 
 
 def _meanings_of_color(color, is_bounded):

@@ -304,6 +304,8 @@ class HistogramMatcher(ImageTransformer):
             values = namespaces.to_numpy(learned.mean)
             return partial(_map_landmarks, Scale(check_landmarks(self.landmarks), values))
         targets, own = self._targets(images, learned), dtypes.single_or_double(images.X.dtype)
+        if self.strength == 0:
+            return output.keep
         floats = [dtype for dtype in (own, self._output_dtype(images.X.dtype)) if dtype.kind == "f"]
         largest = min(float(np.finfo(dtype).max) for dtype in floats)
         if any(np.abs(target.values.astype(np.float64)).max() > largest for target in targets):

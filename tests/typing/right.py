@@ -90,6 +90,7 @@ HistogramMatcher(landmarks=(5, 50.5, 95), standard_range=[0, 1]).fit(X)
 HistogramMatcher(landmarks=np.linspace(0, 100, 5), standard_range=(-1.0, 1)).fit(X)
 landmarks: NDArray[np.float64] = HistogramMatcher(landmarks="nyul").fit(X).landmarks_
 HistogramMatcher(strength=0.5).fit_transform(X)
+HistogramEqualizer(strength=0.5).fit_transform(X)
 
 HistogramMatcher(reference=X, spatial_dims=3).fit(X)
 HistogramEqualizer(image_shape=(1, 16, 16), spatial_dims=3).fit_transform(X)

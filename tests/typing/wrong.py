@@ -15,6 +15,7 @@ HistogramEqualizer(n_bins="many")  # wrong
 HistogramEqualizer(convention="matlab")  # wrong
 HistogramEqualizer(scope="batch")  # wrong
 HistogramEqualizer(channel_axis=0)  # wrong
+HistogramEqualizer(strength="half")  # wrong
 HistogramEqualizer(64)  # wrong
 AdaptiveHistogramEqualizer(clip_limit="high")  # wrong
 AdaptiveHistogramEqualizer(n_tiles=2.5)  # wrong

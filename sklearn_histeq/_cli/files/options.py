@@ -56,6 +56,7 @@ _PARAMETERS = {
         "convention": "library whose result is reproduced: skimage, numpy, opencv or pillow",
         "scope": "image: one transfer function per image; dataset: one learned from IN or TRAIN",
         "output_distribution": "uniform or normal",
+        "strength": "how far pictures are equalized: 0, not at all, to 1, wholly",
     },
     "clahe": {
         "n_tiles": "number of tiles along each axis, or rows,columns",
