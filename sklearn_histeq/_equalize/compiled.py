@@ -85,10 +85,11 @@ def equalize(planes, mask, out, rule, map_parts=map):
         return definition.equalize(planes, mask, out, rule)
     if rule.blend is not None and plan.blend is None:
         alone = rule._replace(blend=None)
-        return blended(
-            lambda *block: (equalize(*block, alone, map_parts),),
-            *(planes, mask, out, rule.blend, map_parts),
-        )[0]
+
+        def equalize_block(planes, mask, mapped):
+            return (equalize(planes, mask, mapped, alone, map_parts),)
+
+        return blended(equalize_block, planes, mask, out, rule.blend, map_parts)[0]
     if planes.strides[2] < planes.strides[3]:
         # column by column in memory: no histogram minds
         planes, out = planes.swapaxes(2, 3), out.swapaxes(2, 3)
