@@ -293,7 +293,7 @@ def blended(function, planes, mask, out, blend, map_parts=map):
         parts = part_indices(x.shape, N_BLENDED, by_rows=True)
         pixels = ((x[part], mapped[part], written[part]) for part in parts)
         deque(map_parts(partial(_blend, blend), pixels), maxlen=0)
-    return [np.concatenate(found) for found in zip(*results, strict=True)]
+    return tuple(np.concatenate(found) for found in zip(*results, strict=True))
 
 
 def _blend(blend, pixels):
