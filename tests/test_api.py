@@ -110,6 +110,7 @@ def test_the_signature_is_the_contracts():
         "convention": "skimage",
         "scope": "image",
         "output_distribution": "uniform",
+        "strength": 1.0,
         "color": "channels",
         "channel_axis": 1,
         "image_shape": None,

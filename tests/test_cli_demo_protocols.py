@@ -353,6 +353,7 @@ class TestMeasuringScript:
         X, y = some_people(n_people=3, n_each=20, shape=(16, 16))
         steps = {"raw": FunctionTransformer(to_rows), "matched": HistogramMatcher(flatten=True)}
         monkeypatch.setitem(script["measure"].__globals__, "make_variants", lambda: steps)
+        monkeypatch.setitem(script["measure"].__globals__, "more_variants", dict)
         train, test = split(np.arange(60), y, 5)
         found, _ = script["measure"]("people", X, y, {"first five": [(train, test)]})
         lines = capsys.readouterr().out.splitlines()

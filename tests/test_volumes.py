@@ -532,7 +532,7 @@ def test_copies_in_other_lights_are_of_images():
 
 
 def test_the_display_draws_one_slice_and_the_histogram_of_the_volume():
-    pytest.importorskip("matplotlib")
+    plt = pytest.importorskip("matplotlib.pyplot")
     x = volumes(2, 1, (5, 6, 7))
     equalizer = HistogramEqualizer(spatial_dims=3)
     out = equalizer.fit_transform(x)
@@ -549,6 +549,7 @@ def test_the_display_draws_one_slice_and_the_histogram_of_the_volume():
             np.testing.assert_allclose(shown, expected)
             levels = display.ax_[1, 2].lines[0].get_xdata()
             assert_same(levels[1:-1], np.unique(x[1]).astype(float))
+            plt.close(display.figure_)
     colors = EqualizationDisplay.from_estimator(
         HistogramEqualizer(spatial_dims=3, color="luminance", dtype="input"), volumes(2, 3)
     )

@@ -56,7 +56,7 @@ def _emulated_cpu(xp):
 
 def dtype_of(array):
     """Return NumPy's dtype of the same name as an array's."""
-    return array.dtype if isinstance(array, NUMPYS) else _numpy_dtype(array.dtype)
+    return array.dtype if isinstance(array.dtype, np.dtype) else _numpy_dtype(array.dtype)
 
 
 @lru_cache(maxsize=64)
