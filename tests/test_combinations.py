@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import numpy as np
 import pytest
 import sklearn
-from _helpers import assert_same, on_all_engines
+from _helpers import assert_same
 from _internals import to_numpy
 from sklearn.base import clone
 
@@ -26,7 +26,7 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 
-pytestmark = [pytest.mark.usefixtures("engine"), on_all_engines]
+pytestmark = pytest.mark.usefixtures("engine")
 
 TABLES = Path(__file__).parents[1] / "docs" / "combinations"
 ESTIMATORS = {

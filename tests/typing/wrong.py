@@ -1,4 +1,4 @@
-"""Ten wrong calls, one per line marked as such: type checkers reject each of them."""
+"""Eleven wrong calls, one per line marked as such: type checkers reject each of them."""
 
 import numpy as np
 
