@@ -34,7 +34,6 @@ LOSSY = 8  # mean difference of levels after JPEG or lossy WebP
 REFUSED = {  # and nothing else is
     "png-unsafe-chunk.png": "its chunk prVT",
     "png-animation.png": "an animation",
-    "png-interlaced-rgb-16.png": "it is interlaced, in colors of 16 bits",
     "jpg-trailing.jpg": "other data follow the picture",
     "jpg-cmyk.jpg": "its colors are CMYK",
     "jpg-mpo.jpg": "it holds 2 pictures",
@@ -486,7 +485,7 @@ EXAMPLES = {  # of what a cell says: files with this outcome
     ("other tags", "TIFF"): {
         "kept": ["geo", "private-tags", "sample-range", "imagej"],
     },
-    ("compression", "PNG"): {"becomes": ["interlaced"], "refused": ["interlaced-rgb-16"]},
+    ("compression", "PNG"): {"becomes": ["interlaced", "interlaced-rgb-16"]},
     ("compression", "JPEG"): {
         "kept": ["sampling-0", "progressive"],
         "becomes": ["sampling-440", "sampling-411"],

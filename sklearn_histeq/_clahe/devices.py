@@ -142,7 +142,7 @@ def _between_layers(cdfs, firsts, places, fz):
 
 def _fractions(*axes):
     """Return the fractions of all axes for each pixel of a plane, as rows."""
-    fractions = np.broadcast_arrays(*np.ix_(*(axis.fraction for axis in axes)))
+    fractions = np.meshgrid(*(axis.fraction for axis in axes), indexing="ij")
     return [fraction.reshape(1, -1) for fraction in fractions]
 
 

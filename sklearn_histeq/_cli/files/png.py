@@ -60,8 +60,6 @@ def read(source: picture.Source) -> picture.Picture:
     header = Header(*struct.unpack_from(">IIBBBBB", source.head, 16))
     if header.color_type not in _N_CHANNELS or header[4:6] != (0, 0) or header.interlace > 1:
         raise PictureError("it is damaged: its header has unknown numbers")
-    if header.interlace and header.depth == 16 and header.color_type != _GRAY:
-        raise PictureError("it is interlaced, in colors of 16 bits; save it without interlacing")
     source.check_pixels(header.width, header.height)
     data = source.whole(_n_raw(header))
     chunks = list(_read_chunks(data))
@@ -114,15 +112,16 @@ def _decode(header: Header, chunks: Chunks) -> picture.Page:
     """Return the pixels; palettes and fewer bits become 8 bits, a transparent color alpha."""
     n, key = _N_CHANNELS[header.color_type], dict(chunks).get(b"tRNS", b"")
     coded = b"".join(content for name, content in chunks if name == b"IDAT")
-    n_bytes = len(zlib.decompressobj().decompress(coded, _n_raw(header)))
-    if n_bytes < _n_raw(header):  # which Pillow fills up with black
+    raw = zlib.decompressobj().decompress(coded, _n_raw(header))
+    if len(raw) < _n_raw(header):  # which Pillow fills up with black
         what = "it is damaged: its data end early"
-        raise PictureError(f"{what}, after {n_bytes} of {_n_raw(header)} bytes")
+        raise PictureError(f"{what}, after {len(raw)} of {_n_raw(header)} bytes")
     needed = {b"IDAT", *((b"PLTE", b"tRNS") if header.color_type == _PALETTE else ())}
     data = _file(header, [chunk for chunk in chunks if chunk[0] in needed])
     array: NDArray[Any]
     if header.depth == 16 and n > 1:
-        array = picture.imagecodecs("a PNG with 16 bits in several channels").png_decode(data)
+        decode = picture.imagecodecs("a PNG with 16 bits in several channels").png_decode
+        array = _decode_passes(header, raw, decode) if header.interlace else decode(data)
     else:
         with Image.open(io.BytesIO(data)) as image:
             plain = {"P": "RGBA" if "transparency" in image.info else "RGB", "1": "L"}
@@ -135,6 +134,19 @@ def _decode(header: Header, chunks: Chunks) -> picture.Page:
         is_key = (array.reshape(*array.shape[:2], n) == levels).all(axis=-1)
         return picture.Page(array, np.where(is_key, 0, top).astype(array.dtype))
     return picture.split_alpha(array, array.ndim == 3 and array.shape[-1] in (2, 4))
+
+
+def _decode_passes(header: Header, raw: bytes, decode: Any) -> NDArray[np.uint16]:
+    """Return interlaced pixels, each pass as a picture of its own: libpng warns of interlacing."""
+    array = np.empty((header.height, header.width, _N_CHANNELS[header.color_type]), np.uint16)
+    for y, x, dy, dx in _PASSES:
+        pixels = array[y::dy, x::dx]
+        if pixels.size:
+            height, width = pixels.shape[:2]
+            one = header._replace(width=width, height=height, interlace=0)
+            rows, raw = raw[: _n_raw(one)], raw[_n_raw(one) :]
+            pixels[...] = decode(_file(one, [(b"IDAT", zlib.compress(rows, 0))]))
+    return array
 
 
 def _file(header: Header, chunks: Chunks) -> bytes:

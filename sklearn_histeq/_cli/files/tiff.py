@@ -26,7 +26,8 @@ _NEEDED = {*range(256, 260), 262, *_STRIPS, 277, 278, 284, 317, *range(322, 326)
 _OF_PIXELS = {_WIDTH, _LENGTH, _BITS, _ROWS, _PREDICTOR, _FORMAT}
 _RANGES = {280, 281, 340, 341}  # the least and the largest sample
 _STACK = re.compile(  # by ImageJ and by tifffile
-    r'ImageJ=(?s:.*)^images=(?P<n>\d{1,9})\s*$|{"shape": (?P<shape>\[[\d, ]{1,99}\])', re.MULTILINE
+    r'ImageJ=(?s:.*)^images=(?P<n>\d{1,9})\s*$|{[^[]{0,99}"shape": (?P<shape>\[[\d, ]{1,99}\])',
+    re.MULTILINE,
 )
 _STALE = {  # what texts of ImageJ and GDAL say of the range
     _DESCRIPTION: re.compile(rb"(?m)^(?:min|max)=[^\n\0]*\n?"),
