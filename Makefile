@@ -72,9 +72,11 @@ test-array-api: .venv-array-api/installed-tests  ## test arrays of PyTorch and a
 	$(MAKE) fuzz-array-api CASES=2
 
 # It is the wheel that is tested: `pytest`, unlike `python -m pytest`, does not look into the checkout.
-# Which loops the kernels run, no release of another library changes: the portable ones are left out.
+# Which loops the kernels run, no release of another library changes: the portable ones are left out,
+# and a few random examples per test are enough.
 test-oldest: .venv-oldest/installed-tests  ## run the tests on the wheel, with the oldest releases
-	HISTEQ_TEST_ENGINES='reference auto' SCIPY_ARRAY_API=1 .venv-oldest/bin/pytest -n auto $(ARGS)
+	HISTEQ_TEST_ENGINES='reference auto' HYPOTHESIS_PROFILE=short SCIPY_ARRAY_API=1 \
+		.venv-oldest/bin/pytest -n auto $(ARGS)
 
 # With -I neither the checkout nor anything else of the user's is importable, only the wheel.
 test-wheel: .venv/installed-dev  ## build the wheel, install it without extras, try it
@@ -115,8 +117,8 @@ test-no-compiler: .venv/installed-dev .venv/installed-tests  ## install without 
 	$(WITHOUT_COMPILER) ../bin/python -m pip install -q .
 	env -u SCIPY_ARRAY_API $(NO_COMPILER)/bin/python -I .ci/check_no_compiler.py
 	rm -rf $(NO_COMPILER)/source/build
-	cd $(NO_COMPILER)/source && HISTEQ_TEST_ENGINES=reference SCIPY_ARRAY_API=1 ../../.venv/bin/python \
-		-m pytest -n auto -q -p no:cacheprovider --ignore-glob='*/test_cli*' $(ARGS)
+	cd $(NO_COMPILER)/source && HISTEQ_TEST_ENGINES=reference HYPOTHESIS_PROFILE=short SCIPY_ARRAY_API=1 \
+		../../.venv/bin/python -m pytest -n auto -q -p no:cacheprovider --ignore-glob='*/test_cli*' $(ARGS)
 	! ($(WITHOUT_COMPILER) ../../.venv/bin/python -m build --wheel --outdir ../refused >../refused.log 2>&1)
 	grep 'set the environment variable SKLEARN_HISTEQ_WITHOUT_KERNELS=1' $(NO_COMPILER)/refused.log
 	$(WITHOUT_COMPILER) SKLEARN_HISTEQ_WITHOUT_KERNELS=1 ../../.venv/bin/python -m build -q --outdir ../dist
