@@ -67,9 +67,10 @@ def set_parts_of_matching(patch, n_pixels):
 def set_parts_of_large_planes(patch, n_pixels):
     """Take planes of more pixels for large, and parts of them of so many pixels."""
     patch.setattr("sklearn_histeq._arithmetic.color_modes.PIXELS_AT_ONCE", n_pixels)
-    for name in ("N_PART", "N_COPIED"):
-        patch.setattr(f"sklearn_histeq._kernels.arrays.{name}", n_pixels)
-    set_parts_of_local(patch, n_pixels)
+    if kernels_are_built():
+        for name in ("N_PART", "N_COPIED"):
+            patch.setattr(f"sklearn_histeq._kernels.arrays.{name}", n_pixels)
+        set_parts_of_local(patch, n_pixels)
 
 
 def set_parts_of_blending(patch, n_pixels):

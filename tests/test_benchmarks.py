@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _internals import needs_kernels
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
+@needs_kernels
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.py")))
 def test_a_script_can_be_imported(name, monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from _helpers import assert_same, equalized, faces, on_all_engines, on_the_default_engine
-from _internals import set_work_per_thread
+from _internals import set_parts_of_large_planes, set_work_per_thread
 from _oracles import equalize_colour, equalize_within, fails_within, plain, remembered
 from _oracles_clahe import clahe, n_tiles_within
 from _strategies import (
@@ -113,7 +113,7 @@ def test_the_256_bins_of_the_numpy_recipe(case, ranges):
 def test_every_size_and_many_threads(monkeypatch, dtype, convention):
     """Also large planes, which are done in passes over their parts."""
     set_work_per_thread(monkeypatch, 1)
-    monkeypatch.setattr("sklearn_histeq._kernels.arrays.N_PART", 300)
+    set_parts_of_large_planes(monkeypatch, 300)
     for side in (2, 16, 70):
         plane = faces(1, 1, side, dtype)[0, 0]
         low, high = float(plane.min()), float(plane.max())
@@ -272,7 +272,7 @@ def test_one_tile_without_a_limit_is_global_equalization(case, n_bins, ranges):
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "f4", "f8", "bool"])
 def test_clahe_in_threads(monkeypatch, dtype, convention):
     set_work_per_thread(monkeypatch, 1)
-    monkeypatch.setattr("sklearn_histeq._kernels.arrays.N_PART", 300)
+    set_parts_of_large_planes(monkeypatch, 300)
     plane = faces(1, 1, 60, dtype)[0, 0]
     high = plane.astype("f8").max()
     for ranges in ({"value_range": (0.2 * high, 0.7 * high)}, {"quantile_range": (3, 90)}):

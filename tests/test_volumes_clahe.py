@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, on_all_engines, on_the_default_engine, to_rows
-from _internals import needs_kernels, set_work_per_thread
+from _internals import needs_kernels, set_parts_of_large_planes, set_work_per_thread
 from _oracles_clahe import clahe, n_tiles_of, n_tiles_within
 from _strategies import few_examples, holes, masked, planes, seeds
 from hypothesis import assume, given
@@ -248,8 +248,7 @@ def test_threads_change_nothing(memory, depth, monkeypatch):
         params = {"n_tiles": (3, 4, 4), "spatial_dims": 3}
         expected = AdaptiveHistogramEqualizer(**params).fit_transform(x[None], mask=mask[None])
         with monkeypatch.context() as patch:
-            patch.setattr("sklearn_histeq._kernels.arrays.N_PART", 1300)
-            patch.setattr("sklearn_histeq._kernels.arrays.N_COPIED", 1300)
+            set_parts_of_large_planes(patch, 1300)
             set_work_per_thread(patch, 1)
             threads = AdaptiveHistogramEqualizer(n_jobs=2, **params)
             assert_same(threads.fit_transform(memory(x)[None], mask=mask[None]), expected)
