@@ -43,7 +43,7 @@ test-all: .venv/installed-tests  ## run all tests, scikit-learn's checks over al
 
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
 	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
-		sklearn_histeq $(wildcard README.md docs/*.md) $(ARGS)
+		sklearn_histeq $(wildcard README.md docs/*.md docs/guide/*.md) $(ARGS)
 
 lint: .venv/installed-dev  ## run ruff, mypy, pyright and the schemas
 	.venv/bin/ruff check

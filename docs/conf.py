@@ -1,5 +1,6 @@
 """How Sphinx builds the site: `make docs`. Nothing is fetched, and a warning is an error."""
 
+import sys
 import tempfile
 import zlib
 from pathlib import Path
@@ -8,6 +9,8 @@ import sphinx_gallery.sorting
 from docutils import nodes
 
 import sklearn_histeq
+
+sys.path.insert(0, str(Path(__file__).parent))  # api_links
 
 project = "sklearn-histeq"
 author = "The sklearn-histeq developers"
@@ -22,6 +25,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "api_links",
 ]
 exclude_patterns = [
     "_build",
@@ -160,5 +164,5 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
-# Only the gallery and the reference have pages below them to be listed.
-html_sidebars = {"[!ar]*": [], "architecture": []}
+# Only the gallery, the guide and the reference have pages below them to be listed.
+html_sidebars = {"[!agr]*": [], "architecture": [], "genindex": []}

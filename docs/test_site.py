@@ -131,7 +131,7 @@ def test_pages_load(seen, page):
 
 
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if p.startswith(("index", "auto_examples/plot"))]
+    "page", [p for p in PAGES if p.startswith(("index", "guide/", "auto_examples/plot"))]
 )
 def test_pages_with_pictures_have_them(seen, page):
     assert seen[page]["pictures"] >= 1
@@ -153,6 +153,13 @@ def test_links_inside_the_site_resolve(seen, root):
             if place and target in seen and place not in seen[target]["ids"]:
                 broken.add((page, link))
     assert not broken
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("guide/")])
+def test_the_guide_links_to_classes_and_parameters(seen, root, page):
+    links = [link for link in seen[page]["links"] if link.startswith(root + "api/")]
+    places = {link.partition("#sklearn_histeq.")[2].count(".") for link in links}
+    assert {0, 1} <= places  # as in HistogramEqualizer, and in HistogramEqualizer.dtype
 
 
 def test_every_page_is_linked_from_another(seen, root):

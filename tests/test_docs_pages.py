@@ -90,11 +90,37 @@ def test_the_page_on_the_demo_shows_what_the_demo_prints(tmp_path, capsys, monke
             assert a == pytest.approx(b, abs=0.03)
 
 
+def difference(*paths):
+    """The mean difference of two picture files; another matplotlib may set the text otherwise."""
+    ours, theirs = (np.asarray(Image.open(path).convert("RGB"), float) for path in paths)
+    return np.abs(ours - theirs).mean()
+
+
 def test_the_picture_of_the_start_page_is_drawn_by_its_script(tmp_path):
     pytest.importorskip("matplotlib")
     script = runpy.run_path(str(DOCS / "draw_lights.py"))
     script["draw"](tmp_path / "lights.png")
-    ours, theirs = (
-        np.asarray(Image.open(path), float) for path in (tmp_path / "lights.png", script["PICTURE"])
-    )
-    assert np.abs(ours - theirs).mean() < 1  # another matplotlib may set the text otherwise
+    assert difference(tmp_path / "lights.png", script["PICTURE"]) < 1
+
+
+@pytest.fixture(scope="module")
+def guide():
+    """The script that draws the figures of the guide."""
+    pytest.importorskip("matplotlib")
+    return runpy.run_path(str(DOCS / "draw_guide.py"))
+
+
+def test_the_guide_shows_each_picture_of_its_script(guide):
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("guide/*.md"))
+    shown = re.findall(r"images/guide_(\w+)\.png", text)
+    assert sorted(shown) == sorted(guide["FIGURES"])
+    assert all((DOCS / "images" / f"guide_{name}.png").is_file() for name in shown)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "path", sorted(DOCS.glob("images/guide_*.png")), ids=lambda path: path.stem
+)
+def test_the_pictures_of_the_guide_are_drawn_by_their_script(guide, tmp_path, path):
+    drawn = guide["save"](path.stem.removeprefix("guide_"), tmp_path)
+    assert difference(drawn, path) < 3
