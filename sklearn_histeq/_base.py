@@ -170,8 +170,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         TypeError
             If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
         """
-        if self._is_stateful:
-            check_is_fitted(self, self._fitted_attribute)
+        if self._is_stateful and not hasattr(self, self._fitted_attribute):
+            check_is_fitted(self, self._fitted_attribute)  # its message; it asks for all tags first
         images = self._read(X, mask)
         self._check_as_fitted(X, images)
         self._check_library(images, "transform")

@@ -14,7 +14,7 @@ EMPTY = 4  # no counted pixel
 NEGATIVE = 8  # below zero where that has no meaning
 BEYOND = 16  # a level outside the range of the dtype that was learned from
 ABOVE_ONE = 32  # above one where floats end there
-FAR = 64  # far from the range that was learned: a warning; kernels use this bit themselves
+FAR = 64  # far from the range that was learned: a warning
 FLAT = 128  # no two different landmarks, by mistake; kernels use this bit themselves
 
 
@@ -37,21 +37,3 @@ def has_any(found, n_axes=2):
     """Return whether each plane, of so many axes, has a True value, as an array of NumPy."""
     xp = namespaces.namespace(found)
     return np.asarray(namespaces.to_numpy(xp.any(found, axis=tuple(range(-n_axes, 0)))))
-
-
-def far_from(ranges, lows, highs, most_outside):
-    """Return FAR for planes (n, c) that leave the range of their channel (c, 2), which was learned.
-
-    That is by more than its width, or with at least half of the counted pixels, as
-    most_outside(chosen) says of chosen planes. Those without a counted pixel have low > high.
-    """
-    low, high = ranges[:, 0], ranges[:, 1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        width = high - low
-        is_far = (low - lows > width) | (highs - high > width)
-        leaves = (lows < low) | (highs > high)
-    is_scale = (lows <= highs) & (width > 0)  # a single level is no scale
-    is_far, leaves = is_far & is_scale, leaves & ~is_far & is_scale
-    if leaves.any():  # only then pixels are read again
-        is_far |= most_outside(leaves)
-    return (FAR * is_far).astype(np.uint8)

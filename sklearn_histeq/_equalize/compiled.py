@@ -17,26 +17,10 @@ from .._blocks import WHOLE, Passes, cut, in_passes, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
 from . import definition, kernels
-from .compiled_learning import (
-    apply,
-    blended,
-    count_bins,
-    count_lattice,
-    count_levels,
-    invert,
-    most_outside,
-)
+from .compiled_learning import apply, blended, count_bins, count_lattice, count_levels, invert
 from .conventions import SKIMAGE, EqualizeConvention
 
-__all__ = [
-    "apply",
-    "count_bins",
-    "count_lattice",
-    "count_levels",
-    "equalize",
-    "invert",
-    "most_outside",
-]
+__all__ = ["apply", "count_bins", "count_lattice", "count_levels", "equalize", "invert"]
 
 # The scratch for more bins would be large.
 MOST_BINS = 2**18
@@ -84,12 +68,8 @@ def equalize(planes, mask, out, rule, map_parts=map):
     if plan is None or planes.shape[2] * planes.shape[3] > arrays.MOST_PIXELS:
         return definition.equalize(planes, mask, out, rule)
     if rule.blend is not None and plan.blend is None:
-        alone = rule._replace(blend=None)
-
-        def equalize_block(planes, mask, mapped):
-            return (equalize(planes, mask, mapped, alone, map_parts),)
-
-        return blended(equalize_block, planes, mask, out, rule.blend, map_parts)[0]
+        function = partial(equalize, rule=rule._replace(blend=None), map_parts=map_parts)
+        return blended(function, planes, mask, out, rule.blend, map_parts)
     if planes.strides[2] < planes.strides[3]:
         # column by column in memory: no histogram minds
         planes, out = planes.swapaxes(2, 3), out.swapaxes(2, 3)

@@ -105,48 +105,31 @@ def _count_distinct(planes, mask):
 # Learned transfer functions -----------------------------------------------------------------------
 
 
-def apply(planes, mask, out, transfers, convention, blend=None):
+def apply(planes, mask, out, learned, convention, blend=None):
     """Map each plane by the learned transfer function of its channel; see `definition.apply`."""
     if blend is not None and (planes.dtype.kind == "f" or planes.dtype.itemsize > 2):
-        function = partial(apply, transfers=transfers, convention=convention)
+        function = partial(apply, learned=learned, convention=convention)
         return blended(function, planes, mask, out, blend)
-    own_dtype = convention.default_output_dtype(planes.dtype)
+    status = _compare_ranges(planes, mask, learned.ranges)
     if planes.dtype.kind == "f":
-        status, lows, highs = _find_ranges(planes, mask, arrays.pixel_dtype(planes.dtype))
-        _interpolate(planes, out, transfers, own_dtype, convention.output_max)
+        own_dtype = convention.default_output_dtype(planes.dtype)
+        _interpolate(planes, out, learned.transfers, own_dtype, convention.output_max)
     else:
-        status = _mask_status(planes, mask)
-        lows, highs = _ranges_of_integers(planes, mask)
-        _apply_to_integers(planes, out, transfers, convention, blend)
+        _apply_to_integers(planes, out, learned.transfers, convention, blend)
     arrays.fill_unmapped(out, status)
-    return status, lows, highs
+    return status
 
 
-def most_outside(planes, mask, ranges, chosen):
-    """Return which chosen planes lie outside of ranges by half; see `definition.most_outside`."""
-    pixel = arrays.pixel_dtype(planes.dtype)
-    if pixel is None:
-        return definition.most_outside(planes, mask, ranges, chosen)
-    found = chosen.astype(np.uint8)
-    lows, highs = (ranges + arrays.sign_bit(planes.dtype)).T.copy()
+def _compare_ranges(planes, mask, ranges):
+    """Return the status of planes, with FAR where they leave the range of their channel."""
+    pixel = arrays.pixel_dtype(planes.dtype) or planes.dtype.newbyteorder("=")
+    if pixel.kind == "u":
+        ranges = ranges + arrays.sign_bit(planes.dtype)
+    status = np.empty(planes.shape[:2], np.uint8)
     for block in _image_blocks(planes, pixel):
         pixels = rows(arrays.as_pixels(planes[block], pixel))
-        kernels.most_outside(pixels, _mask_rows(mask, block), lows, highs, found[block].reshape(-1))
-    return found.astype(bool)
-
-
-def _ranges_of_integers(planes, mask):
-    """Return the least and the largest counted level of each plane, as doubles."""
-    least, largest = output.smallest_level(planes.dtype), output.largest_level(planes.dtype)
-    if mask is None:
-        found = planes.min(axis=(2, 3)), planes.max(axis=(2, 3))
-    else:
-        where = mask[:, np.newaxis]
-        found = (
-            planes.min(axis=(2, 3), where=where, initial=largest),
-            planes.max(axis=(2, 3), where=where, initial=least),
-        )
-    return (limit.astype(np.float64) for limit in found)
+        kernels.compare_ranges(pixels, _mask_rows(mask, block), ranges, status[block].reshape(-1))
+    return status
 
 
 def _apply_to_integers(planes, out, transfers, convention, blend):
@@ -281,19 +264,18 @@ def _look_up_steps(planes, out, found, own_dtype, output_max):
 def blended(function, planes, mask, out, blend, map_parts=map):
     """Write the values of function(planes, mask, mapped), blended with the planes, into out.
 
-    The convention's own type is one of floats. Return what the function returns of blocks, arrays
-    of (n, c), put together.
+    The convention's own type is one of floats. Return the planes' status, as the function does.
     """
-    results = []
+    status = np.empty(planes.shape[:2], np.uint8)
     for block in arrays.image_slices(planes, True, N_BLENDED):
         x, written = planes[block], out[block]
         is_own = isinstance(written, np.ndarray) and written.dtype == blend.own_dtype
         mapped = written if is_own else np.empty(x.shape, blend.own_dtype)
-        results.append(function(x, None if mask is None else mask[block], mapped))
+        status[block] = function(x, None if mask is None else mask[block], mapped)
         parts = part_indices(x.shape, N_BLENDED, by_rows=True)
         pixels = ((x[part], mapped[part], written[part]) for part in parts)
         deque(map_parts(partial(_blend, blend), pixels), maxlen=0)
-    return tuple(np.concatenate(found) for found in zip(*results, strict=True))
+    return status
 
 
 def _blend(blend, pixels):

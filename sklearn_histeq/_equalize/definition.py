@@ -5,14 +5,12 @@ numbers of the bins that its pixels fall into, or of its ranks. Everything else 
 pixels in this package reproduces these bits.
 """
 
-from typing import Any
-
 import numpy as np
 from skimage import exposure
 
 from .._arithmetic import counting, output, spans, transfer
 from .._arithmetic.dtypes import single_or_double
-from .._arithmetic.status import EMPTY, INF, of_values
+from .._arithmetic.status import EMPTY, FAR, INF, of_values
 from .._arithmetic.transfer import Histogram, TransferFunction
 from .conventions import SKIMAGE
 
@@ -41,44 +39,35 @@ def equalize(planes, mask, out, rule, map_parts=map):
         Bits NAN, INF and EMPTY (no counted pixel) of each plane.
     """
 
-    def find(pixels, channel):
-        return transfer_function(pixels, rule)
+    def map_plane(plane, counted, channel, out_plane):
+        found = transfer_function(plane[counted], rule)
+        _write(found, plane, out_plane, rule.convention, rule.blend)
 
-    return _map_by_transfer(planes, mask, out, rule.convention, rule.blend, find)
+    return map_planes(planes, mask, out, map_plane)
 
 
-def apply(planes, mask, out, transfers, convention, blend=None):
-    """Map each plane by the learned transfer function of its channel.
+def apply(planes, mask, out, learned, convention, blend=None):
+    """Map each plane by the learned transfer function of its channel, of `data_set.Learned`.
 
-    Return the status as of `equalize`, and the least and the largest counted pixel of each plane
-    (n, c), as doubles; low > high where there is none.
+    Return the status as of `equalize`, with FAR where a plane leaves the learned range of its
+    channel by more than its width, or with at least half of its counted pixels.
     """
-    ranges: list[tuple[Any, Any]] = []
+    ranges = learned.ranges.tolist()
 
-    def find(pixels, channel):
-        ranges.append((pixels.min(), pixels.max()))
-        return transfers[channel]
+    def map_plane(plane, counted, channel, out_plane):
+        _write(learned.transfers[channel], plane, out_plane, convention, blend)
+        return FAR * _is_far(plane[counted].astype(np.float64), *ranges[channel])
 
-    status = _map_by_transfer(planes, mask, out, convention, blend, find)
-    lows, highs = np.full(status.shape, np.inf), np.full(status.shape, -np.inf)
-    is_mapped = status & (INF | EMPTY) == 0
-    lows[is_mapped], highs[is_mapped] = np.array(ranges, np.float64).reshape(-1, 2).T
-    return status, lows, highs
+    return map_planes(planes, mask, out, map_plane)
 
 
-def most_outside(planes, mask, ranges, chosen):
-    """Return for which chosen planes (n, c) half of the counted pixels or more are outside a range.
-
-    The ranges (c, 2) of the channels, like the pixels, are compared as doubles.
-    """
-    found = chosen.copy()
-    for i, channel in np.argwhere(chosen):
-        plane, (low, high) = _native(planes[i, channel]), ranges[channel]
-        counted, _ = _counted(plane, None if mask is None else mask[i])
-        pixels = plane[counted].astype(np.float64)
-        n_outside = np.count_nonzero((pixels < low) | (pixels > high))
-        found[i, channel] = 2 * n_outside >= pixels.size
-    return found
+def _is_far(pixels, low, high):
+    """Return whether doubles leave a range by more than its width, or half of them lie outside."""
+    width, n_outside = high - low, np.count_nonzero((pixels < low) | (pixels > high))
+    if width == 0 or n_outside == 0:  # a single level is no scale
+        return False
+    beyond = max(low - float(pixels.min()), float(pixels.max()) - high)
+    return beyond > width or 2 * n_outside >= pixels.size
 
 
 def invert(planes, out, transfers, output_max):
@@ -238,18 +227,13 @@ def map_planes(planes, mask, out, map_plane):
     return status
 
 
-def _map_by_transfer(planes, mask, out, convention, blend, find):
-    """Map each plane by the transfer function find(counted pixels, channel), and blend both."""
-    own_dtype = convention.default_output_dtype(planes.dtype)
-
-    def map_plane(plane, counted, channel, out_plane):
-        values = transfer.apply(find(plane[counted], channel), plane)
-        values = values.astype(own_dtype, copy=False)
-        if blend is not None:
-            values = blend.values(plane, values)
-        output.store(values, out_plane, convention.output_max)
-
-    return map_planes(planes, mask, out, map_plane)
+def _write(found, plane, out, convention, blend):
+    """Write the values of a transfer function at the pixels of a plane, blended with these."""
+    values = transfer.apply(found, plane)
+    values = values.astype(convention.default_output_dtype(plane.dtype), copy=False)
+    if blend is not None:
+        values = blend.values(plane, values)
+    output.store(values, out, convention.output_max)
 
 
 def _native(plane):

@@ -30,7 +30,7 @@ from .._arithmetic.rows import (
     take_rows,
     write_rows,
 )
-from .._arithmetic.status import EMPTY
+from .._arithmetic.status import FAR, INF
 
 
 @np.errstate(all="ignore")
@@ -275,27 +275,26 @@ def _lattice_of(row):
 
 
 @np.errstate(all="ignore")
-def apply(planes, mask, out, transfers, convention, blend=None):
+def apply(planes, mask, out, learned, convention, blend=None):
     """Map each plane by the learned transfer function of its channel; see `definition.apply`."""
     rows = rows_of(planes, mask)
-    values = _by_channel(rows, planes, [partial(_map, found) for found in transfers])
+    values = _by_channel(rows, planes, [partial(_map, found) for found in learned.transfers])
     _write(values, rows, planes, out, convention, blend)
-    doubles = rows._replace(pixels=as_doubles(rows, planes))
-    lows, highs = (limit.reshape(rows.status.shape) for limit in ranges_of(doubles))
-    lows[rows.status & EMPTY > 0] = np.inf
-    return rows.status, lows, highs
+    is_far = _are_far(as_doubles(rows, planes), rows.is_counted(), learned.ranges)
+    is_far = is_far.reshape(rows.status.shape) & (rows.status & INF == 0)
+    return rows.status | (FAR * is_far).astype(np.uint8)
 
 
-@np.errstate(all="ignore")
-def most_outside(planes, mask, ranges, chosen):
-    """Return which chosen planes lie outside of ranges by half; see `definition.most_outside`."""
-    rows = rows_of(planes, mask)
-    pixels, counted = as_doubles(rows, planes), rows.is_counted()
-    limits = np.tile(ranges, (planes.shape[0], 1)).T[:, :, np.newaxis]
+def _are_far(pixels, counted, ranges):
+    """Return which rows of doubles leave the range of their channel; see `definition.apply`."""
+    n_images = pixels.shape[0] // len(ranges)
+    limits = np.tile(ranges, (n_images, 1)).T[:, :, np.newaxis]
     low, high = (namespaces.asarray(limit, pixels) for limit in limits)
     outside = counted & ((pixels < low) | (pixels > high))
-    is_most = 2 * number_of(outside) >= number_of(counted)
-    return chosen & namespaces.to_numpy(is_most).reshape(chosen.shape)
+    beyond = counted & ((low - pixels > high - low) | (pixels - high > high - low))
+    n_outside = number_of(outside)
+    is_far = (number_of(beyond) > 0) | (2 * n_outside >= number_of(counted))
+    return namespaces.to_numpy(is_far & (n_outside > 0) & (high > low))
 
 
 @np.errstate(all="ignore")

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _engine
 from .._arithmetic import counting, dtypes, transfer
 from .._arithmetic.spans import span_of
-from .._arithmetic.status import far_from
 from .._base import ChannelAxis, Color, ImageTransformer, SpatialDims, only_if
 from .._blocks import Output, Work, map_planes
 from .._input import Limits, parameters, read
@@ -420,7 +419,7 @@ class HistogramEqualizer(ImageTransformer):
     def _function(self, images, learned):
         blend = None if self.strength == 1 else self._blend(images.X.dtype, learned)
         if learned is not None:
-            return partial(_apply, learned, learned.ranges, self._convention, blend)
+            return partial(_apply, learned, self._convention, blend)
         rule = self._rule(images.X.dtype)
         return partial(_equalize, rule if blend is None else rule._replace(blend=blend))
 
@@ -507,15 +506,12 @@ def _equalize(rule, planes, mask, out, map_parts):
     return status if rule.blend is None else status | rule.blend.status(planes)
 
 
-def _apply(learned, ranges, convention, blend, planes, mask, out, map_parts):
+def _apply(learned, convention, blend, planes, mask, out, map_parts):
     """Map planes by learned transfer functions; return their status."""
-    engine = _engine.select(planes).equalize
+    apply = _engine.select(planes).equalize.apply
     planes, beyond = data_set.cast(planes, learned.dtype)
-    status, lows, highs = engine.apply(planes, mask, out, learned.transfers, convention, blend)
-    if blend is not None:
-        status = status | blend.status(planes)
-    most_outside = partial(engine.most_outside, planes, mask, ranges)
-    return beyond | status | far_from(ranges, lows, highs, most_outside)
+    status = beyond | apply(planes, mask, out, learned, convention, blend)
+    return status if blend is None else status | blend.status(planes)
 
 
 def _invert(transfers, top, planes, mask, out, map_parts):

@@ -15,7 +15,8 @@ void list_kernels(KernelList &list) {
     HISTEQ_KERNEL(blend, float, double);
     HISTEQ_KERNEL(narrow_planes, int32_t, uint32_t, int64_t, uint64_t);
     HISTEQ_KERNEL(add_lattice_counts, float, double);
-    HISTEQ_KERNEL(most_outside, uint8_t, uint16_t, float, double);
+    HISTEQ_KERNEL(compare_ranges, uint8_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t, float,
+                  double);
     HISTEQ_KERNEL(look_up_steps, int32_t, uint32_t, int64_t, uint64_t);
     HISTEQ_KERNEL(interpolate_at, float, double);
 }

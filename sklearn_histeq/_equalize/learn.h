@@ -41,47 +41,81 @@ int add_lattice_counts(Planes<Real> planes, Mask mask, Array<const int64_t> star
     return DONE;
 }
 
+/* Set the least and the largest counted pixel; returns the status, IS_EMPTY where none counts. */
+template <class Pixel>
+int find_limits(const Pixel *x, const uint8_t *mask, ptrdiff_t n, double &low, double &high) {
+    if constexpr (std::is_floating_point_v<Pixel>) {
+        Pixel a, b;
+        const int status = find_range(x, mask, n, a, b);
+        low = a, high = b;
+        return status;
+    } else {
+        const auto range = [=] {
+            if constexpr (sizeof(Pixel) > 2)
+                return find_wide_range(x, mask, n);
+            else
+                return find_range(x, mask, n);
+        }();
+        low = static_cast<double>(range.low), high = static_cast<double>(range.high);
+        return range.low > range.high ? IS_EMPTY : 0;
+    }
+}
+
 constexpr ptrdiff_t N_TESTED = 64; /* pixels between two looks at how many are left */
 
 /* How many more of up to N_TESTED pixels lie outside of [low, high] than within. */
-template <class Pixel>
-ptrdiff_t excess_outside(const Pixel *x, const uint8_t *mask, ptrdiff_t n, Pixel low, Pixel high) {
-    /* a count as wide as the pixels, so that vectors hold as many of them */
-    using Narrow = std::conditional_t<sizeof(Pixel) == 1, int8_t, int16_t>;
-    using Wide = std::conditional_t<sizeof(Pixel) == 4, int32_t, int64_t>;
-    std::conditional_t<sizeof(Pixel) < 4, Narrow, Wide> excess = 0;
+template <class Pixel, class Limit>
+ptrdiff_t excess_outside(const Pixel *x, const uint8_t *mask, ptrdiff_t n, Limit low, Limit high) {
+    /* a count as wide as the limits, so that vectors hold as many of them */
+    using Narrow = std::conditional_t<sizeof(Limit) == 1, int8_t, int16_t>;
+    using Wide = std::conditional_t<sizeof(Limit) == 4, int32_t, int64_t>;
+    std::conditional_t<sizeof(Limit) < 4, Narrow, Wide> excess = 0;
     for (ptrdiff_t i = 0; i < n; ++i) { /* NaN is neither */
-        const auto is_out = (x[i] < low) | (x[i] > high), is_in = (x[i] >= low) & (x[i] <= high);
+        const Limit v = static_cast<Limit>(x[i]);
+        const auto is_out = (v < low) | (v > high), is_in = (v >= low) & (v <= high);
         excess = static_cast<decltype(excess)>(excess + (!mask || mask[i] ? is_out - is_in : 0));
     }
     return excess;
 }
 
-/* Clear found[p] where less than half of the counted pixels of plane p lie outside of [lows, highs]
- * of its channel. Planes whose found[p] is 0 are not read. */
+/* Whether at least half of the counted pixels lie outside of range[0..1]. */
 template <class Pixel>
-int most_outside(Planes<Pixel> planes, Mask mask, Array<const double> lows,
-                 Array<const double> highs, Array<uint8_t> found) {
+bool has_most_outside(const Pixel *x, const uint8_t *mask, ptrdiff_t n, const double *range) {
+    constexpr bool is_wide = std::is_integral_v<Pixel> && sizeof(Pixel) > 2;
+    using Limit = std::conditional_t<is_wide, double, Pixel>;
+    Limit low = static_cast<Limit>(range[0]), high = static_cast<Limit>(range[1]);
+    if constexpr (std::is_same_v<Limit, float>) { /* the nearest pixels within the range */
+        low = low < range[0] ? std::nextafter(low, INFINITY) : low;
+        high = high > range[1] ? std::nextafter(high, -INFINITY) : high;
+    }
+    ptrdiff_t excess = 0, left = n;
+    for (ptrdiff_t i = 0; i < n && excess + left >= 0; i += N_TESTED) {
+        const ptrdiff_t size = least(N_TESTED, n - i);
+        excess += excess_outside(x + i, mask ? mask + i : nullptr, size, low, high);
+        left -= size;
+    }
+    return excess >= 0;
+}
+
+/* Set the status of each plane, with IS_FAR where it leaves the range of its channel, of ranges
+ * (n_channels, 2): by more than its width, or with at least half of its counted pixels. */
+template <class Pixel>
+int compare_ranges(Planes<Pixel> planes, Mask mask, Array<const double> ranges,
+                   Array<uint8_t> status) {
     const ptrdiff_t n = planes.shape[1];
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
-        if (!found[p])
-            continue;
-        const ptrdiff_t channel = p % lows.shape[0];
-        Pixel low = static_cast<Pixel>(lows[channel]), high = static_cast<Pixel>(highs[channel]);
-        if constexpr (std::is_floating_point_v<Pixel>) { /* the nearest pixels within the range */
-            low = low < lows[channel] ? std::nextafter(low, INFINITY) : low;
-            high = high > highs[channel] ? std::nextafter(high, -INFINITY) : high;
-        }
         const Pixel *plane = planes.row(p);
         const uint8_t *counted = mask_of(p, planes, mask);
-        ptrdiff_t excess = 0, left = n;
-        for (ptrdiff_t i = 0; i < n && excess + left >= 0; i += N_TESTED) {
-            const ptrdiff_t size = least(N_TESTED, n - i);
-            const uint8_t *of_block = counted ? counted + i : nullptr;
-            excess += excess_outside(plane + i, of_block, size, low, high);
-            left -= size;
-        }
-        found[p] = excess >= 0;
+        const double *range = ranges.row(p % ranges.shape[0]), width = range[1] - range[0];
+        double low, high;
+        int found = find_limits(plane, counted, n, low, high);
+        const bool leaves = low < range[0] || high > range[1];
+        /* a single level is no scale */
+        if (leaves && width > 0 && !(found & (HAS_INF | IS_EMPTY)) &&
+            (range[0] - low > width || high - range[1] > width ||
+             has_most_outside(plane, counted, n, range)))
+            found |= IS_FAR;
+        status[p] = static_cast<uint8_t>(found);
     }
     return DONE;
 }

@@ -83,12 +83,7 @@ int narrow_planes(Planes<Wide> planes, Mask mask, Array<uint8_t> status, Array<u
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
         const Wide *plane = planes.row(p);
         const uint8_t *counted = mask_of(p, planes, mask);
-        Wide low = std::numeric_limits<Wide>::max(), high = std::numeric_limits<Wide>::min();
-        for (ptrdiff_t i = 0; i < n; ++i) {
-            const bool in = !counted || counted[i];
-            low = in && plane[i] < low ? plane[i] : low;
-            high = in && plane[i] > high ? plane[i] : high;
-        }
+        const auto [low, high] = find_wide_range(plane, counted, n);
         status[p] = low > high ? IS_EMPTY : 0;
         if (low <= high && static_cast<uint64_t>(high) - static_cast<uint64_t>(low) > 65535)
             status[p] = REFER;

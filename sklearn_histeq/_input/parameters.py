@@ -184,12 +184,13 @@ def check_bins_of_convention(n_bins, default, convention):
 def check_state_params(current, learned):
     """Refuse parameters other than those with which a distribution was learned, by their names."""
     for name, value in current.items():
-        if name in learned and not np.array_equal(value, learned[name]):
+        known = learned.get(name, value)
+        if known is not value and not np.array_equal(known, value):
             raise input_error(
                 (
                     Setting(name, value),
                     ", but the distribution was learned with ",
-                    Setting(name, learned[name]),
+                    Setting(name, known),
                     " in fit, and holds for that value only",
                 ),
                 remedy=f"Call fit again with the new value, or set {name} back.",

@@ -41,6 +41,22 @@ LevelRange find_range(const Level *x, const uint8_t *mask, ptrdiff_t n) {
     return any ? LevelRange{low, high} : LevelRange{65536, -1};
 }
 
+/* The same of wider integers: the least and the largest; low > high where no pixel is counted. */
+template <class Wide> struct WideRange {
+    Wide low, high;
+};
+
+template <class Wide>
+WideRange<Wide> find_wide_range(const Wide *x, const uint8_t *mask, ptrdiff_t n) {
+    Wide low = std::numeric_limits<Wide>::max(), high = std::numeric_limits<Wide>::min();
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        const bool in = !mask || mask[i];
+        low = in && x[i] < low ? x[i] : low;
+        high = in && x[i] > high ? x[i] : high;
+    }
+    return {low, high};
+}
+
 /* Add the pixels of each level - low to four tables, stride apart (0: one table, where memory
  * counts more). Neighbours go to different tables: of equal pixels, one store need not wait for the
  * one before. */
@@ -245,6 +261,20 @@ map_bytes_vbmi(const uint8_t *x, ptrdiff_t n, const uint8_t *table, uint8_t *out
                                 _mm512_mask_blend_epi8(_mm512_movepi8_mask(v), low, high));
     }
 }
+
+/* table[x] of n bytes, written past the caches: a result larger than these would only pass through
+ * them, and be read first. */
+inline void stream_doubles(const uint8_t *x, ptrdiff_t n, const double *table, double *out) {
+    ptrdiff_t i = 0;
+    for (; i < n && (reinterpret_cast<uintptr_t>(out + i) & 31); ++i)
+        out[i] = table[x[i]];
+    for (; i + 4 <= n; i += 4)
+        _mm256_stream_pd(out + i, _mm256_setr_pd(table[x[i]], table[x[i + 1]], table[x[i + 2]],
+                                                 table[x[i + 3]]));
+    for (; i < n; ++i)
+        out[i] = table[x[i]];
+    _mm_sfence();
+}
 #endif
 
 #ifdef HISTEQ_NEON
@@ -285,9 +315,13 @@ template <class Index> void map(const Index *x, ptrdiff_t n, const void *table, 
     by_type(out, [=](auto *items) {
         using Item = std::remove_pointer_t<decltype(items)>;
         if constexpr (sizeof(Index) == 1 && sizeof(Item) == 1)
-            map_bytes(x, n, as<Item>(table), items);
-        else
-            map_each(x, n, as<Item>(table), items);
+            return map_bytes(x, n, as<Item>(table), items);
+#ifdef HISTEQ_AVX2
+        if constexpr (sizeof(Index) == 1 && std::is_same_v<Item, double>)
+            if (n >= N_STREAMED)
+                return stream_doubles(x, n, as<Item>(table), items);
+#endif
+        map_each(x, n, as<Item>(table), items);
     });
 }
 

@@ -71,8 +71,9 @@ enum {
     HAS_NAN = 1,
     HAS_INF = 2,
     IS_EMPTY = 4,
-    IS_FLAT = 64, /* all counted pixels are equal; only within the kernels */
-    REFER = 128,  /* the kernels are not certain of the bits: the caller finds another way */
+    IS_FAR = 64,
+    REFER = 128,   /* the kernels are not certain of the bits: the caller finds another way */
+    IS_FLAT = 256, /* all counted pixels are equal; only within the kernels */
 };
 
 /* What a kernel returns, if it has nothing else to tell; NOT_WRITTEN: it does not know the type of
@@ -80,6 +81,7 @@ enum {
 enum { NOT_WRITTEN = -2, NO_MEMORY = -1, DONE = 0 };
 
 constexpr ptrdiff_t N_BLOCK = 4096;      /* pixels that are worked on in the near cache */
+constexpr ptrdiff_t N_STREAMED = 131072; /* doubles that no near cache holds */
 constexpr ptrdiff_t TILE_LANES = 8;      /* tiles of a row that are worked on together */
 constexpr ptrdiff_t N_FOURFOLD = 4096;   /* tables up to this length are counted fourfold */
 
