@@ -348,6 +348,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _warn_of_mask(self, y, images, method):
         """Warn of a mask that was passed as y, which is ignored."""
+        is_nested = isinstance(y, list) and y and isinstance(y[0], (list, np.ndarray))
+        if is_nested and parameters.shape_of(y) is not None:
+            y = np.asarray(y)
         dtype, shape = str(getattr(y, "dtype", "")), getattr(y, "shape", ())
         if dtype.endswith("bool") and tuple(shape) == mask_shape(images.X, images.planes):
             warn_the_caller(
@@ -374,7 +377,19 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             X = np.broadcast_to(np.uint8(0), (len(checked), n_features))
         elif not hasattr(X, "columns"):
             X = checked
+            self._check_rows(checked.shape, n_features, reset)
         validate_data(self, X, skip_check_array=True, reset=reset)
+
+    def _check_rows(self, shape, n_features, reset):
+        """Refuse rows that are no images like those of fit: perhaps one image was meant."""
+        of_fit = getattr(self, "_shape_in", ())
+        if not reset and len(of_fit) > 1 and n_features != self.n_features_in_:
+            raise input_error(
+                (_X, f" of shape {shape} is read as {shape[0]} flattened images of {n_features} "
+                 "pixels"),
+                f"images of shape {of_fit}, as in fit, or rows of {self.n_features_in_} values",
+                "Pass X[None], if X is one image." if self.spatial_dims == 2 else "",
+            )  # fmt: skip
 
     # State ---------------------------------------------------------------------------------------
 

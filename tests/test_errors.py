@@ -331,6 +331,48 @@ MISTAKES = {
         ["y is a boolean array of shape (6, 24, 24)", "is ignored"],
         ["by its name: fit_transform(X, mask=...)"],
     ),
+    "a list of masks in the place of y": (
+        lambda: HistogramEqualizer().fit(GRAY, list(MASK)),
+        UserWarning,
+        ["y is a boolean array of shape (6, 24, 24)", "is ignored"],
+        ["by its name: fit(X, mask=...)"],
+    ),
+    "one image after many": (
+        lambda: HistogramEqualizer().fit(GRAY).transform(GRAY[0]),
+        ValueError,
+        ["X of shape (24, 24) is read as 24 flattened images of 24 pixels"],
+        ["expected images of shape (24, 24), as in fit, or rows of 576 values", "Pass X[None]"],
+    ),
+    "one image in tiles": (
+        lambda: AdaptiveHistogramEqualizer(n_tiles=2).transform(GRAY[0]),
+        UserWarning,
+        ["image_shape=None with rows of 24 pixels: each row is read as an image of 1×24 pixels"],
+        ["Pass X[None], if X is one image; set image_shape=(h, w), if each row is one."],
+    ),
+    "one image in another light": (
+        lambda: relight(GRAY[0]),
+        UserWarning,
+        ["image_shape=None with rows of 24 pixels: the light falls along each row"],
+        ["Pass X[None], if X is one image", "Or use strength='even'."],
+    ),
+    "colours of another layout in rows": (
+        lambda: HistogramEqualizer(image_shape=(40, 40)).fit(PHOTOS.reshape(3, -1)),
+        ValueError,
+        ["image_shape=(40, 40) has 1600 pixels, but X has 4800 features"],
+        ["Give (height, width), or with channel_axis=1 (channels, height, width)."],
+    ),
+    "one mask for all images": (
+        lambda: HistogramEqualizer().fit(GRAY, mask=MASK[0]),
+        ValueError,
+        ["mask has shape (24, 24)"],
+        ["expected (6, 24, 24)", "pass numpy.broadcast_to(mask, (6, 24, 24))"],
+    ),
+    "a mask of colour images": (
+        lambda: HistogramEqualizer().fit(PHOTOS, mask=PHOTOS[..., 0] > 9),
+        ValueError,
+        ["mask has shape (3, 40, 40)"],
+        ["expected (3, 40, 3)", "Set channel_axis=-1, if the last axis of X is"],
+    ),
     "a palette": (
         lambda: HistogramEqualizer().transform([a_palette()]),
         ValueError,

@@ -80,7 +80,8 @@ def lay_out(X, mask, layout, numbering=ALL_IMAGES):
     planes = layout.planes_of(X)
     layout.check_color(X, planes)
     if mask is not None:
-        mask = check_mask(mask, mask_shape(X, planes)).reshape(len(planes), *planes.shape[2:])
+        checked = check_mask(mask, mask_shape(X, planes), X.shape)
+        mask = checked.reshape(len(planes), *planes.shape[2:])
     return Images(X, planes, mask, layout, numbering=numbering)
 
 

@@ -8,7 +8,6 @@ import math
 from typing import Any, NamedTuple
 
 from .._arithmetic import namespaces
-from .parameters import IMAGE_SHAPES
 from .problem import Setting, X, input_error, warn_the_caller
 
 
@@ -41,6 +40,9 @@ class Layout(NamedTuple):
         if images.ndim == 2 and self.image_shape is not None:
             n_pixels = math.prod(self.image_shape)
             if n_pixels != images.shape[1]:
+                axes = ["depth", "height", "width"][-self.spatial_dims :]
+                gray = ", ".join(axes)
+                axes.insert(0 if self.channel_axis == 1 else len(axes), "channels")
                 raise input_error(
                     (
                         Setting("image_shape", tuple(self.image_shape)),
@@ -48,8 +50,8 @@ class Layout(NamedTuple):
                         X,
                         f" has {images.shape[1]} features",
                     ),
-                    remedy=f"Give {IMAGE_SHAPES[self.spatial_dims]} laid out as channel_axis="
-                    f"{self.channel_axis} says.",
+                    remedy=f"Give ({gray}), or with channel_axis={self.channel_axis} "
+                    f"({', '.join(axes)}).",
                 )
 
     def check_color(self, images, planes):
@@ -152,8 +154,13 @@ class Layout(NamedTuple):
             f" with rows of {n_pixels} pixels: each row is read as an image of 1×{n_pixels} "
             f"pixels, whose {what} are pieces of the row",
         )
-        axes = "(h, w)" if self.spatial_dims == 2 else "(d, h, w)"
-        return came, f"Set image_shape={axes}."
+        return came, self.remedy_of_rows()
+
+    def remedy_of_rows(self):
+        """Return what to do about rows that are read as images of one row of pixels."""
+        if self.spatial_dims == 3:
+            return "Set image_shape=(d, h, w)."
+        return "Pass X[None], if X is one image; set image_shape=(h, w), if each row is one."
 
 
 def images_of(*spatial):

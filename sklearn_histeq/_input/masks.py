@@ -17,8 +17,8 @@ def mask_shape(X, planes):
     return (n, math.prod(spatial)) if X.ndim == 2 else (n, *spatial)
 
 
-def check_mask(mask, shape):
-    """Return a mask as a boolean array of the expected shape."""
+def check_mask(mask, shape, of_images=()):
+    """Return a mask as a boolean array of the expected shape, beside images of a shape."""
     if shape_of(mask) is None:
         raise input_error((MASK, " is a list whose rows differ in length"), f"shape {shape}")
     mask = np.asarray(mask)
@@ -32,8 +32,18 @@ def check_mask(mask, shape):
         raise input_error(
             (MASK, f" has shape {mask.shape}"),
             f"{shape}: one value for each pixel of each image, the same for all channels",
+            _remedy_of_shape(mask.shape, shape, of_images),
         )
     return as_true_bool(mask)
+
+
+def _remedy_of_shape(came, expected, of_images):
+    """Return what to do about a mask of another shape, where that is known."""
+    if came == of_images[:-1]:
+        return "Set channel_axis=-1, if the last axis of X is that of the channels."
+    if came == expected[1:]:
+        return f"If it holds for all images, pass numpy.broadcast_to(mask, {expected})."
+    return ""
 
 
 def as_true_bool(X):

@@ -130,7 +130,7 @@ def relight(
         warn_the_caller(
             (Setting("image_shape", None), f" with rows of {n_pixels} pixels: the light falls "
              "along each row"),
-            remedy="Set image_shape=(h, w), or use strength='even'.",
+            remedy=f"{images.layout.remedy_of_rows()} Or use strength='even'.",
         )  # fmt: skip
     images.layout.warn_of_likely_mistakes(images.X.shape, *planes.shape[1:])
     _check_intensities(planes)
