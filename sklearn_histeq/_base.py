@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _engine
+from . import __version__, _engine
 from ._arithmetic import color_modes, output
 from ._arithmetic.conventions import Convention
 from ._arithmetic.status import of_values
@@ -66,7 +66,30 @@ class only_if:
         return MethodType(self._method, estimator)
 
 
-class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class VersionedEstimator(BaseEstimator):
+    """An estimator whose stored state names the version of this package; another version warns.
+
+    scikit-learn does so with its own version, and for its own estimators only.
+    """
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_sklearn_histeq_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_sklearn_histeq_version", None)
+        if version != __version__:
+            of = f"sklearn-histeq {version}" if version else "an unknown version of sklearn-histeq"
+            or_install = f", or install sklearn-histeq=={version}" if version else ""
+            warn_the_caller(
+                (f"The stored {type(self).__name__} is of {of}",),
+                f"{__version__}, the version that loads it",
+                f"It may fail, or give other results: fit it again and store it{or_install}.",
+            )
+        super().__setstate__(state)
+
+
+class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimator):
     """Base of the estimators: input, output, state and tags.
 
     A subclass gives the hooks `_conventions`, `_check_params` and `_function`. Where it learns from

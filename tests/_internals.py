@@ -1,8 +1,9 @@
 """What the tests use of the package's inside, in one place: all else in the tests is public.
 
-A test reaches inside for one of four reasons: to make blocks small or threads worthwhile, so that
+A test reaches inside for one of five reasons: to make blocks small or threads worthwhile, so that
 few pixels go the way of many; to add a convention by the steps of CONTRIBUTING; to bring arrays of
-other libraries back to NumPy; and to know whether the kernels were built.
+other libraries back to NumPy; to store estimators as another version does; and to know whether the
+kernels were built.
 """
 
 import math
@@ -14,6 +15,7 @@ import pytest
 
 from sklearn_histeq import _blocks, _engine
 from sklearn_histeq._arithmetic import namespaces, transfer
+from sklearn_histeq._base import VersionedEstimator
 from sklearn_histeq._clahe import definition as clahe_definition
 from sklearn_histeq._clahe import devices as clahe_devices
 from sklearn_histeq._equalize.conventions import CONVENTIONS, EqualizeConvention
@@ -169,3 +171,14 @@ def watch_transfers(patch):
 def opencv_clahe(plane, n_tiles, clip_limit):
     """OpenCV's CLAHE without fused multiply-adds: the readable definition."""
     return clahe_definition.opencv_clahe(plane, n_tiles, clip_limit)
+
+
+# --- other versions of the package ----------------------------------------------------------------
+
+
+def store_as(patch, version):
+    """Let estimators be stored as by another version; None: as by one that stored no version."""
+    if version is None:
+        patch.delattr(VersionedEstimator, "__getstate__")
+    else:
+        patch.setattr("sklearn_histeq._base.__version__", version)

@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 import sklearn
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from .._arithmetic import namespaces
-from .._base import ChannelAxis, ImageTransformer, only_if
+from .._base import ChannelAxis, ImageTransformer, VersionedEstimator, only_if
 from .._input import Layout, input_error, parameters, read_in_memory, warn_the_caller
 from .._input.array_api import library_of
 from .._input.problem import Setting, Value
@@ -30,7 +30,7 @@ def inner(name):
     return only_if(lambda augmented: getattr(augmented._current, name))
 
 
-class AugmentedEstimator(MetaEstimatorMixin, BaseEstimator):
+class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
     """Train an estimator on images and on copies of them, for example in other lights.
 
     A classifier withstands a light that it has seen in training. Where the training images lack the
