@@ -12,9 +12,10 @@ PYTHON ?= python3
 OLDEST = numpy==2.0.2 scikit-learn==1.6.1 scikit-image==0.24.0 joblib==1.4.0 scipy==1.14.1 \
 	threadpoolctl==3.1.0 pillow==11.0.0 tifffile==2024.5.22 imagecodecs==2024.6.1 'pytest<10'
 
-# The release of PyTorch that is tested. For Linux, PyPI's brings gigabytes of CUDA, PyTorch's own
-# index has one for the CPU: TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'.
-TORCH ?= torch==2.13.0
+# The releases of PyTorch and torchvision that are tested. For Linux, PyPI's bring gigabytes of CUDA,
+# PyTorch's own index has those for the CPU: TORCH='torch==2.13.0 torchvision==0.28.0 --index-url
+# https://download.pytorch.org/whl/cpu'.
+TORCH ?= torch==2.13.0 torchvision==0.28.0
 
 # An installation is repeated when its metadata, the version or a source to be compiled changes.
 INSTALLED_FROM = pyproject.toml setup.py sklearn_histeq/__init__.py \
@@ -23,7 +24,7 @@ SOURCES = $(shell find sklearn_histeq -name "*.py")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-oldest test-wheel test-readme test-no-compiler test-sanitized coverage test-elsewhere test-pictures fuzz fuzz-array-api fuzz-pictures bench bench-gpu clean distclean
+.PHONY: help demo test test-all doctest lint docs test-docs dist test-array-api test-deployment test-oldest test-wheel test-readme test-no-compiler test-sanitized coverage test-elsewhere test-pictures fuzz fuzz-array-api fuzz-pictures bench bench-gpu clean distclean
 
 help:  ## list the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="more arguments for the demo or pytest"]'
@@ -41,9 +42,10 @@ test: .venv/installed-tests  ## run all tests
 test-all: .venv/installed-tests  ## run all tests, scikit-learn's checks over all parameters, and more signals
 	$(EVERY_ENGINE) HISTEQ_TEST_ALL=1 HISTEQ_SIGNALS=12 SCIPY_ARRAY_API=1 .venv/bin/python -m pytest -n auto $(ARGS)
 
+# docs/deployment.md needs the libraries of test-deployment.
 doctest: .venv/installed-tests  ## run the examples in docstrings, README and docs
-	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' \
-		sklearn_histeq $(wildcard README.md docs/*.md docs/guide/*.md) $(ARGS)
+	.venv/bin/python -m pytest --doctest-modules --doctest-glob='*.md' sklearn_histeq \
+		$(filter-out docs/deployment.md,$(wildcard README.md docs/*.md docs/guide/*.md)) $(ARGS)
 
 lint: .venv/installed-dev  ## run ruff, mypy, pyright and the schemas
 	.venv/bin/ruff check
@@ -70,6 +72,9 @@ test-array-api: .venv-array-api/installed-tests  ## test arrays of PyTorch and a
 	SCIPY_ARRAY_API=1 .venv-array-api/bin/python -m pytest -n auto \
 		tests/test_array_api.py tests/test_estimator_checks.py $(ARGS)
 	$(MAKE) fuzz-array-api CASES=2
+
+test-deployment: .venv-array-api/installed-deployment  ## run docs/deployment.md, with networks, skops and MLflow
+	.venv-array-api/bin/python -m pytest tests/test_deployment.py tests/test_versions.py $(ARGS)
 
 # It is the wheel that is tested: `pytest`, unlike `python -m pytest`, does not look into the checkout.
 # Which loops the kernels run, no release of another library changes: the portable ones are left out,
@@ -217,6 +222,10 @@ $(addprefix .venv/installed-,tests dev docs): .venv/installed-%: $(INSTALLED_FRO
 		line = 'import site; site.addsitedir(\'' + '$(CURDIR)/.venv' + path.partition('.venv-array-api')[2] + '\')'; \
 		open(path + '/packages.pth', 'w').write(line)"
 	.venv-array-api/bin/python -m pip install -q $(TORCH)
+	@touch $@
+
+.venv-array-api/installed-deployment: .venv-array-api/installed-tests
+	.venv/bin/python -m pip --python .venv-array-api/bin/python install -q --group deployment
 	@touch $@
 
 .venv/bin/python:

@@ -49,10 +49,10 @@ def candidates(X, n_threads):
 
 
 def optional(name):
-    """Return a module, or None where it is not installed."""
+    """Return a module, or None where it is not installed, or made for another PyTorch."""
     try:
         return importlib.import_module(name)
-    except ImportError:
+    except (ImportError, RuntimeError):
         return None
 
 

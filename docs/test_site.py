@@ -181,6 +181,13 @@ def test_the_search_finds_the_equalizer(browser, root):
     assert any("api/sklearn_histeq.HistogramEqualizer.html" in link for link in links[:3])
 
 
+@pytest.mark.parametrize("word", ["DICOM", "Keras", "float32", "mlflow", "ONNX"])
+def test_the_search_finds_deployment(browser, root, word):
+    browser.get(f"{root}search.html?q={word}")
+    wanted = (By.CSS_SELECTOR, '#search-results ul.search li a[href^="deployment.html"]')
+    WebDriverWait(browser, 20).until(lambda b: b.find_elements(*wanted))
+
+
 def test_a_pipelines_diagram_links_to_a_published_site_only(browser, root):
     browser.get(root + "auto_examples/plot_08_recognise.html")
     links = browser.find_elements(By.CSS_SELECTOR, "a.sk-estimator-doc-link")
