@@ -13,7 +13,7 @@ in the Extended Yale Face Database B. Otherwise all other images are probes.
 Gallery and probes are preprocessed alike, resized, and embedded; a probe is recognised as the
 person of the nearest embedding in the gallery (rank 1). The table gives this accuracy per subset,
 its difference to raw images with a 95 % interval (bootstrap over people), and the share of pairs of
-different people that are nearer than --threshold, which a door would let in.
+different people that are nearer than --threshold, so that they are accepted.
 
 With --detect no network runs: the table gives the share of probes in which dlib's frontal detector
 finds a face, at the size that the images have. It needs faces of about 80 pixels or more, and some
@@ -227,13 +227,13 @@ def report_detection(X, gallery, groups):
 
 
 def report_recognition(X, y, gallery, groups, options, rng):
-    """Print how many probes are recognised, and how many strangers are let in."""
+    """Print how many probes are recognised, and how many strangers are accepted."""
     embed = (dlib_network if options.model == "dlib" else onnx_network)(options)
     probes = np.concatenate(list(groups.values()))
     is_harsh = np.isin(probes, np.concatenate(list(groups.values())[-2:]))
     is_stranger = y[probes][:, np.newaxis] != y[gallery]
     names = " | ".join(groups)
-    print(f"| preprocessing | {names} | over raw, last two subsets | strangers let in |")
+    print(f"| preprocessing | {names} | over raw, last two subsets | strangers accepted |")
     print("|---" * (len(groups) + 3) + "|")
     raw = None
     for name, preprocess in preprocessings(X[gallery]).items():

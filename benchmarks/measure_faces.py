@@ -86,8 +86,16 @@ SHOWN = {  # in the figure, and where the labels are
     "window 1/8, normal": (6, 4),
     "window 1/4, normal": (-6, -3),
     "window 2/3, normal": (6, -3),
-    "window 1/8, normal, beside 2 × normal": (-6, -3),
+    "window 1/8, normal, plus 2 × plain": (-6, -3),
 }
+DISPLACED = (
+    "HistogramEqualizer",
+    "4 tiles",
+    "8 tiles",
+    "12 tiles",
+    "window 1/4, normal",
+    "window 1/8, normal",
+)  # in the figure
 
 
 # Protocols and variants --------------------------------------------------------------------------
@@ -141,7 +149,7 @@ def make_variants():
         variants[f"window {name}, normal"] = windows(window)
     tiles = AdaptiveHistogramEqualizer(n_tiles=12)
     variants["12 tiles, clip_limit=3.0, normal"] = then_normal(tiles)
-    variants["window 1/8, normal, beside 2 × normal"] = both_branches(1 / 8, 2)
+    variants["window 1/8, normal, plus 2 × plain"] = both_branches(1 / 8, 2)
     return variants
 
 
@@ -149,6 +157,7 @@ def more_variants():
     """Return transformers of the tables of accuracies that are no candidates of searches."""
     percentiles = {"quantile_range": (1, 99), "flatten": True}
     return {
+        "HistogramEqualizer, strength=0.5": HistogramEqualizer(strength=0.5, flatten=True),
         "HistogramEqualizer, 256 bins, quantile_range=(1, 99)": HistogramEqualizer(
             n_bins=256, **percentiles
         ),
@@ -157,11 +166,12 @@ def more_variants():
         ),
         "HistogramMatcher, strength=0.5": HistogramMatcher(strength=0.5, flatten=True),
         "HistogramMatcher, landmarks": HistogramMatcher(landmarks="nyul", flatten=True),
+        "high pass, normal": then_normal(FunctionTransformer(high_pass)),
     }
 
 
 def both_branches(window, weight):
-    """Return windows, then normal quantiles, and a plain normal branch side by side."""
+    """Return windows, then normal quantiles, concatenated with plain normal rows of a weight."""
     plain = HistogramEqualizer(output_distribution="normal", flatten=True)
     branches = [("local", windows(window)), ("plain", plain)]
     return FeatureUnion(branches, transformer_weights={"plain": weight})
@@ -203,10 +213,10 @@ def shifted_faces():
 
 
 def digits():
-    """Return scikit-learn's digits, 24×24, and splits for a test."""
+    """Return scikit-learn's digits, 24×24 in [0, 1], and splits for a test."""
     data = load_digits()
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=1, random_state=0)
-    return enlarge(data.images, 3), data.target, list(folds.split(data.images, data.target))
+    return enlarge(data.images / 16, 3), data.target, list(folds.split(data.images, data.target))
 
 
 # Measuring ---------------------------------------------------------------------------------------
@@ -266,7 +276,7 @@ def measure_lights(X, y):
     protocols = protocols_of(X, y)
     found, steps = measure(f"{len(X)} faces under many lights", X, y, protocols)
     print_choice(X, y, protocols, {name: steps[name] for name in make_variants()})
-    print_search_of_branches(X, y, protocols)
+    print_searches(X, y, protocols)
     return (
         {name: scores[:-1] for name, scores in found.items()},
         {name: scores[-1:] for name, scores in found.items()},
@@ -339,18 +349,16 @@ def inner_scores(pipeline, steps, X, y, train):
     return found | {"bright to dark": darker.cv_results_["mean_test_score"]}
 
 
-def print_search_of_branches(X, y, protocols):
-    """Print what the search over both branches chooses, with "passthrough" beside them."""
+def print_search(title, candidates, X, y, protocols):
+    """Print what a search chooses among some first steps, of which the strongest are first."""
     columns = "protocol", "classifier", "validated on", "choice", "inner score", "test"
-    print_header("The search over the window and the weight of a plain branch", *columns)
-    candidates = {
-        f"window {name}, weight {weight}": both_branches(window, weight)
-        for name, window in WINDOWS.items()
-        for weight in (0, 1, 2)
-    }
-    candidates["passthrough"] = FunctionTransformer(to_rows)  # the strongest are first
+    print_header(title, *columns)
     grid = {"equalize": list(candidates.values())}
-    scorers = {"as they are": "accuracy", "relit, harsh": relit_scorer("accuracy")}
+    scorers = {
+        "as they are": "accuracy",
+        "relit, harsh": relit_scorer("accuracy"),
+        "half of each": relit_scorer("accuracy", share=0.5),
+    }
     for protocol, classifier, pipeline, train, test in searches(X, y, protocols):
         for validation, scoring in scorers.items():
             search = GridSearchCV(pipeline, grid, scoring=scoring, cv=3).fit(X[train], y[train])
@@ -360,16 +368,31 @@ def print_search_of_branches(X, y, protocols):
             print_row(protocol, classifier, validation, choice, *scores)
 
 
+def print_searches(X, y, protocols):
+    """Print what two short searches choose: over windows and plain steps, and over branches."""
+    plain = {name: make_variants()[name] for name in ("HistogramEqualizer, normal", "raw")}
+    candidates = {f"window {name}, normal": windows(side) for name, side in WINDOWS.items()} | plain
+    print_search("The search over first steps", candidates, X, y, protocols)
+    others, kinds, splits = faces_and_others()
+    print_search("The same, of faces and others", candidates, others, kinds, {"": splits[:1]})
+    candidates = {
+        f"window {name}, weight {weight}": both_branches(window, weight)
+        for name, window in WINDOWS.items()
+        for weight in (0, 1, 2)
+    }
+    candidates["raw"] = plain["raw"]
+    title = "The search over the window and the weight of a plain branch"
+    print_search(title, candidates, X, y, protocols)
+
+
 def measure_displacement(X, y):
     """Print the accuracy of 1-NN and LDA on displaced test images; return it, by variant."""
-    steps = {
-        "HistogramEqualizer": HistogramEqualizer(flatten=True),
-        "4 tiles": AdaptiveHistogramEqualizer(n_tiles=4, flatten=True),
-        "8 tiles": AdaptiveHistogramEqualizer(n_tiles=8, flatten=True),
-        "12 tiles": AdaptiveHistogramEqualizer(n_tiles=12, flatten=True),
-        "window 1/4, normal": windows(1 / 4),
-        "window 1/8, normal": windows(1 / 8),
-    }
+    variants = make_variants() | more_variants()
+    names = "raw", "standardised", "HistogramEqualizer", "HistogramEqualizer, normal"
+    names += "HistogramMatcher", "window 1/4, normal", "window 1/8, normal", "high pass, normal"
+    steps = {name: variants[name] for name in names}
+    for n_tiles in (4, 8, 12):
+        steps[f"{n_tiles} tiles"] = AdaptiveHistogramEqualizer(n_tiles=n_tiles, flatten=True)
     train, test = draws(np.arange(len(y)), y, N_RANDOM)[0]
     tests = {n: Part(displaced(X[test], n), y[test]) for n in SHIFTS}
     trial = Trial(Part(X[train], y[train]), tests)
@@ -518,9 +541,9 @@ def draw(path, lights, even, displacement):
         left.annotate(name, (x, y), offset, ha="left" if offset[0] > 0 else "right", **text)
     left.set(xlabel="faces and other things, even light", ylabel="20 brightest → 20 darkest")
     left.set_title("1-NN: few settings are good in harsh light and in even light", fontsize=9)
-    for name, scores in displacement.items():
-        right.plot(SHIFTS, np.array(scores)[:, 1], "o-", label=name)
-    right.set(xlabel="displacement of the test pictures, pixels of 32", ylabel="10 random → rest")
+    for name in DISPLACED:
+        right.plot(SHIFTS, np.array(displacement[name])[:, 1], "o-", label=name)
+    right.set(xlabel="displacement of the test images, pixels of 32", ylabel="10 random → rest")
     right.set(xticks=SHIFTS, ylim=(0, 1.02))
     right.set_title("LDA: displacement harms all of them", fontsize=9)
     right.legend(fontsize=7)

@@ -51,14 +51,52 @@ def test_the_installation_names_what_runs(capsys):
     assert re.search(r"engine: \w+", capsys.readouterr().out)
 
 
+def section(text, heading):
+    """The text of a page from a heading to the next one."""
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def table(text):
+    """The cells of the rows of the first table, by the first cell; bold ones like others."""
+    lines = re.search(r"^\|.*(?:\n\|.*)+", text, re.MULTILINE)[0].replace("**", "").split("\n")
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines[2:]]
+    return {name: cells for name, *cells in rows}
+
+
+def test_the_decision_table_is_the_same_on_three_pages():
+    rows = table(section(read("choosing.md"), "Which estimator to take"))
+    assert len(rows) == 7
+    assert table(section(read("index.md"), "Choosing an estimator")) == rows
+    assert table(section(read("../README.md"), "Which estimator to take")) == rows
+
+
+def test_the_page_on_choosing_is_short():
+    text = read("choosing.md")
+    assert len(text.split()) <= 1500
+    assert len(re.findall(r"\d+(?:\.\d+)?|\.\d+", text)) <= 150
+
+
+def test_the_accuracies_for_choosing_are_those_of_the_measurements():
+    """Without those of SVC; the settings have the same names on both pages."""
+    text = read("measurements.md")
+    even, many, displaced = (
+        table(section(text, name)) for name in ("Even light", "Many lights", "Displaced images")
+    )
+    found = table(section(read("choosing.md"), "What the estimators are worth on faces"))
+    assert len(found) == 8
+    for name, cells in found.items():
+        others, noisy, _, best = even[name]
+        lights, dark, _ = many[name]
+        three = [cell.split(" / ") for cell in (others, best, noisy, lights, dark)]
+        expected = [f"{nearest} / {lda}" for nearest, _, lda in three]
+        assert cells == [*expected, displaced[name][2]], name
+
+
 @needs_kernels
-def test_the_recipes_for_choosing_run():
-    """On noisy pictures of two people."""
-    found = run_examples("choosing.md")
-    rng, y = np.random.default_rng(0), np.arange(40) % 2
-    x = rng.integers(0, 200, (2, 32, 32), dtype=np.uint8)[y]
-    x += rng.integers(0, 56, x.shape, dtype=np.uint8)
-    assert found["sharp"].fit_transform(x).shape == (40, 1024)
+def test_the_recipes_of_the_measurements_run():
+    """On noisy images of two people."""
+    found = run_examples("measurements.md")
+    x, y = noisy_people()
     for name in ("model", "moving"):
         model = found[name].fit(x[:30], y[:30])
         assert model.score(x[30:], y[30:]) == 1
@@ -67,6 +105,23 @@ def test_the_recipes_for_choosing_run():
     assert copies.dtype == x.dtype
     assert (copies != x).any(axis=(1, 2)).all()
     assert found["search"].fit(x, y).best_score_ > 0.5
+
+
+def noisy_people():
+    rng, y = np.random.default_rng(0), np.arange(40) % 2
+    x = rng.integers(0, 200, (2, 32, 32), dtype=np.uint8)[y]
+    x += rng.integers(0, 56, x.shape, dtype=np.uint8)
+    return x, y
+
+
+@needs_kernels
+def test_the_recipes_for_choosing_run():
+    found = run_examples("choosing.md")
+    x, y = noisy_people()
+    for name in ("recipe", "sharp"):
+        assert found[name].fit_transform(x).shape == (40, 1024)
+    assert len(found["search"].fit(x, y).cv_results_["params"]) == 5
+    assert found["search"].best_score_ > 0.5
 
 
 @needs_kernels  # minutes on the slow engine
@@ -96,11 +151,12 @@ def difference(*paths):
     return np.abs(ours - theirs).mean()
 
 
-def test_the_picture_of_the_start_page_is_drawn_by_its_script(tmp_path):
+@pytest.mark.parametrize("name", ["lights.png", "estimators.png"])
+def test_the_pictures_of_the_pages_are_drawn_by_their_script(name, tmp_path):
     pytest.importorskip("matplotlib")
     script = runpy.run_path(str(DOCS / "draw_lights.py"))
-    script["draw"](tmp_path / "lights.png")
-    assert difference(tmp_path / "lights.png", script["PICTURE"]) < 1
+    script["PICTURES"][name](tmp_path / name)
+    assert difference(tmp_path / name, script["IMAGES"] / name) < 1
 
 
 @pytest.fixture(scope="module")

@@ -29,10 +29,10 @@ def test_the_example_prints_what_the_readme_says(capsys):
     assert capsys.readouterr().out == printed
 
 
-def test_the_accuracies_are_those_of_choosing():
+def test_the_accuracies_are_those_of_the_measurements():
     """benchmarks/measure_faces.py measures them."""
-    text = page("choosing.md")
-    text = text[text.index("## Results under many lights") : text.index("## Results under even")]
+    text = page("measurements.md")
+    text = text[text.index("## Many lights") : text.index("## Even light")]
     accuracies = [
         float(row(text, name)[2].split(" / ")[-1])  # of LDA, 20 brightest → 20 darkest
         for name in ("window 1/8, then normal", "raw", "`HistogramEqualizer()`")

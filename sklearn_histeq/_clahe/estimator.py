@@ -53,7 +53,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
         bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
         "histeq", above 0 with the others. None clips nothing. "auto" is the default of the
-        convention: 3 with "histeq", chosen by the measurements on the page "Choosing an estimator",
+        convention: 3 with "histeq", chosen as the page "Measurements of accuracy" says,
         0.01 * `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values
         of MATLAB.
     n_bins : int, default=256
@@ -180,7 +180,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     Without a limit, the noise in a flat tile is stretched over the whole range. One very bright
     pixel in an image of 12 bits wastes most bins: mask it, or use `value_range=(0, 4095)`. With a
     `value_range`, equal tiles have equal transfer functions in whatever images they are. Small
-    tiles cost accuracy where the light is even: the page "Choosing an estimator" has measurements.
+    tiles cost accuracy where the light is even: the page "Choosing an estimator" has the figures.
 
     NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
     of `transform` and `fit_transform` says which pixels count; all pixels are mapped. An infinity
