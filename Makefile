@@ -180,9 +180,10 @@ PICTURES ?= pictures
 test-pictures: .venv/installed-tests  ## equalize all pictures in PICTURES=folder, compare what is kept
 	.venv/bin/python benchmarks/check_pictures.py $(PICTURES) $(ARGS)
 
-bench: .venv/installed-tests  ## measure the package beside its peers, write docs/performance.md
+bench: .venv/installed-tests  ## measure the package beside its peers, write docs/measurements
 	.venv/bin/python benchmarks/bench_equalize.py --write $(ARGS)
 	.venv/bin/python benchmarks/bench_paths.py --write
+	.venv/bin/python docs/draw_speed.py
 
 bench-gpu: .venv-array-api/installed-tests  ## measure tensors beside kornia and torchvision
 	.venv-array-api/bin/python -m pip install -q --no-deps kornia kornia_rs

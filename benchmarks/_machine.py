@@ -38,11 +38,11 @@ def two_threads(rounds=3):
 def gain_of_two(rounds, run):
     """Return how many times faster run(2) is than run(1), while two processors are free.
 
-    Measures until so many rounds had them (a gain of `ENOUGH` before and after), at most four times
-    as many; returns the median of the best of these rounds.
+    Measures until so many rounds had them (a gain of `ENOUGH` before and after), at most twice as
+    many; returns the median of the best of these rounds.
     """
     measured = []
-    for _ in range(4 * rounds):
+    for _ in range(2 * rounds):
         before, gain = two_threads(), time_of(run, 1) / time_of(run, 2)
         measured.append((min(before, two_threads()), gain))
         if sum(machine >= ENOUGH for machine, _ in measured) == rounds:

@@ -1,6 +1,6 @@
 """The estimators beside the libraries whose results they give, side by side in one process.
 
-    python benchmarks/bench_equalize.py [--quick] [--rounds N] [--write]
+    python benchmarks/bench_equalize.py [--tables TEXT] [--only TEXT] [--rounds N] [--write]
 
 Every comparison first checks that both give the same answer. Then both run in turn, round by round,
 on the same arrays, and the median over the rounds of the ratio of their times is what counts:
@@ -9,30 +9,25 @@ is that of `[peer(plane) for plane in X]`, in one thread, as one would write it 
 images and times ten, where it takes seconds); ours that of
 `HistogramEqualizer(...).fit(X).transform(X)`, which gives an array: the median of five calls a
 round, since a call so short is easily held up, once by the memory that the peer's thousands of
-small results leave in pieces. --write makes the page docs/performance.md and its plot of what was
-measured.
+small results leave in pieces. --write writes what was measured to docs/measurements; the script
+docs/draw_speed.py makes the table and the figure of docs/performance.md of it.
 """
 
 import argparse
-import datetime
-import json
 import math
 import os
-import platform
 import re
 import statistics
 import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import NamedTuple
 
 import _report
 import cv2
 import numpy as np
-import PIL
-import skimage
 from _machine import two_threads
 from PIL import Image, ImageOps
 from skimage.exposure import equalize_adapthist, equalize_hist, match_histograms
@@ -44,7 +39,6 @@ from sklearn_histeq import (
     HistogramMatcher,
     LocalHistogramEqualizer,
 )
-from sklearn_histeq._engine import describe
 
 try:
     import torch
@@ -53,13 +47,13 @@ except ImportError:
     kornia_equalize = None
 
 PLANES = {
-    "1000×96×96": (1000, 1, 96, 96),
-    "20000×28×28": (20000, 1, 28, 28),
-    "100×512×512": (100, 1, 512, 512),
-    "1×4096×4096": (1, 1, 4096, 4096),
-    "(1800, 1, 96, 96)": (1800, 1, 96, 96),
+    "1000x96x96": (1000, 1, 96, 96),
+    "20000x28x28": (20000, 1, 28, 28),
+    "100x512x512": (100, 1, 512, 512),
+    "1x4096x4096": (1, 1, 4096, 4096),
+    "1800x96x96": (1800, 1, 96, 96),
 }
-VOLUMES = {"4×64×128×128": (4, 1, 64, 128, 128)}
+VOLUMES = {"4x64x128x128": (4, 1, 64, 128, 128)}
 BATCHES = PLANES | VOLUMES
 THREADS = (1, 2)
 N_CALLS = 5  # of ours, for one loop over a peer
@@ -157,11 +151,11 @@ PATHS = [
     Comparison("NumPy", "uint8", {"convention": "numpy"}),
     Comparison("NumPy", "float64", {"convention": "numpy"}),
 ]
-CLAHE = {"estimator": AdaptiveHistogramEqualizer, "batches": ("1000×96×96", "100×512×512")}
+CLAHE = {"estimator": AdaptiveHistogramEqualizer, "batches": ("1000x96x96", "100x512x512")}
 OPENCV = {"convention": "opencv", "clip_limit": CLIP_LIMIT}
 OWN = {"clip_limit": CLIP_LIMIT, "dtype": "float32"}
-LOCAL = {"estimator": LocalHistogramEqualizer, "batches": ("1000×96×96", "100×512×512")}
-MATCH = {"estimator": HistogramMatcher, "batches": ("1000×96×96",)}
+LOCAL = {"estimator": LocalHistogramEqualizer, "batches": ("1000x96x96", "100x512x512")}
+MATCH = {"estimator": HistogramMatcher, "batches": ("1000x96x96",)}
 FAMILY = [
     Comparison("cv2 CLAHE", "uint8", OPENCV, **CLAHE),
     Comparison("cv2 CLAHE", "uint16", OPENCV, **CLAHE),
@@ -268,6 +262,12 @@ def time_peer(peer, planes):
     return timed(lambda: [peer(plane) for plane in planes])
 
 
+RESULTS = (
+    "path | beside | times faster, 1 thread | quartiles | times faster, 2 threads | quartiles | "
+    "ns per pixel, 1 thread | 2 threads | the other library, ns per pixel"
+)
+
+
 def compare(path, batch, rounds):
     """Return the medians of one path on one batch: a row for the table."""
     X = make_batch(path, batch)
@@ -282,26 +282,23 @@ def compare(path, batch, rounds):
             call = partial(fit_then_transform, equalizer, X)
             times[-1].append(statistics.median(timed(call) for _ in range(N_CALLS)))
     os.environ.pop("SKLEARN_HISTEQ_ENGINE")
-    return _row(path, batch, np.array(times[1:]), X.size)  # the first round warms up
+    times = np.array(times[1:]) / X.size * 1e9  # the first round warms up
+    faster = [told(times[:, 0] / column) for column in times[:, 1:].T]
+    peer_ns, *ns = (float(t) for t in np.median(times, axis=0))
+    return path.name, path.peer, *faster[0], *faster[1], *ns, peer_ns
 
 
-def _row(path, batch, times, n_pixels):
-    """Return what is told of the times (rounds, 1 + threads)."""
-    ratios = times[:, :1] / times[:, 1:]
-    return {
-        "peer": path.peer,
-        "path": path.name,
-        "batch": batch,
-        "peer_ns": float(np.median(times[:, 0])) / n_pixels * 1e9,
-        "ns": [float(t) / n_pixels * 1e9 for t in np.median(times[:, 1:], axis=0)],
-        "ratio": [float(r) for r in np.median(ratios, axis=0)],
-        "low": [float(r) for r in np.quantile(ratios, 0.25, axis=0)],
-        "high": [float(r) for r in np.quantile(ratios, 0.75, axis=0)],
-    }
+def told(ratios):
+    """Return the median of ratios, and their quartiles as text."""
+    low, median, high = (float(q) for q in np.quantile(ratios, (0.25, 0.5, 0.75)))
+    return median, f"{_report.text(low)}–{_report.text(high)}"
 
 
 def limits(rounds):
-    """Return what none can beat here, in ns: a byte copied, fresh or not, and a counted pixel."""
+    """Yield what none can beat here: a byte copied, to memory that is new or not, a counted pixel.
+
+    Also the gain of two threads that need neither memory nor Python's lock.
+    """
     source = np.random.default_rng(0).integers(0, 256, 2**26, dtype=np.uint8)
     target = np.empty_like(source)
     np.copyto(target, source)
@@ -309,12 +306,11 @@ def limits(rounds):
     def best(function):
         return min(timed(function) for _ in range(max(3, rounds))) / source.size * 1e9
 
-    return {
-        "memcpy": best(lambda: np.copyto(target, source)),
-        "fresh": best(source.copy),
-        "two_threads": two_threads(70),
-        "cycle": best(lambda: cv2.calcHist([source[: 2**22]], [0], None, [256], [0, 256])) * 16,
-    }
+    yield "copy a byte", best(lambda: np.copyto(target, source)), "ns"
+    yield "copy a byte to new memory", best(source.copy), "ns"
+    count = partial(cv2.calcHist, [source[: 2**22]], [0], None, [256], [0, 256])
+    yield "count a pixel, cv2.calcHist", best(count) * 16, "ns"
+    yield "compute square roots in the cache: 2 threads beside 1", two_threads(70), "times faster"
 
 
 COLD = {
@@ -333,101 +329,141 @@ IMAGES = "import numpy as np; X = np.arange(100 * 96 * 96, dtype=np.uint8).resha
 
 
 def cold_starts(rounds):
-    """Return the median seconds of fresh processes that do the things of COLD, in turn.
+    """Yield the median seconds of new processes that do the things of COLD, in turn.
 
-    Also the ratio of the two, and the seconds that the package adds to scikit-learn's import.
+    Also the ratio of the two, and the time that the package adds to scikit-learn's import.
     """
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     run = partial(subprocess.run, check=True, env=env, stdout=subprocess.PIPE)
-    times = {name: [] for name in (*COLD, "ratio", "added")}
+    times = []
     for _ in range(rounds + 1):
-        for name, code in COLD.items():
-            times[name].append(timed(partial(run, [sys.executable, "-c", IMAGES + code])))
-        times["ratio"].append(times["ours"][-1] / times["peer"][-1])
-        times["added"].append(float(run([sys.executable, "-c", ADDED]).stdout))
-    return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
+        ours, peer = (
+            timed(partial(run, [sys.executable, "-c", IMAGES + code])) for code in COLD.values()
+        )
+        added = float(run([sys.executable, "-c", ADDED]).stdout)
+        times.append((ours, peer, ours / peer, 1000 * added))
+    ours, peer, ratio, added = (float(t) for t in np.median(times[1:], axis=0))
+    yield "new process: import sklearn_histeq, equalize 100 images of 96×96", ours, "s"
+    yield "new process: import sklearn.base, loop over scikit-image", peer, "s"
+    yield "the first of these two beside the second, in pairs", ratio, "times as long"
+    yield "import HistogramEqualizer after sklearn.base", added, "ms"
 
 
+MEMORY = """import sys, numpy as np, sklearn_histeq
+from pathlib import Path
+*shape, spatial_dims, name = sys.argv[1:]
+X = np.random.default_rng(0).integers(-1000, 3000, [*map(int, shape)], dtype=np.int16)
+equalizer = getattr(sklearn_histeq, name)(spatial_dims=int(spatial_dims), dtype="float32")
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+equalizer.fit_transform(X[..., :32, :32])
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = peak()
+out = equalizer.fit_transform(X)
+print((peak() - before - out.nbytes) / X.size)"""
+ESTIMATORS = (
+    "HistogramEqualizer HistogramMatcher AdaptiveHistogramEqualizer LocalHistogramEqualizer"
+)
+
+
+def memory():
+    """Yield the bytes per pixel that a call takes at its peak, beyond int16 images and results.
+
+    A new process takes them, on Linux, of 16 images of 512×512 pixels and of one volume as large.
+    """
+    for name in ESTIMATORS.split():
+        found = []
+        for arguments in ("16 1 512 512 2", "1 1 64 256 256 3"):
+            command = [sys.executable, "-c", MEMORY, *arguments.split(), name]
+            found.append(float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+        yield f"`{name}()`", *(f"{bytes_per_pixel:.1f}" for bytes_per_pixel in found)
+
+
+EQUALIZE, WINDOWS = HistogramEqualizer, LocalHistogramEqualizer
+# What grows: its values, the estimator and the shape of the images for each.
 GROWTH = {
-    "images": [((n, 1, 96, 96), "auto") for n in (1, 10, 100, 1000, 4000)],
-    "image size": [((max(1, 2**22 // s**2), 1, s, s), "auto") for s in (8, 16, 32, 64, 256, 2048)],
-    "n_bins": [((400, 1, 96, 96), n) for n in (2, 16, 256, 4096, 65536)],
+    "number of images of 96×96": [
+        (n, EQUALIZE(), (n, 1, 96, 96)) for n in (1, 10, 100, 1000, 4000)
+    ],
+    "side of an image": [
+        (side, EQUALIZE(), (max(1, 2**22 // side**2), 1, side, side))
+        for side in (8, 16, 32, 64, 256, 2048)
+    ],
+    "n_bins, images of 96×96": [
+        (n, EQUALIZE(n_bins=n), (400, 1, 96, 96)) for n in (2, 16, 256, 4096, 65536)
+    ],
+    "window, images of 512×512": [
+        (window, WINDOWS(window=window), (8, 1, 512, 512)) for window in (3, 5, 9, 17, 33, 65, 129)
+    ],
+    "side of an image, windows of 1/8": [
+        (side, WINDOWS(), (max(1, 2**21 // side**2), 1, side, side))
+        for side in (32, 64, 128, 256, 512, 1024, 2048)
+    ],
+    "window, volumes of 64×128×128": [
+        (window, WINDOWS(window=window, spatial_dims=3), (1, 1, 64, 128, 128))
+        for window in (3, 5, 9, 17, 1 / 8)
+    ],
 }
 
 
 def growth(rounds):
-    """Return ns per pixel, by what grows: {name: [(value, uint8, float64), ...]}, in one thread."""
-    return {name: [_grown(name, *step, rounds) for step in steps] for name, steps in GROWTH.items()}
-
-
-def _grown(name, shape, n_bins, rounds):
-    """Return the value that grows, and ns per pixel for uint8 and float64 images."""
-    value = {"images": shape[0], "image size": shape[2], "n_bins": n_bins}[name]
-    ns = []
-    for dtype in ("uint8", "float64"):
-        X = make_images(shape, dtype)
-        call = partial(HistogramEqualizer(n_bins=n_bins).fit_transform, X)
-        ns.append(statistics.median(timed(call) for _ in range(rounds + 1)) / X.size * 1e9)
-    return (value, *ns)
+    """Yield what grows, its value, and ns per pixel for images of three dtypes, in one thread."""
+    for name, steps in GROWTH.items():
+        for value, estimator, shape in steps:
+            ns = []
+            for dtype in ("uint8", "uint16", "float64"):
+                X = make_images(shape, dtype)
+                call = partial(estimator.fit_transform, X)
+                ns.append(statistics.median(timed(call) for _ in range(rounds + 1)) / X.size * 1e9)
+            yield name, str(value), *ns
 
 
 def single_calls():
-    """Return (side, ours, OpenCV's) for uint8 images, one per call: microseconds in one thread."""
+    """Yield a side and, for one uint8 image per call, µs of ours and OpenCV's, and their ratio."""
     equalizer = HistogramEqualizer(convention="opencv")
-    rows = []
     for side in (32, 96, 256, 512, 1024, 2048):
         image = make_images((1, 1, side, side), "uint8")[0, 0]
         calls = partial(equalizer.transform, image[None]), partial(cv2.equalizeHist, image)
         times = [[timed(call) for call in calls] for _ in range(max(30, 2**22 // image.size))]
-        rows.append((side, *(float(t) * 1e6 for t in np.median(times, axis=0))))
-    return rows
+        ours, peer = (float(t) * 1e6 for t in np.median(times, axis=0))
+        yield f"{side}×{side}", ours, peer, peer / ours
 
 
-def machine():
-    """Return where, with which releases and when this was measured."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor()
-    modules = {"NumPy": np, "scikit-image": skimage, "OpenCV": cv2, "Pillow": PIL}
-    versions = [f"{name} {module.__version__}" for name, module in modules.items()]
-    place = [cpu, f"{os.cpu_count()} cores", describe(), *versions]
-    return f"{', '.join(place)}; {datetime.date.today():%d %B %Y}"
+def comparisons(batch, options):
+    """Yield the rows of one batch."""
+    for path in PATHS + FAMILY + OF_VOLUMES:
+        if batch in path.batches and re.search(options.only, f"{path.peer} {path.name}"):
+            yield compare(path, batch, options.rounds)
 
 
 def main():
-    """Measure, print as it goes, and write the page."""
+    """Measure, print as it goes, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one batch, to see that it works")
+    parser.add_argument("--tables", default="", help="tables that match, as 1000x96x96 or growth")
+    parser.add_argument("--only", default="", help="comparisons that match, as 'CLAHE uint8'")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each comparison")
-    parser.add_argument("--only", default="", help="rows that match, as 'CLAHE uint8'")
-    parser.add_argument(
-        "--write", action="store_true", help="write docs/performance.md and its plot"
-    )
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/speed_*.csv")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    batches = list(BATCHES)[:1] if options.quick else list(BATCHES)
-
-    print(machine())
-    results = {"machine": machine(), "rows": [], "rounds": options.rounds}
-    chosen = [
-        path
-        for path in PATHS + FAMILY + OF_VOLUMES
-        if re.search(options.only, f"{path.peer} {path.name}")
-    ]
-    for batch in batches:
-        for path in (path for path in chosen if batch in path.batches):
-            results["rows"].append(compare(path, batch, options.rounds))
-            print(_report.line(results["rows"][-1]), flush=True)
-    if options.only:
-        return
-    results["limits"] = limits(options.rounds)
-    results["cold"] = cold_starts(options.rounds)
-    results["growth"] = growth(options.rounds)
-    results["single"] = single_calls()
-    rest = ("limits", "cold", "growth", "single")
-    print(json.dumps({name: results[name] for name in rest}, indent=1))
+    rounds = options.rounds
+    tables = {"machine": _report.machine(rounds)}
+    tables |= {batch: (RESULTS, comparisons(batch, options)) for batch in BATCHES}
+    tables |= {
+        "limits": ("what | value | unit", chain(limits(rounds), cold_starts(rounds))),
+        "memory": ("estimator | images, bytes per pixel | volume, bytes per voxel", memory()),
+        "growth": (
+            "what grows | value | ns per pixel, uint8 | uint16 | float64",
+            growth(rounds),
+        ),
+        "single": (
+            "uint8 image | µs per call | cv2.equalizeHist, µs | times faster",
+            single_calls(),
+        ),
+    }
+    chosen = {name: _report.table(*tables[name]) for name in tables if options.tables in name}
     if options.write:
-        _report.write(results, Path(__file__).parents[1] / "docs")
+        _report.write(chosen)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ the medians of the ratios of their times per pixel are what counts. The images a
 with noise; arrays are so large that outputs lie in memory that was just allocated, as in a program
 that keeps what it gets. Two threads are measured while computing alone is faster with two, and once
 more in memory that the process keeps. Some paths are compared with a loop over scikit-image in the
-same way. --write puts the tables into docs/performance.md.
+same way. --write writes the tables to docs/measurements.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import statistics
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import _machine
 import _report
@@ -387,32 +386,28 @@ def peer_rows(options):
             yield name, ns / multiple, 1 / multiple, gain / multiple
 
 
-def shown(rows, line):
-    """Return rows as a list, each printed as it comes."""
-    found = []
-    for row in rows:
-        found.append(row)
-        print(line(*row), flush=True)
-    return found
-
-
 def main():
-    """Measure all paths, print tables and write them to the page."""
+    """Measure all paths, print tables and write them."""
     global N_IMAGES
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=N_IMAGES, help="of 96×96 pixels")
     parser.add_argument("--only", default="", help="measure paths whose name contains this")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/speed_*.csv")
     options = parser.parse_args()
     N_IMAGES = options.images
-    rows = shown(path_rows(options), _report.path_line)
-    peers = shown(peer_rows(options), _report.peer_line)
-    dtypes = shown(() if options.only else dtype_rows(options), _report.dtype_line)
-    rows = shown(rows_with_kept_memory(options, rows), _report.path_line)
+    tables = {"paths_machine": _report.table(*_report.machine(options.rounds))}
+    head = "path | ns per pixel | multiple of the plain path | two threads: times faster"
+    _, *rows = _report.table(head, path_rows(options))
+    head_peers = "path | scikit-image, ns per pixel | times faster, 1 thread | 2 threads"
+    tables["paths_peers"] = _report.table(head_peers, peer_rows(options))
+    if not options.only:
+        head_dtypes = f"`transform` | {DTYPES.replace(' ', ' | ').replace('>u2', '`>u2`')}"
+        tables["dtypes"] = _report.table(head_dtypes, dtype_rows(options))
+    rows = rows_with_kept_memory(options, rows)
+    tables["paths"] = _report.table(f"{head} | memory kept", rows)
     if options.write:
-        folder = Path(__file__).parents[1] / "docs"
-        _report.write_paths(rows, peers, (DTYPES.split(), dtypes), folder)
+        _report.write(tables)
 
 
 if __name__ == "__main__":

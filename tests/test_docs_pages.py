@@ -4,6 +4,7 @@ Examples with a prompt, `>>>`, are doctests: `make doctest`. The page on the dem
 shows what the demo prints.
 """
 
+import csv
 import re
 import runpy
 from pathlib import Path
@@ -180,3 +181,70 @@ def test_the_guide_shows_each_picture_of_its_script(guide):
 def test_the_pictures_of_the_guide_are_drawn_by_their_script(guide, tmp_path, path):
     drawn = guide["save"](path.stem.removeprefix("guide_"), tmp_path)
     assert difference(drawn, path) < 3
+
+
+def measured(name):
+    """The rows of a table of speeds, without its head; `make bench` measures them."""
+    return list(csv.reader(read(f"measurements/speed_{name}.csv").splitlines()))[1:]
+
+
+def test_the_table_and_the_figure_of_speeds_are_made_by_their_script(tmp_path):
+    pytest.importorskip("matplotlib")
+    for folder in ("measurements", "images"):
+        (tmp_path / folder).mkdir()
+    runpy.run_path(str(DOCS / "draw_speed.py"))["main"](tmp_path)
+    made = (tmp_path / "measurements" / "speed.csv").read_text(encoding="utf-8")
+    assert made == read("measurements/speed.csv")
+    drawn = (tmp_path / "images" / "performance.svg").read_text(encoding="utf-8")
+    labels = re.findall(r">([\d.]+×)<", read("images/performance.svg"))
+    assert labels == [f"{row[2]}×" for row in csv.reader(made.splitlines()[1:])]
+    assert labels == re.findall(r">([\d.]+×)<", drawn)
+
+
+def test_the_page_on_performance_says_what_was_measured():
+    """About, as the page says: a new measurement differs a little."""
+    assert run_examples("performance.md")["X_equalized"].dtype == np.float32
+    page = " ".join(read("performance.md").split())
+    ((processor, *_, date, _),) = measured("machine")
+    assert f"{processor.replace(' (', ' processor (')} on {date}" in page
+    ns = {tuple(row[:2]): float(row[6]) for row in measured("1000x96x96")}
+    milliseconds = {row[0]: [float(cell) / 1000 for cell in row[1:3]] for row in measured("single")}
+    windows = {
+        (what.split(", ")[1], value): [*map(float, cells)]
+        for what, value, *cells in measured("growth")
+        if "window" in what
+    }
+    large = windows["windows of 1/8", "2048"]
+    memory = [float(row[2]) for row in measured("memory")]
+    volumes = {}
+    for _, peer, *cells in measured("4x64x128x128"):
+        volumes.setdefault(peer.removeprefix("skimage").strip(), []).append(float(cells[4]))
+    volumes = {peer: [min(times), max(times)] for peer, times in volumes.items()}
+    for pattern, values in {
+        "# instead of # ms": [ns["uint8 → float32", "skimage"], ns["uint8 → float64", "skimage"]],
+        "fixed cost of about # ms": milliseconds["32×32"][:1],
+        "OpenCV, which takes # ms": milliseconds["96×96"][1:],
+        "`HistogramEqualizer`: # to #": volumes[""],
+        "`HistogramMatcher`: # for uint8, # for float32": volumes["match"],
+        "`AdaptiveHistogramEqualizer`: # to #": volumes["CLAHE"],
+        "# for uint8 to # for float32 in windows of 5×5×5 voxels": volumes["rank 5×5×5"],
+        "# to # in windows of 11×11×11": volumes["rank 11×11×11"],
+        "take about # for uint8 and # for float64": windows["volumes of 64×128×128", "0.125"][::2],
+        "takes # bytes per voxel (0.2 GB": memory[2:3],
+        "`LocalHistogramEqualizer` about # (0.6 GB)": memory[3:],
+        "other estimators at most #.": [max(memory[:2])],
+        "takes about # ms per megapixel, uint16 about #, float64 about #": windows[
+            "images of 512×512", "65"
+        ],
+        "takes about # ms per megapixel, and float64 about #, which is # s": [
+            *large[::2],
+            large[2] * 2048**2 / 1e9,
+        ],
+        "uint8 and uint16 take about # ms per megapixel, and float64 about #": windows[
+            "images of 512×512", "5"
+        ][1:],
+    }.items():
+        found = re.search(re.escape(pattern).replace(r"\#", r"(\d[\d.,]*\d|\d)"), page)
+        assert found, pattern
+        numbers = [float(number.replace(",", "")) for number in found.groups()]
+        assert numbers == pytest.approx(values, rel=0.3), pattern
