@@ -172,9 +172,10 @@ def test_targets_are_repeated(make):
     assert type(found) is (np.ndarray if make in (list, tuple) else type(y))
 
 
-def test_targets_of_several_columns_are_repeated():
+def test_targets_of_other_kinds_are_repeated():
     y = np.arange(10).reshape(5, 2)
     assert_same(trained(faces(5), y, n_copies=2).y_, np.tile(y, (3, 1)))
+    assert_same(trained(faces(5), range(5), n_copies=2).y_, np.tile(np.arange(5), 3))
     sparse = trained(faces(5), csr_array(y), n_copies=2).y_
     assert_same(sparse.toarray(), np.tile(y, (3, 1)))
     assert trained(faces(5), None, n_copies=2).y_ is None

@@ -14,7 +14,7 @@ from _helpers import (
     on_all_engines,
     on_the_default_engine,
 )
-from _internals import set_work_per_thread
+from _internals import needs_kernels, set_work_per_thread
 from _oracles import is_missing, learned, plain
 from _strategies import ALL, BOOL, INTEGERS, few_examples, images, n_bins
 from hypothesis import given
@@ -375,6 +375,17 @@ def test_memory_does_not_grow_with_the_number_of_float_batches():
         sizes.append(len(pickle.dumps(estimator)))
     # the numbers of images and pixels take a byte more now and then
     assert max(sizes) <= sizes[0] + 200
+
+
+@on_the_default_engine
+@needs_kernels  # the definition takes many bytes per pixel
+def test_32_bits_do_not_count_all_pixels_of_a_level():
+    """2**31 zeros and more, which take no memory, as nobody writes them."""
+    x = np.zeros((1, 2**16, 2**15 + 1), np.uint8)
+    x[0, 0, 0] = 9
+    fitted = dataset().fit(x)
+    assert fitted.bin_centers_[0].tolist() == [0, 9]
+    assert fitted.cdf_[0].tolist() == [(x.size - 1) / x.size, 1]
 
 
 @on_the_default_engine

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -443,3 +444,19 @@ def test_the_largest_seed_is_a_seed(data):
     scorer = relit_scorer("accuracy", "even", random_state=2**32 - 1, n_copies=2)
     assert all(0 <= seed < 2**32 for seed in scorer.seeds)
     assert 0 <= scorer(Recorder().fit(x, y), x, y) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_one_large_image_is_relit_in_parts(monkeypatch, dtype):
+    """The same light and noise; beyond the copy less memory than the image takes."""
+    small = faces(2, 3, 20, dtype)
+    expected = relight(small, random_state=0)
+    with monkeypatch.context() as patch:
+        set_block_size(patch, 60)
+        assert_same(relight(small, random_state=0), expected)
+    x = faces(1, 3, 1000, dtype)
+    tracemalloc.start()
+    out = relight(x, random_state=0)
+    peak = tracemalloc.get_traced_memory()[1] - out.nbytes
+    tracemalloc.stop()
+    assert peak < 2**24 + x.nbytes

@@ -35,11 +35,14 @@ int add_bin_counts(Planes<Real> planes, Mask mask, Array<uint8_t> status, Array<
             continue;
         }
         const uint8_t *counted = mask_of(p, planes, mask);
-        count_reals(planes.row(p), counted, counted || (status[p] & HAS_NAN), n, grid, intervals,
-                    N_BLOCK, of_plane);
-        join_bins(grid, of_plane);
-        for (ptrdiff_t k = 0; k < n_bins; ++k)
-            counts.row(p % n_rows)[k] += of_plane[k];
+        const bool is_weighted = counted || (status[p] & HAS_NAN);
+        for (ptrdiff_t start = 0; start < n; start += N_COUNTED) {
+            count_reals(planes.row(p) + start, counted ? counted + start : nullptr, is_weighted,
+                        least(N_COUNTED, n - start), grid, intervals, N_BLOCK, of_plane);
+            join_bins(grid, of_plane);
+            for (ptrdiff_t k = 0; k < n_bins; ++k)
+                counts.row(p % n_rows)[k] += of_plane[k];
+        }
     }
     return DONE;
 }

@@ -38,9 +38,13 @@ int add_level_counts(Planes<Level> planes, Mask mask, Array<int64_t> counts) {
         const uint8_t *counted = mask_of(p, planes, mask);
         int64_t *row = counts.row(p % counts.shape[0]);
         if constexpr (n_levels == 256) {
-            count_levels(plane, counted, n, {0, 255}, of_plane);
-            for (ptrdiff_t level = 0; level < n_levels; ++level)
-                row[level] += of_plane[level];
+            for (ptrdiff_t start = 0; start < n; start += N_COUNTED) {
+                const uint8_t *of_part = counted ? counted + start : nullptr;
+                count_levels(plane + start, of_part, least(N_COUNTED, n - start), {0, 255},
+                             of_plane);
+                for (ptrdiff_t level = 0; level < n_levels; ++level)
+                    row[level] += of_plane[level];
+            }
         } else {
             for (ptrdiff_t i = 0; i < n; ++i)
                 row[plane[i]] += !counted || counted[i];

@@ -81,6 +81,7 @@ enum {
 enum { NOT_WRITTEN = -2, NO_MEMORY = -1, DONE = 0 };
 
 constexpr ptrdiff_t N_BLOCK = 4096;      /* pixels that are worked on in the near cache */
+constexpr ptrdiff_t N_COUNTED = ptrdiff_t{1} << 30; /* pixels that 32 bits count */
 constexpr ptrdiff_t N_STREAMED = 131072; /* doubles that no near cache holds */
 constexpr ptrdiff_t TILE_LANES = 8;      /* tiles of a row that are worked on together */
 constexpr ptrdiff_t N_FOURFOLD = 4096;   /* tables up to this length are counted fourfold */

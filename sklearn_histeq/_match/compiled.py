@@ -180,6 +180,8 @@ def _match_ranks(planes, mask, out, targets):
 
 def quantiles(planes, mask, n_quantiles):
     """Return the order statistics of each plane; see `definition.quantiles`."""
+    if planes[0, 0].size > arrays.MOST_PIXELS:
+        return definition.quantiles(planes, mask, n_quantiles)
     pixel = arrays.pixel_dtype(planes.dtype)
     found = np.zeros((*planes.shape[:2], n_quantiles))
     status = np.empty(planes.shape[:2], np.uint8)

@@ -525,7 +525,7 @@ DELEGATED = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_f
 
 def _repeated(values, n_images, times):
     """Return what has one entry per image for images and copies; other values as they are."""
-    is_list = isinstance(values, (list, tuple)) and len(values) == n_images
+    is_list = isinstance(values, (list, tuple, range)) and len(values) == n_images
     if is_list or (hasattr(values, "__array__") and not hasattr(values, "shape")):
         values = np.asarray(values)
     shape = getattr(values, "shape", ())

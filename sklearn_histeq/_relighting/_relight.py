@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from .. import _blocks
 from .._arithmetic import output
 from .._base import ChannelAxis
-from .._blocks import slices
 from .._input import Layout, input_error, parameters, read_in_memory, warn_the_caller
 from .._input.problem import Setting
 from .._input.problem import X as _X
@@ -137,9 +137,22 @@ def relight(
     copies, out = images.empty(planes.dtype)
     rng = check_random_state(random_state)
     draws = rng.uniform(size=(len(planes), 6, 1, 1, 1))
-    for part in slices(len(planes), planes[0].size):
-        _store(_lit(planes[part], LIGHTS[strength], draws[part]), rng, bits, out[part])
+    y = np.linspace(-1, 1, planes.shape[2])[:, np.newaxis]
+    for part in _parts(*planes.shape):
+        shares = _lit(planes[part], y[part[2]], LIGHTS[strength], draws[part[0]])
+        _store(shares, rng, bits, out[part])
     return images.library.deliver(copies)
+
+
+def _parts(n_images, n_channels, height, width):
+    """Yield indices that cut planes into small parts, in the order in which noise is drawn."""
+    if n_channels * height * width <= _blocks.PIXELS_PER_BLOCK:
+        for images in _blocks.slices(n_images, n_channels * height * width):
+            yield np.s_[images, :, :]
+        return
+    for i, channel in np.ndindex(n_images, n_channels):
+        for rows in _blocks.slices(height, width):
+            yield np.s_[i : i + 1, channel : channel + 1, rows]
 
 
 def check_lights(strength, channel_axis, image_shape, bits):
@@ -170,10 +183,10 @@ def _check_intensities(X):
             "Convert X: X.astype(numpy.uint8), if 255 is white.",
         )
     if X.dtype.kind == "f":
-        present = X[~np.isnan(X)]
-        if present.size and not (present.min() >= 0 and present.max() <= 1):
+        low, high = (limit.reduce(X, axis=None) for limit in (np.fmin, np.fmax))  # without NaN
+        if low < 0 or high > 1:
             raise input_error(
-                (_X, f" has floats from {present.min():g} to {present.max():g}"),
+                (_X, f" has floats from {low:g} to {high:g}"),
                 "[0, 1], where 1 is white",
                 "Scale X: X / 255, if 255 is white.",
             )
@@ -212,14 +225,13 @@ def _between(low, high, draws):
     return low + (high - low) * draws
 
 
-def _lit(planes, light, draws):
-    """Return planes in other lights, as shares of white, before noise and rounding."""
-    height, width = planes.shape[2:]
+def _lit(planes, y, light, draws):
+    """Return planes, whose rows lie at y, in other lights: shares of white, not yet rounded."""
     angle = _between(0, 2 * np.pi, draws[:, 0])
     gamma = np.exp(_between(-1, 1, draws[:, 1]))
     least_gain, largest_gain = light.gains
     gain = _between(least_gain, largest_gain, draws[:, 2])
-    x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, np.newaxis]
+    x = np.linspace(-1, 1, planes.shape[3])
     distance = x * np.cos(angle) + y * np.sin(angle)
     reach = np.abs(np.cos(angle)) + np.abs(np.sin(angle))
     shade = light.shade(distance, reach, draws[:, 3:])
