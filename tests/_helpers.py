@@ -14,6 +14,8 @@ from sklearn_histeq import HistogramEqualizer
 # What touches pixels runs on all engines, the rest on what a user gets. For a test, or as one of
 # the marks of a module; the module uses the fixture `engine`.
 on_all_engines = pytest.mark.engines("reference", "auto", "portable")
+# What is the work of Python, not of kernels: layouts, blocks, threads, types of the output.
+on_both_engines = pytest.mark.engines("reference", "auto")
 on_the_default_engine = pytest.mark.engines()
 
 CONVENTIONS = ["skimage", "numpy", "opencv", "pillow"]

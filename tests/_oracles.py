@@ -21,7 +21,7 @@ EXACT_DOUBLE = 2**53
 def remembered(oracle):
     """An oracle that is asked once, where an example is tried on one engine after the other."""
 
-    @functools.lru_cache(maxsize=64)
+    @functools.lru_cache(maxsize=1000)  # as many as a module asks of each engine
     def answer(question):
         args, kwargs = pickle.loads(question)
         return oracle(*args, **kwargs)

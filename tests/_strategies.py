@@ -16,7 +16,7 @@ ALL = [BOOL, *INTEGERS, *FLOATS]
 PLAIN = [np.dtype(kind) for kind in ("u1", "u2", "i2", "f4", "f8")]
 
 # For laws that several other tests would miss, too, or whose examples take long.
-few_examples = settings(max_examples=max(2, settings.default.max_examples // 3))
+few_examples = settings(max_examples=max(2, settings.default.max_examples // 4))
 
 seeds = st.integers(0, 2**32 - 1)
 bin_numbers = st.one_of(st.integers(1, 300), st.sampled_from([1, 2, 3, 256, 1000, 65535, 65536]))

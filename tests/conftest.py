@@ -7,6 +7,7 @@ import warnings
 import pytest
 from _internals import ENGINE_VARIABLE, NOT_BUILT, SLOW, kernels_are_built
 from hypothesis import HealthCheck, note, settings
+from threadpoolctl import threadpool_limits
 
 import sklearn_histeq
 
@@ -87,6 +88,13 @@ def engine(request):
         if hasattr(request, "param"):
             patch.setenv(ENGINE_VARIABLE, request.param)
         yield getattr(request, "param", "default")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Small matrices on busy cores: threads of BLAS and OpenMP would only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 def _settings(**kwargs):

@@ -31,6 +31,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_histeq import AugmentedEstimator, HistogramEqualizer, relight, relit_scorer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Recorder(ClassifierMixin, BaseEstimator):
     """A classifier that keeps what it is trained on."""

@@ -164,18 +164,14 @@ class TestProcess:
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     def test_streams_that_are_closed(self, tmp_path, closed):
         np.save(tmp_path / "in.npy", np.arange(8).reshape(2, 2, 2))
-        command = f"exec '{sys.executable}' -m sklearn_histeq equalize"
-        ran, failed = (
-            subprocess.run(
-                ["sh", "-c", f"{command} {tmp_path}/{name} {tmp_path}/out.npy {closed}"],
+        command = f"exec '{sys.executable}' -m sklearn_histeq equalize {tmp_path}/in.npy"
+        for status in (0, 1) if "2>&-" in closed else (0,):  # then the output is there already
+            done = subprocess.run(
+                ["sh", "-c", f"{command} {tmp_path}/out.npy {closed}"],
                 capture_output=True,
                 text=True,
             )
-            for name in ("in.npy", "none.npy")
-        )
-        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-        assert (failed.returncode, failed.stdout) == (1, "")
-        assert "Traceback" not in failed.stderr
+            assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
     def test_a_reader_that_leaves(self):
         code = (

@@ -16,7 +16,6 @@ from PIL.PngImagePlugin import PngInfo
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from threadpoolctl import threadpool_limits
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
@@ -40,12 +39,7 @@ from sklearn_histeq._cli.demo.report import (
 from sklearn_histeq._cli.demo.search import Choice
 from sklearn_histeq._cli.errors import FileError, UsageError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Small matrices on busy cores: BLAS threads would only wait for each other."""
-    with threadpool_limits(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -114,8 +114,15 @@ def run(capsys, command, name, n_channels=1):
     return Path("out", name).read_bytes(), said
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
-@pytest.mark.parametrize("command", COMMANDS)
+# Every file is equalized, and goes through one of the other commands, which read and write alike.
+RUNS = [
+    (command, name)
+    for i, name in enumerate(sorted(FILES))
+    for command in ("equalize", COMMANDS[1 + i % (len(COMMANDS) - 1)])
+]
+
+
+@pytest.mark.parametrize(("command", "name"), RUNS)
 def test_everything_else_is_kept_or_the_picture_is_refused(capsys, command, name):
     suffix = name.split("-")[0]
     before = FILES[name]

@@ -18,6 +18,8 @@ from sklearn_histeq._cli import demo
 
 DOCS = Path(__file__).parents[1] / "docs"
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def read(page):
     return (DOCS / page).read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_histeq import HistogramEqualizer, relight, relit_scorer
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("engine", "one_thread")
 
 STRENGTHS = ["even", "mild", "harsh"]
 DTYPES = ["bool", "u1", "u2", ">u2", "u4", "u8", "f2", "f4", "f8", ">f8"]

@@ -4,7 +4,14 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from _helpers import assert_same, faces, on_all_engines, on_the_default_engine, to_rows
+from _helpers import (
+    assert_same,
+    faces,
+    on_all_engines,
+    on_both_engines,
+    on_the_default_engine,
+    to_rows,
+)
 from _internals import needs_kernels, set_parts_of_local, set_work_per_thread
 from _oracles import mid_ranks, mid_ranks_of_levels, rank_equalize
 from _strategies import few_examples, holes, masked, planes, seeds
@@ -150,6 +157,7 @@ def test_a_number_is_the_width_along_all_axes_and_a_share_that_of_the_depth_too(
     assert_same(local(volume), local(volume, window=3))
 
 
+@on_both_engines
 @pytest.mark.parametrize("dtype", ["u1", ">u2", "i4", "f4", "f8"])
 @pytest.mark.parametrize("window", [3, (9, 61, 61)])
 def test_memory_layout_and_channels_change_nothing(dtype, window):
@@ -167,6 +175,7 @@ def test_memory_layout_and_channels_change_nothing(dtype, window):
         assert_same(np.moveaxis(last.transform(interleaved, mask=mask), -1, 1), expected)
 
 
+@on_both_engines
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8"])
 @pytest.mark.parametrize("window", [3, (3, 61, 61), (41, 31, 31)])
 def test_a_large_volume_in_parts(monkeypatch, dtype, window):
