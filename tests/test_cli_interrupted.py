@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -176,8 +177,13 @@ LAST_WORDS = {
 
 
 @pytest.mark.skipif(os.name != "posix", reason="this needs signals")
-@pytest.mark.parametrize("module", [FIRST, "argparse", "numpy", "sklearn", "sklearn.utils"])
-@pytest.mark.parametrize("name", LAST_WORDS)
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        *product(LAST_WORDS, [FIRST, "sklearn"]),
+        *product(["SIGINT"], ["argparse", "numpy", "sklearn.utils"]),
+    ],
+)
 def test_signals_while_modules_are_imported(data, name, module):
     code = PROCESS.format(told=KILLED.format(number=int(getattr(signal, name))))
     command = [sys.executable, "-c", code, module, "equalize", *JOBS["array"], "--overwrite"]

@@ -31,7 +31,7 @@ except RuntimeError as error:  # scikit-learn 1.6 beside array-api-compat
         raise
     pytest.skip(f"{WHY}: {error}", allow_module_level=True)
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("engine", "one_thread")
 
 
 def written(estimator):

@@ -19,7 +19,7 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("engine", "one_thread")
 
 FAMILY = [
     HistogramEqualizer(),

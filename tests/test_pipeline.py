@@ -23,7 +23,7 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("engine", "one_thread")
 
 N, SIDE, PEOPLE = 48, 10, 4
 
