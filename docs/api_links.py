@@ -1,4 +1,4 @@
-"""Link names of the package in Markdown pages to the reference, where each parameter has an id.
+"""Link names of the package in pages and the gallery to the reference, with an id per parameter.
 
 Pages write names as code: `HistogramEqualizer`, `relight`, and in the guide also `clip_limit=3`. In
 each section, the first such code of a name becomes a link. So pages stay plain Markdown, and no
@@ -66,7 +66,8 @@ def name_parameters(app, doctree):
 
 def link_code(app, doctree, docname):
     """Make links of code that names something in the reference, once per section."""
-    if Path(app.env.doc2path(docname)).suffix != ".md":
+    is_example = docname.startswith("auto_examples/")
+    if not is_example and Path(app.env.doc2path(docname)).suffix != ".md":
         return
     seen = set()
     for code in [*doctree.findall(nodes.literal)]:

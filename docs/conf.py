@@ -1,21 +1,30 @@
 """How Sphinx builds the site: `make docs`. Nothing is fetched, and a warning is an error."""
 
+import inspect
 import sys
 import tempfile
+import tomllib
 import zlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import sphinx_gallery.sorting
 from docutils import nodes
+from sphinx_gallery.sorting import ExplicitOrder, FileNameSortKey
 
 import sklearn_histeq
+from sklearn_histeq._base import SITE
 
-sys.path.insert(0, str(Path(__file__).parent))  # api_links
+sys.path.insert(0, str(Path(__file__).parent))  # api_links, gallery
+import gallery
 
 project = "sklearn-histeq"
 author = "The sklearn-histeq developers"
 copyright = author
 version = release = sklearn_histeq.__version__
+PACKAGE = Path(sklearn_histeq.__file__).parent
+SETTINGS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+# https://github.com/OWNER/NAME, once it is public
+REPOSITORY = SETTINGS["project"].get("urls", {}).get("Repository")
 
 extensions = [
     "myst_parser",
@@ -26,11 +35,12 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "api_links",
+    *(["sphinx.ext.linkcode"] if REPOSITORY else []),
 ]
 exclude_patterns = [
     "_build",
-    "auto_examples/*.ipynb",
-    "auto_examples/*.py",
+    "auto_examples/**/*.ipynb",
+    "auto_examples/**/*.py",
     "sg_execution_times.rst",
 ]
 templates_path = ["_templates"]
@@ -110,8 +120,30 @@ intersphinx_mapping = {
 
 
 def setup(app):
-    """Keep what a browser alone shows of the diagrams of estimators out of the search."""
+    """Connect what Sphinx has no setting for."""
     app.connect("doctree-read", hide_diagrams_from_search)
+    app.connect("html-page-context", adapt_page)
+
+
+def adapt_page(app, pagename, templatename, context, doctree):
+    """Set the base of links on the page for missing addresses; offer no edit of generated pages."""
+    if pagename == "404":  # shown at any address, so that its own is no base for relative links
+        context["metatags"] += f'<base href="{urlsplit(SITE or "").path.rstrip("/")}/404.html">'
+    if pagename.startswith(("api/", "auto_examples/")):
+        context["page_source_suffix"] = ""
+
+
+def linkcode_resolve(domain, info):
+    """Return the address of the lines that define a public name."""
+    thing = sklearn_histeq
+    for part in info["fullname"].split("."):
+        thing = getattr(thing, part)
+    file = Path(inspect.getsourcefile(inspect.unwrap(thing)))
+    if not file.is_relative_to(PACKAGE):  # a method of scikit-learn
+        return None
+    lines, first = inspect.getsourcelines(inspect.unwrap(thing))
+    lines = f"L{first}-L{first + len(lines) - 1}"
+    return f"{REPOSITORY}/blob/main/{file.relative_to(PACKAGE.parent)}#{lines}"
 
 
 def hide_diagrams_from_search(app, doctree):
@@ -128,10 +160,11 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
-    "within_subsection_order": sphinx_gallery.sorting.FileNameSortKey,
+    "subsection_order": ExplicitOrder([f"../examples/{name}" for name in gallery.GROUPS]),
+    "within_subsection_order": FileNameSortKey,
     "abort_on_example_error": True,
     "capture_repr": ("_repr_html_",),
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": (gallery.described_figures,),
     "show_memory": False,
     "show_signature": False,
     "min_reported_time": 1e9,
@@ -146,6 +179,10 @@ html_title = "sklearn-histeq"
 html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
+if REPOSITORY:
+    owner, name = urlsplit(REPOSITORY).path.strip("/").split("/")
+    html_context |= {"github_user": owner, "github_repo": name}
+    html_context |= {"github_version": "main", "doc_path": "docs"}
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
@@ -154,15 +191,13 @@ html_theme_options = {
         "image_light": "_static/logo.svg",
         "image_dark": "_static/logo.svg",
     },
-    "show_prev_next": False,
+    "use_edit_page_button": bool(REPOSITORY),
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 6,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": ["page-toc", "edit-this-page"],
     "footer_start": ["copyright"],
-    "footer_end": [],
-    "pygments_light_style": "tango",
-    "pygments_dark_style": "monokai",
+    "footer_end": ["version"],
 }
 # Only the gallery, the guide and the reference have pages below them to be listed.
 html_sidebars = {"[!agr]*": [], "architecture": [], "genindex": []}

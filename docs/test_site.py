@@ -23,6 +23,7 @@ from sklearn_histeq._base import SITE as SITE_ADDRESS
 SITE = Path(__file__).parent / "_build" / "html"
 FILES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html"))
 PAGES = [page for page in FILES if not page.startswith("_static/")]  # the theme's own templates
+BASE = urlsplit(SITE_ADDRESS or "").path.rstrip("/") + "/"  # the path of the published site
 DESKTOP, PHONES = (1400, 900), [(360, 800), (400, 850)]
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -38,6 +39,10 @@ Promise.all(pictures.map(p => p.decode().catch(() => null))).then(
 """
 LINKS = """
 return {links: [...document.querySelectorAll("a[href]")].map(a => a.href),
+        next: document.querySelector("a.right-next")?.href,
+        previous: document.querySelector("a.left-prev")?.href,
+        undescribed: [...document.images].filter(
+            i => !i.alt && !i.closest(".sphx-glr-thumbcontainer, .navbar-brand")).map(i => i.src),
         ids: [...document.querySelectorAll("[id], a[name]")].map(e => e.id || e.name)};
 """
 # Boxes that are wider than the page, or than what they scroll in; tables and code may scroll.
@@ -49,10 +54,52 @@ return boxes.filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1 && !
     && (e === document.documentElement || getComputedStyle(e).overflowX !== "visible")
 ).map(e => e.outerHTML.slice(0, 80));
 """
+# Texts of less contrast than 4.5 with the colour behind them, as the contrast is defined in WCAG 2.
+TOO_PALE = """
+const numbers = color => color.match(/[\\d.]+/g).map(Number);
+const luminance = color => numbers(color).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = e => {
+    const color = getComputedStyle(e).backgroundColor;
+    return (numbers(color)[3] ?? 1) === 1 || e === document.documentElement ? color
+        : behind(e.parentElement);
+};
+const contrast = e => {
+    const [low, high] = [getComputedStyle(e).color, behind(e)].map(luminance).sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+};
+const hasText = e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+document.documentElement.dataset.theme = arguments[0];
+return [...document.querySelectorAll(".bd-article *, .bd-article")]
+    .filter(e => hasText(e) && e.checkVisibility() && !e.closest(".sk-top-container"))
+    .map(e => [contrast(e), e.className, e.textContent.slice(0, 40)]).filter(([c]) => c < 4.5);
+"""
+# Tables that scroll, whose first column does not stay or leaves too little room for the others.
+LOST_LABELS = """
+return [...document.querySelectorAll(".bd-article table:not(.genindextable)")].filter(t => {
+    if (t.scrollWidth <= t.clientWidth || t.rows[0].cells.length < 2) return false;
+    t.scrollLeft = t.scrollWidth;
+    const first = t.querySelector("tr > :first-child").getBoundingClientRect();
+    const box = t.getBoundingClientRect();
+    return Math.abs(first.left - box.left) > 2 || first.width > 0.5 * box.width;
+}).map(t => t.outerHTML.slice(0, 80));
+"""
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serve files and print nothing."""
+    """Serve the site as GitHub Pages does, with 404.html for what is missing; print nothing."""
+
+    def translate_path(self, path):
+        return super().translate_path(path.removeprefix(BASE))
+
+    def send_error(self, code, message=None, explain=None):
+        page = (SITE / "404.html").read_bytes()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
 
     def log_message(self, *args):
         pass
@@ -64,7 +111,7 @@ def root():
     handler = functools.partial(Handler, directory=str(SITE))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"http://127.0.0.1:{server.server_port}{BASE}"
         server.shutdown()
 
 
@@ -120,7 +167,7 @@ def look(browser, root, page):
 
 def test_the_site_is_built():
     assert {"index.html", "user_guide.html", "migration.html", "search.html"} <= set(PAGES)
-    assert len([page for page in PAGES if page.startswith("auto_examples/plot_")]) >= 4
+    assert len([page for page in PAGES if "/plot_" in page]) >= 4
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -131,7 +178,7 @@ def test_pages_load(seen, page):
 
 
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if p.startswith(("index", "guide/", "auto_examples/plot"))]
+    "page", [p for p in PAGES if p.startswith(("index", "guide/")) or "/plot_" in p]
 )
 def test_pages_with_pictures_have_them(seen, page):
     assert seen[page]["pictures"] >= 1
@@ -144,7 +191,7 @@ def test_links_inside_the_site_resolve(seen, root):
             if not link.startswith(root):
                 continue
             parts = urlsplit(link)
-            target = unquote(parts.path[1:]) or "index.html"
+            target = unquote(parts.path.removeprefix(BASE)) or "index.html"
             if not (SITE / target).is_file():
                 broken.add((page, link))
                 continue
@@ -164,32 +211,63 @@ def test_the_guide_links_to_classes_and_parameters(seen, root, page):
 
 def test_every_page_is_linked_from_another(seen, root):
     linked = {
-        unquote(urlsplit(link).path[1:])
+        unquote(urlsplit(link).path.removeprefix(BASE))
         for page, found in seen.items()
         for link in found["links"]
-        if link.startswith(root) and urlsplit(link).path[1:] != page
+        if link.startswith(root) and urlsplit(link).path.removeprefix(BASE) != page
     }
-    assert set(PAGES) - linked <= {"search.html", "genindex.html"}
+    assert set(PAGES) - linked <= {"search.html", "genindex.html", "404.html"}
 
 
-def test_the_search_finds_the_equalizer(browser, root):
+def test_next_and_previous_lead_through_the_site(seen, root):
+    path = [root + "index.html"]
+    while following := seen[path[-1].removeprefix(root)]["next"]:
+        assert seen[following.removeprefix(root)]["previous"] == path[-1]
+        path.append(following)
+    left_out = set(PAGES) - {link.removeprefix(root) for link in path}
+    assert left_out <= {"search.html", "genindex.html", "404.html"}
+
+
+def test_a_missing_address_shows_the_page_for_it(browser, root):
+    browser.get(root + "api/no/such/page.html")
+    assert "Page not found" in browser.find_element(By.TAG_NAME, "h1").text
+    assert browser.execute_async_script(LOAD_PICTURES) == []
+    logo_height = "return document.querySelector('.logo__image').getBoundingClientRect().height"
+    assert browser.execute_script(logo_height) < 100  # by the theme's style
+    links = browser.find_elements(By.CSS_SELECTOR, ".bd-article a.internal")
+    assert len(links) >= 3
+    for link in [link.get_attribute("href") for link in links]:
+        assert (SITE / link.removeprefix(root)).is_file()
+
+
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("HistogramEqualizer", "api/sklearn_histeq.HistogramEqualizer.html"),
+        ("DICOM", "deployment.html"),
+        ("Keras", "deployment.html"),
+        ("float32", "deployment.html"),
+        ("mlflow", "deployment.html"),
+        ("ONNX", "deployment.html"),
+        ("volume", "guide/input.html"),
+        ("Lab", "guide/definitions.html"),
+        ("landmarks", "guide/estimators.html"),
+    ],
+)
+def test_the_search_finds_the_page(browser, root, word, page):
     set_width(browser, DESKTOP)
-    browser.get(root + "search.html?q=HistogramEqualizer")
-    results = (By.CSS_SELECTOR, "#search-results ul.search li a")
-    WebDriverWait(browser, 20).until(lambda b: b.find_elements(*results))
-    links = [a.get_attribute("href") for a in browser.find_elements(*results)]
-    assert any("api/sklearn_histeq.HistogramEqualizer.html" in link for link in links[:3])
-
-
-@pytest.mark.parametrize("word", ["DICOM", "Keras", "float32", "mlflow", "ONNX"])
-def test_the_search_finds_deployment(browser, root, word):
     browser.get(f"{root}search.html?q={word}")
-    wanted = (By.CSS_SELECTOR, '#search-results ul.search li a[href^="deployment.html"]')
-    WebDriverWait(browser, 20).until(lambda b: b.find_elements(*wanted))
+    results = (By.CSS_SELECTOR, "#search-results ul.search li a")
+    done = "return document.querySelector('.search-summary')?.textContent"
+    WebDriverWait(browser, 20).until(
+        lambda b: b.find_elements(*results) and "found" in (b.execute_script(done) or "")
+    )
+    links = [a.get_attribute("href") for a in browser.find_elements(*results)]
+    assert any(link.startswith(root + page) for link in links[:5])
 
 
 def test_a_pipelines_diagram_links_to_a_published_site_only(browser, root):
-    browser.get(root + "auto_examples/plot_08_recognise.html")
+    browser.get(root + "auto_examples/pipelines/plot_08_recognise.html")
     links = browser.find_elements(By.CSS_SELECTOR, "a.sk-estimator-doc-link")
     hrefs = [link.get_attribute("href") for link in links]
     ours = [href for href in hrefs if href and "HistogramEqualizer" in href]
@@ -206,6 +284,26 @@ def test_pages_fit_a_phone(browser, root, page, size):
     assert browser.execute_script(TOO_WIDE) == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_first_column_of_a_table_stays_on_a_phone(browser, root, page):
+    set_width(browser, (375, 812))
+    browser.get(root + page)
+    assert browser.execute_script(LOST_LABELS) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_text_and_code_have_contrast(browser, root, page, theme):
+    set_width(browser, DESKTOP)
+    browser.get(root + page)
+    assert browser.execute_script(TOO_PALE, theme) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_images_have_alternative_texts(seen, page):
+    assert seen[page]["undescribed"] == []
+
+
 def test_tables_take_the_width_of_a_desktop(browser, root):
     set_width(browser, DESKTOP)
     browser.get(root + "choosing.html")
@@ -214,9 +312,11 @@ def test_tables_take_the_width_of_a_desktop(browser, root):
     assert table > text
 
 
-def test_the_header_names_the_version(browser, root):
+def test_header_and_footer_name_the_version(browser, root):
+    set_width(browser, DESKTOP)
     browser.get(root + "index.html")
-    assert sklearn_histeq.__version__ in browser.find_element(By.CLASS_NAME, "navbar-brand").text
+    for place in ("navbar-brand", "bd-footer"):
+        assert sklearn_histeq.__version__ in browser.find_element(By.CLASS_NAME, place).text
 
 
 def test_the_search_leaves_out_the_tooltips_of_diagrams():

@@ -1,9 +1,9 @@
 """
-Choosing for a light that the pictures do not have
-==================================================
+Validating for lighting you have no images of
+=============================================
 
-Ordinary cross-validation sees only the light that the pictures have. `relit_scorer` lets a search
-validate on relit copies of the validation pictures, while it trains on the pictures as they are.
+Ordinary cross-validation sees only the light that the images have. With `relit_scorer`, a search trains on
+the images as they are, and validates on copies of the validation images in other light.
 """
 
 import matplotlib.pyplot as plt
@@ -22,18 +22,17 @@ from sklearn_histeq import (
     relit_scorer,
 )
 
-X, y = (
-    lfw_subset(),
-    np.repeat(["face", "other"], 100),
-)  # (200, 25, 25), all in even light
+X = lfw_subset()  # (200, 25, 25), all in even light
+y = np.repeat(["face", "other"], 100)
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.5, random_state=0, stratify=y
 )
 
 # %%
-# `relight` makes copies of three strengths. In "even" light exposure and tone curve change, "mild" light
-# also falls from a side, and in "harsh" light most of a picture may lie in shadow.
+# `relight` makes copies of three strengths. In "even" light, exposure and tone curve change. "Mild" light
+# also falls from one side. In "harsh" light, most of an image may lie in shadow.
 
+# Figure: Eight images as they are, and their copies in even, mild and harsh light.
 figure, axes = plt.subplots(4, 8, figsize=(8, 4.4), layout="constrained")
 rows = {"as they are": X_test}
 rows |= {s: relight(X_test, s, random_state=0) for s in ("even", "mild", "harsh")}
@@ -44,8 +43,8 @@ for row, (name, images) in zip(axes, rows.items(), strict=True):
         ax.set(xticks=[], yticks=[])
 
 # %%
-# The same search, validated on pictures as they are and on harsh copies. Every candidate is validated
-# on the same copies.
+# The search runs twice: validated on images as they are, and on harsh copies. All candidates are
+# validated on the same copies.
 
 
 def flatten(images):
@@ -78,6 +77,9 @@ for name, scoring in {
     )
     print(f"validated on {name}: {list(candidates)[searches[name].best_index_]}")
 
+# Figure: Bars of the accuracy in validation of five candidates. On images as they
+# are all bars are about equal; on harsh copies windows of 1/4 are best, and raw
+# images worst.
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 places = np.arange(len(candidates))
 for shift, (name, search), color in zip(
@@ -99,11 +101,12 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
 
 # %%
-# Validated on pictures as they are, the candidates differ little, and tiles are chosen by one picture
-# of a hundred. On harsh copies the candidates differ by a quarter of all pictures, and windows of 1/4
-# are chosen. In a test on other copies in harsh light, windows of 1/4 are the best and raw pictures
-# the worst. Note that `search.score` would relight the test pictures, too: it uses the scorer of the
-# search.
+# On images as they are, the accuracies of the candidates hardly differ: tiles are chosen, by one image of
+# a hundred. On harsh copies they differ by a quarter of all images, and windows of 1/4 are chosen.
+#
+# The test below uses other copies in harsh light. There, too, windows of 1/4 are best, and raw images are
+# worst. `search.score` is not used here: it uses the scorer of the search, so that it would relight the
+# test images once more.
 
 X_harsh = relight(X_test, random_state=99)
 for name, step in candidates.items():

@@ -2,7 +2,7 @@
 Leaving out pixels
 ==================
 
-A black border around a face takes a large share of the gray levels. With a mask only the pixels of
+The black border around a face takes a large share of the gray levels. With a mask, only the pixels of
 the face are counted, and the face gets all gray levels.
 """
 
@@ -18,10 +18,12 @@ X = np.where(is_face, lfw_subset()[[8, 20, 30]] * 0.5, 0)
 mask = np.broadcast_to(is_face, X.shape)  # (3, 25, 25): one mask per image
 
 equalizer = HistogramEqualizer()
+# Figure: Three faces with a black border. If all pixels count, the faces become
+# pale; with the mask they have full contrast.
 figure, axes = plt.subplots(3, 3, figsize=(6, 6.2), layout="constrained")
-pictures = [X, equalizer.fit_transform(X), equalizer.fit_transform(X, mask=mask)]
+batches = [X, equalizer.fit_transform(X), equalizer.fit_transform(X, mask=mask)]
 for column, (title, images) in enumerate(
-    zip(["before", "all pixels count", "mask=mask"], pictures, strict=True)
+    zip(["before", "all pixels count", "mask=mask"], batches, strict=True)
 ):
     axes[0, column].set_title(title)
     for ax, image in zip(axes[:, column], images, strict=True):
@@ -30,8 +32,10 @@ for column, (title, images) in enumerate(
 
 # %%
 # NaN marks missing pixels without a second array, and works with every tool of scikit-learn. Missing
-# pixels are not counted and stay NaN. This figure draws them in blue.
+# pixels are not counted, and stay NaN. This figure draws them in blue.
 
+# Figure: Two faces with the missing pixels around them in blue, before and after
+# equalization, with histograms and CDFs of the other pixels.
 EqualizationDisplay.from_estimator(
     equalizer, np.where(is_face, X, np.nan), n_images=2
 )

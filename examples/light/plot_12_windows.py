@@ -2,8 +2,8 @@
 Harsh light
 ===========
 
-`LocalHistogramEqualizer` gives every pixel its rank among its neighbours. What is left of a picture
-hardly depends on the light, even where most of the picture lies in shadow.
+`LocalHistogramEqualizer` replaces each pixel by its rank among its neighbours. The result hardly depends
+on the light, even where most of an image lies in shadow.
 """
 
 import matplotlib.pyplot as plt
@@ -21,9 +21,8 @@ from sklearn_histeq import (
 )
 
 face = resize(lfw_subset()[15], (96, 96))
-X = np.concatenate(
-    [[face], relight([face] * 4, random_state=13)]
-)  # even light, then four others
+lit = relight([face] * 4, random_state=13)
+X = np.concatenate([[face], lit])  # even light, then four harsh lights
 
 steps = {
     "HistogramEqualizer": HistogramEqualizer(),
@@ -31,6 +30,8 @@ steps = {
     "LocalHistogramEqualizer": LocalHistogramEqualizer(),
 }
 rows = {"before": X} | {name: step.fit_transform(X) for name, step in steps.items()}
+# Figure: One face in even light and in four harsh lights, before and after three
+# estimators. Only after LocalHistogramEqualizer do the five images look alike.
 figure, axes = plt.subplots(4, 5, figsize=(8, 6.6), layout="constrained")
 for row, (name, images) in zip(axes, rows.items(), strict=True):
     row[0].set_ylabel(name.replace("Histogram", "\nHistogram"), fontsize=8)
@@ -39,9 +40,9 @@ for row, (name, images) in zip(axes, rows.items(), strict=True):
         ax.set(xticks=[], yticks=[])
 
 # %%
-# The mean correlation of the four pictures with the one in even light says how much of the light is
-# left. If normal quantiles follow, the correlation stays, but
-# classifiers that compare distances do better.
+# The mean correlation of the four images with the one in even light says how well the light was
+# removed. A second step with a normal output distribution does not change the correlation much, but
+# classifiers that compare distances do better with it.
 
 normal = HistogramEqualizer(output_distribution="normal")
 steps["windows, then normal"] = make_pipeline(LocalHistogramEqualizer(), normal)
@@ -57,9 +58,13 @@ for name, step in steps.items():
     print(f"{name:27} {similarity(step.fit_transform(X)):.2f}")
 
 # %%
-# The size of the window is the one thing to choose. A small window removes more of the light, and more
-# of the coarse shading that tells evenly lit faces apart. The pictures must be aligned.
+# You choose the size of the window. A small window removes more of the light. But it also removes more of
+# the coarse shading by which faces in even light are recognised. For small windows the images must be
+# aligned.
 
+# Figure: One face in harsh light with windows of 3 pixels, 1/8, 1/4, 2/3 and all of
+# the side. Small windows show only edges; with large ones the coarse shading of the
+# face comes back.
 figure, axes = plt.subplots(1, 5, figsize=(8, 1.9), layout="constrained")
 for ax, window in zip(axes, [3, 1 / 8, 1 / 4, 2 / 3, 1.0], strict=True):
     local = LocalHistogramEqualizer(window=window).fit_transform(X[2:3])[0]
@@ -68,7 +73,9 @@ for ax, window in zip(axes, [3, 1 / 8, 1 / 4, 2 / 3, 1.0], strict=True):
     ax.set_axis_off()
 
 # %%
-# The display shows histograms and CDFs. They are not exactly level, since every pixel has a transfer
-# function of its own.
+# The display shows histograms and CDFs. The histograms after equalization are not exactly level, because
+# every pixel has its own transfer function.
 
+# Figure: The face in even light and in one harsh light, before and after
+# LocalHistogramEqualizer, with histograms and CDFs.
 EqualizationDisplay.from_estimator(LocalHistogramEqualizer(), X, n_images=2)

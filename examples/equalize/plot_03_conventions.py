@@ -3,7 +3,7 @@ Comparing the conventions
 =========================
 
 scikit-image, the classic NumPy recipe, OpenCV and Pillow equalize the same 64 dark pixels. The
-parameter `convention` chooses between them. Each result is the library's own, bit for bit.
+parameter `convention` chooses between them. Each result is equal to that of the library, bit for bit.
 """
 
 import matplotlib.pyplot as plt
@@ -15,15 +15,18 @@ from sklearn_histeq import HistogramEqualizer
 image = (lfw_subset()[8, 9:17, 3:11] * 60).astype(np.uint8)  # a cheek, and an eye
 X = image[np.newaxis]
 
-figure, (pictures, functions) = plt.subplots(
+# Figure: The 64 pixels after equalization by the four conventions, and below the
+# transfer functions. "skimage" and "numpy" lift the darkest level, "opencv" maps it
+# to black, "pillow" changes nothing.
+figure, (images, functions) = plt.subplots(
     2, 4, figsize=(8, 4.6), layout="constrained"
 )
 for column, convention in enumerate(["skimage", "numpy", "opencv", "pillow"]):
     equalized = HistogramEqualizer(convention=convention).fit_transform(X)[0]
     top = 1 if convention == "skimage" else 255
-    pictures[column].imshow(equalized, cmap="gray", vmin=0, vmax=top)
-    pictures[column].set_title(convention)
-    pictures[column].set_axis_off()
+    images[column].imshow(equalized, cmap="gray", vmin=0, vmax=top)
+    images[column].set_title(convention)
+    images[column].set_axis_off()
     levels, places = np.unique(image, return_index=True)
     functions[column].plot(
         levels, equalized.ravel()[places] / top, "o", color="#c8501e", markersize=3
@@ -34,10 +37,10 @@ functions[0].set_ylabel("after, as a share\nof the brightest")
 
 # %%
 # The lower row shows the transfer functions. scikit-image maps the darkest level to its share of the
-# pixels, OpenCV maps it to black. This is invisible in a large picture, but visible in a small one.
-# Pillow does not change a picture with so few pixels.
+# pixels, and OpenCV maps it to black. In a large image nobody sees the difference, but in a small one it is
+# visible. Pillow does not change an image with so few pixels.
 #
-# The type of the output is the library's, too:
+# The dtype of the output is that of the library, too:
 
 for convention in ["skimage", "numpy", "opencv", "pillow"]:
     equalized = HistogramEqualizer(convention=convention).fit_transform(X)

@@ -2,10 +2,10 @@
 Volumes: by slices, or as a whole
 =================================
 
-A stack of slices from a microscope, from CT or MR is one volume. If its slices are equalized one by
-one, each gets a transfer function of its own: the same tissue has another gray level in each slice,
-and the noise of an empty slice looks like tissue. With `spatial_dims=3` the volume gets one transfer
-function, so that equal voxels stay equal.
+A stack of slices from a microscope, a CT or an MR scanner is one volume. If its slices are equalized one
+by one, each slice gets its own transfer function. Then the same tissue has another gray level in each
+slice, and the noise of an empty slice looks like tissue. With `spatial_dims=3` the volume gets one
+transfer function, so that equal voxels stay equal.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,7 @@ from sklearn_histeq import (
     LocalHistogramEqualizer,
 )
 
-# cells in a layer between two empty ones, of which the camera sees some hundred photons per voxel
+# cells in a layer between two empty layers; the camera counts some hundred photons per voxel
 cells = gaussian(binary_blobs(64, n_dim=3, volume_fraction=0.3, rng=0), 1.5)
 is_layer = np.zeros((64, 64, 64), bool)  # (d, h, w)
 is_layer[16:50] = True
@@ -33,6 +33,9 @@ equalizer = HistogramEqualizer(spatial_dims=3)
 by_volume = equalizer.fit_transform(X)[0]
 of_layer = equalizer.fit_transform(X, mask=is_layer[None])[0]
 
+# Figure: A slice, an empty slice and a section from the side: before, equalized
+# slice by slice, as a whole, and with a mask. Slice by slice, the noise of the
+# empty slice is as bright as cells; with the mask it stays black.
 figure, axes = plt.subplots(3, 4, figsize=(9, 7), layout="constrained")
 titles = ["before", "slice by slice", "as a whole", "as a whole, mask="]
 stacks = [volume / volume.max(), by_slice, by_volume, of_layer]
@@ -47,10 +50,11 @@ for ax, name in zip(axes[:, 0], names, strict=True):
     ax.set_ylabel(name)
 
 # %%
-# The empty slice shows it best: equalized by itself, its noise takes all gray levels. The mask in the
-# last column leaves out the empty layers, which otherwise take half of the gray levels of the volume.
+# The empty slice shows the difference best: equalized by itself, its noise takes all gray levels. The mask
+# in the last column leaves out the empty layers, which otherwise take half of the gray levels of the
+# volume.
 #
-# How far apart are the values of voxels that had the same intensity?
+# Voxels that had the same intensity, 300, get values in these ranges:
 
 same = volume == 300
 for title, stack in zip(titles[1:], stacks[1:], strict=True):
@@ -60,6 +64,8 @@ for title, stack in zip(titles[1:], stacks[1:], strict=True):
 # :class:`~sklearn_histeq.EqualizationDisplay` draws the middle slice, or another one, beside the
 # histogram of all voxels.
 
+# Figure: Slice 20 of the volume before and after equalization, with the histogram
+# and CDF of all voxels in the mask.
 EqualizationDisplay.from_estimator(
     equalizer, X, mask=is_layer[None], slice_index=20
 )
@@ -68,10 +74,10 @@ EqualizationDisplay.from_estimator(
 # Tiles and windows of volumes
 # ----------------------------
 #
-# Light-sheet and confocal images fade with the depth, which one transfer function cannot correct.
-# Tiles and windows can. With `spatial_dims=3` they have slices, too. The bins then span the range of
-# the whole volume, of which a deep slice has only a small part, so that tiles need a higher
-# `clip_limit` than in slices.
+# Light-sheet and confocal images fade with the depth. One transfer function cannot correct this, but
+# tiles and windows can. With `spatial_dims=3` they extend over several slices. The bins of the tiles then
+# span the range of the whole volume. A deep slice has only a small part of this range, so tiles need a
+# higher `clip_limit` than in slices.
 
 fading = np.exp(-np.arange(64) / 40)[:, None, None]
 deep = rng.poisson((60 + 500 * cells) * fading).astype(np.uint16)
@@ -90,6 +96,8 @@ stacks = {
     )[0],
 }
 
+# Figure: A deep slice and a section from the side of a fading volume: before, and
+# after tiles and windows, slice by slice and of the volume.
 figure, axes = plt.subplots(2, 5, figsize=(11, 4.8), layout="constrained")
 for column, (title, stack) in enumerate(stacks.items()):
     axes[0, column].set_title(title, fontsize=10)
@@ -100,9 +108,11 @@ axes[0, 0].set_ylabel("a deep slice")
 axes[1, 0].set_ylabel("all slices, from the side")
 
 # %%
-# Seen from the side, the deep slices are at the bottom. Slice by slice, every slice gets the same
-# contrast, however few cells it has, and a histogram comes from fewer voxels. How many voxels of
-# cells are found, if as many of the brightest voxels are taken for cells?
+# In the sections from the side, the deep slices are at the bottom. Slice by slice, every slice gets the same
+# contrast, even if it has few cells, and each histogram has fewer voxels.
+#
+# Now take as many of the brightest voxels as there are voxels of cells. This share of the voxels of
+# cells is among them:
 
 is_cell = cells > 0.5
 for title, stack in stacks.items():

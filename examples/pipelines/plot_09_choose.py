@@ -3,8 +3,8 @@ Choosing an estimator by grid search
 ====================================
 
 GridSearchCV can choose the equalizing step itself: one of three estimators, or "passthrough".
-Here the training pictures have four kinds of light. Each fold of the search has one of them, so that
-every candidate is validated in light that it was not trained in.
+Here the training images have four kinds of light. Each fold of the search has one of them, so that
+every candidate is validated in a light that is missing from its training.
 """
 
 import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ X, y = lfw_subset(), np.repeat(["face", "other"], 100)  # (200, 25, 25)
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.5, random_state=0, stratify=y
 )
-# each training picture in one of the lights
+# each training image in one of the lights
 light = np.random.default_rng(0).permutation(np.repeat(list(lights), 25))
 X_train = np.stack(
     [lights[name](image) for name, image in zip(light, X_train, strict=True)]
@@ -66,7 +66,7 @@ search = GridSearchCV(pipeline, grid, cv=GroupKFold(len(lights)))
 search.fit(X_train, y_train, groups=light)
 
 # %%
-# The bars show the validation scores of all candidates.
+# The bars show the validation scores of all candidates. The best one is red.
 
 results = search.cv_results_
 names = [
@@ -76,6 +76,9 @@ names = [
     )
     for params in results["params"]
 ]
+# Figure: Bars of the accuracy in validation of nine candidates: no equalization,
+# HistogramEqualizer, HistogramMatcher, and six settings of
+# AdaptiveHistogramEqualizer.
 figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
 bars = ax.barh(names, results["mean_test_score"], color="#9db4c8")
 bars[search.best_index_].set_color("#c8501e")
@@ -85,7 +88,7 @@ ax.invert_yaxis()
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# The accuracy of the choice on the test pictures, in each of the lights:
+# The accuracy of the chosen candidate on the test images, in each of the lights:
 
 print(search.best_params_)
 for name, relight in lights.items():

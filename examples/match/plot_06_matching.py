@@ -1,10 +1,10 @@
 """
-Midway equalization of two pictures
-===================================
+Midway equalization of two images
+=================================
 
-Two pictures of the same scene from two cameras differ in brightness. Midway equalization gives both
-the same histogram, halfway between their own, so that they can be compared. `HistogramMatcher` does
-this: with `reference=None` it learns the mean of the pictures' quantile functions.
+Two images of one scene, from two cameras, differ in brightness. Midway equalization gives both the same
+histogram, halfway between their own, so that they can be compared. `HistogramMatcher` does this: with
+`reference=None` it learns the mean of the quantile functions of the images.
 """
 
 import matplotlib.pyplot as plt
@@ -20,6 +20,8 @@ X = np.stack([left, right])[:, ::2, ::2]  # (2, 250, 371, 3)
 matcher = HistogramMatcher(channel_axis=-1, dtype="input")
 X_midway = matcher.fit_transform(X)
 
+# Figure: A motorcycle, seen by a left and a darker right camera. After midway
+# equalization both images are equally bright.
 figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), layout="constrained")
 for row, title, images in zip(
     axes, ["before", "midway"], [X, X_midway], strict=True
@@ -30,16 +32,18 @@ for row, title, images in zip(
         ax.set_axis_off()
 
 # %%
-# After matching, both pictures have the same three histograms, which lie between those before:
+# After matching, both images have the same three histograms, which lie between those before:
 
+# Figure: Both images before and after, with the histograms of red, green and blue,
+# which differ before and are equal after.
 EqualizationDisplay.from_images(X, X_midway, channel_axis=-1)
 
 # %%
-# An array as the reference gives other pictures the histogram of that one. Nothing is learned then.
-# Here the right picture is matched to the left one:
+# If you pass an image as the reference, other images get its histogram, and nothing is learned. Here
+# the right image is matched to the left one:
 
 matcher = HistogramMatcher(reference=X[0], channel_axis=-1, dtype="input")
 matched = matcher.fit_transform(X[1:])
 for name, images in {"before": X[1:], "matched": matched}.items():
     difference = abs(images.mean() - X[0].mean())
-    print(f"{name:8} mean gray levels differ by {difference:5.2f}")
+    print(f"{name:8} the mean intensities differ by {difference:5.2f}")

@@ -2,9 +2,9 @@
 A Pipeline with missing pixels
 ==============================
 
-Some pictures are cut off at the edge of the frame: part of their pixels is missing. NaN marks these
-pixels. The equalizer does not count them, and leaves them NaN. A classifier refuses NaN, so an imputer
-comes between the two.
+Some images are cut off at the edge of the frame, so that a part of their pixels is missing. NaN marks
+these pixels. The equalizer does not count them, and leaves them NaN. A classifier refuses NaN, so an
+imputer comes between the two.
 """
 
 import matplotlib.pyplot as plt
@@ -29,6 +29,8 @@ for image, (n_rows, n_columns) in zip(
     image[:n_rows] = np.nan
     image[:, 25 - n_columns :] = np.nan
 
+# Figure: Eight images whose upper and right edges are missing, drawn in blue,
+# before and after equalization.
 figure, axes = plt.subplots(2, 8, figsize=(8, 2.3), layout="constrained")
 for row, images in zip(
     axes, [X_cut, HistogramEqualizer().fit_transform(X_cut)], strict=True
@@ -40,8 +42,8 @@ axes[0, 0].set_ylabel("before")
 axes[1, 0].set_ylabel("equalized")
 
 # %%
-# The missing pixels are drawn in blue. The imputer replaces each by the mean of the training
-# pictures at its place. The second Pipeline gets black pixels instead of NaN, and counts them.
+# The missing pixels are drawn in blue. The imputer replaces each by the mean of the training images at
+# its place. For comparison, the second Pipeline gets black pixels instead of NaN, and counts them.
 
 with_nan = make_pipeline(HistogramEqualizer(flatten=True), SimpleImputer(), SVC())
 with_black = make_pipeline(HistogramEqualizer(flatten=True), SVC())
@@ -51,6 +53,6 @@ for name, pipeline, images in [
 ]:
     pipeline.fit(X_train, y_train)
     print(
-        f"{name:20} complete pictures: {pipeline.score(X_test, y_test):.2f}"
-        f"   cut pictures: {pipeline.score(images, y_test):.2f}"
+        f"{name:20} complete images: {pipeline.score(X_test, y_test):.2f}"
+        f"   cut images: {pipeline.score(images, y_test):.2f}"
     )
