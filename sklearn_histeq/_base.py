@@ -288,6 +288,13 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         """
         raise NotImplementedError
 
+    def _passes(self, whole, learned):
+        """Return the `Passes` that do the same in parts of planes, or why these must be whole (str).
+
+        `whole` is the `_passes.Whole` of the planes. The reason completes "..., since {reason}".
+        """
+        return "this estimator has no passes over parts of an image"
+
     def _fit_state(self, images):
         """Return the attributes that are learned from the counted pixels of images, as a dict."""
         return {}

@@ -1,4 +1,4 @@
-"""Process planes: in blocks over threads, in chunks of dask, in parts of a large plane.
+"""Process planes: in blocks over threads, in chunks of dask.
 
 This is the only module with threads. The same work serves images in memory, on other devices and
 in dask arrays; it is a function of planes, masks and output, which knows nothing of blocks.
@@ -48,6 +48,10 @@ class Work(NamedTuple):
         Whether the function needs memory for each pixel, of which small blocks need little.
     sees_places : bool
         Whether the function reads where a pixel is. If not, it gets volumes as planes.
+    passes : callable or None
+        passes() returns the `_passes.Passes` that do the same in parts of planes, or the reason
+        (str) why that needs whole planes. Called for dask arrays whose images are in several
+        chunks. None: whole planes are needed.
     """
 
     function: Callable[..., Any]
@@ -56,6 +60,7 @@ class Work(NamedTuple):
     n_jobs: int | None
     copies_pixels: bool = False
     sees_places: bool = False
+    passes: Callable[[], Any] | None = None
 
 
 class Output(NamedTuple):
@@ -216,76 +221,6 @@ def on_volumes(function, spatial, planes, mask, out, map_parts):
 
     mask = None if mask is None else cut(mask)
     return function(cut(planes), mask, cut(out), map_parts)
-
-
-# Parts of a large plane ---------------------------------------------------------------------------
-
-
-class Part(NamedTuple):
-    """A part of planes (n, c, h, w), all of which are cut alike."""
-
-    planes: Any
-    mask: Any  # or None
-    out: Any
-    index: Any  # where the part lies in the planes
-
-
-class Passes(NamedTuple):
-    """A large plane, in passes over its parts, which threads share.
-
-    Attributes
-    ----------
-    reads : sequence of pairs of callables
-        For each pass that reads: read(found, part), and join(found, results), which returns what is
-        found from the results of all parts. `found` is what the pass before has found, at first
-        None.
-    write : callable
-        write(found, part) writes to the part's output, and returns the planes' status.
-    """
-
-    reads: Any
-    write: Callable[..., Any]
-
-
-WHOLE = [np.s_[:, :, :]]  # the index of planes that are not cut
-
-
-def part_indices(shape, n_pixels, by_rows=False):
-    """Return indices that cut planes of a shape into parts of about so many pixels.
-
-    Planes are cut between rows, or slices; those of one row between columns, unless by_rows is
-    True.
-    """
-    axis = 2 if shape[2] > 1 or by_rows else 3
-    size = shape[axis]
-    step = max(1, n_pixels * size // max(1, math.prod(shape[2:])))
-    parts = [slice(start, min(start + step, size)) for start in range(0, size, step)]
-    return [np.s_[:, :, part] if axis == 2 else np.s_[:, :, :, part] for part in parts]
-
-
-def row_indices(planes, n_pixels, map_parts, n_copied=0):
-    """Return indices of rows for each thread if threads share one plane, else of all rows.
-
-    Those of a single thread are of about n_copied pixels, unless that is 0.
-    """
-    if map_parts is map or planes.shape[0] * planes.shape[1] > 1:
-        n_pixels = max(n_pixels, n_copied) if n_copied else math.prod(planes.shape[2:])
-    return part_indices(planes.shape, n_pixels, by_rows=True)
-
-
-def cut(planes, mask, out, indices):
-    """Return the parts of planes by indices (images, channels, ...) of them."""
-    return [
-        Part(planes[i], None if mask is None else mask[(i[0], *i[2:])], out[i], i) for i in indices
-    ]
-
-
-def in_passes(passes, parts, map_parts):
-    """Do passes over the parts of planes; return the planes' status."""
-    found = None
-    for read, join in passes.reads:
-        found = join(found, list(map_parts(partial(read, found), parts)))
-    return reduce(np.bitwise_or, map_parts(partial(passes.write, found), parts))
 
 
 # Threads ------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]  # with README and docs; the package may be ins
 METHODS = ("_equalize", "_clahe", "_local", "_match")
 # The base of the other methods: one tile is the whole plane.
 OF_THE_BASE = ("conventions", "definition", "compiled", "devices")
-SHARED = ("_arithmetic", "_kernels", "_input", "_blocks", "_engine", "_base")
+SHARED = ("_arithmetic", "_kernels", "_input", "_passes", "_blocks", "_engine", "_base")
 ESTIMATORS = {f"{method}.estimator" for method in METHODS}
 MOST_ROOT_FILES, MOST_LINES, MOST_PARAMETERS = 16, 60, 8
 MOST_FRAMES, MOST_CALLS = 9, 76
@@ -154,17 +154,18 @@ def test_compiled_calls_the_definition_of_its_own_method():
         assert definitions == {f"{method}.definition"}
 
 
-@pytest.mark.parametrize("module", [*in_folder("_input"), "_blocks"])
+@pytest.mark.parametrize("module", [*in_folder("_input"), "_passes", "_blocks"])
 def test_input_and_blocks_know_no_estimator_and_no_engine(module):
     for name in inside(module):
-        assert any(is_in(name, folder) for folder in ("_input", "_arithmetic", "_blocks")), name
+        shared = ("_input", "_arithmetic", "_passes", "_blocks")
+        assert any(is_in(name, folder) for folder in shared), name
     text = MODULES[module].read_text(encoding="utf-8")
     assert not re.search(r"\bself\.(transform|fit|get_params)\b", text)
 
 
 def test_data_objects_hold_no_estimator():
     """No circle from images to the estimator that works on them."""
-    for module in (*in_folder("_input"), "_blocks", *in_folder("_arithmetic")):
+    for module in (*in_folder("_input"), "_passes", "_blocks", *in_folder("_arithmetic")):
         for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
             named = getattr(node, "attr", None) or getattr(node, "id", None)
             assert named != "estimator", module

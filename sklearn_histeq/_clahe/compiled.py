@@ -12,10 +12,10 @@ import numpy as np
 from .._arithmetic import output, spans
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import ABOVE_ONE, EMPTY, INF, NAN, NEGATIVE
-from .._blocks import Passes, cut, in_passes, row_indices
 from .._equalize.compiled import equalize
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT64, UINT16, rows
+from .._passes import Passes, Read, cut, in_passes, row_places
 from . import definition, grays, kernels, tiles
 from .conventions import HISTEQ, OPENCV, SKIMAGE
 
@@ -87,11 +87,11 @@ def _clahe_block(planes, mask, out, pixel, rule, map_parts):
     write_rows = (_opencv if is_opencv else _histeq)(planes, mask, pixel, rule)
 
     def write(_, part):
-        return arrays.write_part(partial(write_rows, part.index[2]), part.out, dtype, output_max)
+        return arrays.write_part(partial(write_rows, part.place[0]), part.out, dtype, output_max)
 
     # every part builds the tables of the tiles around its rows, so parts are large
     n_copied = 0 if arrays.is_kernel_ready(out, dtype) else 2 * arrays.N_PART
-    parts = cut(planes, None, out, row_indices(planes, arrays.N_PART, map_parts, n_copied))
+    parts = cut(planes, None, out, row_places(planes, arrays.N_PART, map_parts, n_copied))
     return in_passes(Passes((), write), parts, map_parts)
 
 
@@ -190,10 +190,10 @@ def _skimage(planes, dtype, pixel, rule, map_parts, out):
     status = _refused(pixels)
     if status.any():
         return status
-    indices = row_indices(planes, arrays.N_PART, map_parts)
+    places = row_places(planes, arrays.N_PART, map_parts)
     if is_float:
         levels = np.empty(pixels.shape, UINT16)
-        in_passes(Passes((), _quantize), cut(pixels, None, levels, indices), map_parts)
+        in_passes(Passes((), _quantize), cut(pixels, None, levels, places), map_parts)
     else:
         levels = _unsigned(pixels)
     ranges = spans.given_ranges(rule.span, planes, None)
@@ -206,10 +206,10 @@ def _skimage(planes, dtype, pixel, rule, map_parts, out):
     limits = limit, rule.n_bins, single_or_double(planes.dtype) == np.float32
     of_tiles = _skimage_tiles(levels.shape[2:], tile_shape)
     is_stretched = rule.span.limits is None
-    if len(indices) > 1:
+    if len(places) > 1:
         known = None if ranges is None or np.isnan(ranges[0, 0, 0]) else ranges[0, 0]
         passes = _skimage_passes(levels, dtype, of_tiles, limits, known, is_stretched)
-        parts = cut(levels, None, out.reshape(levels.shape), indices)
+        parts = cut(levels, None, out.reshape(levels.shape), places)
         return in_passes(passes, parts, map_parts)
     kernels.clahe_skimage(rows(levels), out, of_tiles, *limits, ranges, is_stretched)
     return status
@@ -265,38 +265,42 @@ def _skimage_passes(levels, out_dtype, of_tiles, limits, known, is_stretched):
     dtype = np.dtype(np.float32 if is_float32 else np.float64)
 
     def find_range(_, part):
-        return part.planes.min(), part.planes.max()
+        return int(part.planes.min()), int(part.planes.max())
 
     def bins_of_levels(_, ranges):
         scale = 65535.0 / (arrays.N_LEVELS[levels.dtype] - 1)
-        low, high = known if known is not None else np.array(_joined(ranges)) * scale
+        low, high = known if known is not None else np.array(ranges) * scale
         of_levels = np.arange(arrays.N_LEVELS[levels.dtype]) * scale
         return (_grays(of_levels, low, high) // (1 + grays.N_GRAYS // n_bins)).astype(UINT16)
 
     def set_bins(table, part):
-        _look_up(part.planes, table, bins[part.index])
+        _look_up(part.planes, table, bins[..., *part.place])
 
     def blend(_, part):
-        rows_of_part = part.index[2]
+        rows_of_part = part.place[0]
         kernels.blend_skimage_rows(rows(bins), rows(blended), of_tiles, rows_of_part, limit, n_bins)
-        return blended[part.index].min(), blended[part.index].max()
+        of_part = blended[..., *part.place]
+        return int(of_part.min()), int(of_part.max())
 
     def values_of_blended(_, ranges):
-        low, high = _joined(ranges) if is_stretched else (0, grays.N_GRAYS - 1)
+        low, high = ranges if is_stretched else (0, grays.N_GRAYS - 1)
         return _stretched(low, high, dtype, out_dtype)
 
     def write(table, part):
-        _look_up(blended[part.index], table, part.out)
+        _look_up(blended[..., *part.place], table, part.out)
         return np.zeros((1, 1), np.uint8)
 
-    reads = (find_range, bins_of_levels), (set_bins, lambda *_: None), (blend, values_of_blended)
+    reads = (
+        Read(find_range, _joined, bins_of_levels),
+        Read(set_bins, lambda *_: None, lambda *_: None),
+        Read(blend, _joined, values_of_blended),
+    )
     return Passes(reads, write)
 
 
-def _joined(ranges):
-    """Return the range of a plane from those of its parts."""
-    lows, highs = zip(*ranges, strict=True)
-    return int(min(lows)), int(max(highs))
+def _joined(a, b):
+    """Return the range of two parts together."""
+    return min(a[0], b[0]), max(a[1], b[1])
 
 
 def _look_up(plane, table, out):

@@ -7,15 +7,16 @@ the definition. The bits are the same on every way.
 """
 
 from functools import lru_cache, partial
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._arithmetic import output, spans, transfer
 from .._arithmetic.status import EMPTY, INF
-from .._blocks import WHOLE, Passes, cut, in_passes, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
+from .._passes import Passes, Read, cut, in_passes, part_places
 from . import definition, kernels
 from .compiled_learning import apply, blended, count_bins, count_lattice, count_levels, invert
 from .conventions import SKIMAGE, EqualizeConvention
@@ -145,13 +146,14 @@ def _equalize(planes, mask, out, plan, ranges, map_parts):
     n_part = arrays.N_COPIED if are_copied else arrays.N_PART
     if n_pixels > n_part and (are_copied or map_parts is not map):
         # all channels at once, since pixels may be interleaved in memory
-        indices = part_indices(planes.shape, n_part * 4 // max(4, planes.shape[1]))
+        places = part_places(planes.shape[2:], n_part * 4 // max(4, planes.shape[1]))
         for i in range(len(planes)):
             one = slice(i, i + 1)
             counted = None if mask is None else mask[one]
-            parts = cut(planes[one], counted, out[one], indices)
+            parts = cut(planes[one], counted, out[one], places)
             given = None if ranges is None else ranges[one]
-            status[one] = in_passes(_passes(plan, given), parts, map_parts)
+            passes = _passes(plan, given, mask is not None, out.dtype)
+            status[one] = in_passes(passes, parts, map_parts)
         return status
     is_fused = plan.formula.kernel is not None and plan.blend is None
     equalize_block = _fused if is_fused else _by_formula
@@ -212,22 +214,24 @@ def _by_formula(planes, mask, out, plan, ranges):
     """Equalize planes step by step; return their status."""
     if plan.n_bins == 0 and plan.pixel == UINT16:
         return _equalize_ranks(planes, mask, out, plan)
-    parts = cut(planes, mask, out, WHOLE)
-    return in_passes(_passes(plan, ranges), parts, map)
+    parts = cut(planes, mask, out, part_places(planes.shape[2:]))
+    return in_passes(_passes(plan, ranges, mask is not None, out.dtype), parts, map)
 
 
 # In passes over parts -----------------------------------------------------------------------------
 
 
-def _passes(plan, ranges):
+def _passes(plan, ranges, is_masked, out_dtype):
     """Return how planes are equalized in passes: their counts, transfer functions, values."""
     plan = plan.as_reals()
     if not plan.n_bins:
-        count = partial(_count_levels, plan), partial(_find_tables, plan)
-        return Passes([count], partial(_look_up, plan))
-    find = partial(_find_ranges, plan), partial(_join_ranges, ranges)
-    count = partial(_count_bins, plan), partial(_find_curves, plan)
-    return Passes([find, count], partial(_apply_curves, plan))
+        find = partial(_find_tables, plan, is_masked, out_dtype)
+        return Passes((Read(partial(_count_levels, plan), add, find),), partial(_look_up, plan))
+    reads = (
+        Read(partial(_find_ranges, plan), _join_ranges, partial(_find_bins, ranges), "range"),
+        Read(partial(_count_bins, plan), _add_counts, partial(_find_curves, plan)),
+    )
+    return Passes(reads, partial(_apply_curves, plan))
 
 
 def _pixels(part, plan):
@@ -239,28 +243,32 @@ def _pixels(part, plan):
 # Levels: a lookup table per plane
 
 
+class Tables(NamedTuple):
+    """The lookup tables of planes (n_planes, n_levels), and their status (n, c)."""
+
+    values: np.ndarray
+    status: np.ndarray
+
+
 def _count_levels(plan, _, part):
-    """Return the counts of the levels of a part, and whether a mask says which pixels count."""
+    """Return the counts of the levels of a part (n, c, n_levels)."""
     pixels, counted = _pixels(part, plan)
-    counts = np.zeros((len(pixels), arrays.N_LEVELS[plan.pixel]), np.int64)
-    shared.add_level_counts(pixels, counted, counts)
-    return counts, counted is not None, part.out.dtype
+    counts = np.zeros((*part.planes.shape[:2], arrays.N_LEVELS[plan.pixel]), np.int64)
+    shared.add_level_counts(pixels, counted, counts.reshape(len(pixels), -1))
+    return counts
 
 
 @np.errstate(all="ignore")  # planes without a counted pixel give no sense
-def _find_tables(plan, _, counted):
-    """Return the lookup tables of planes from the counts of their parts, and their status."""
-    counts: Any = sum(counts for counts, *_ in counted)
-    _, is_masked, out_dtype = counted[0]
-    tables = _tables(counts, is_masked, out_dtype, plan)
-    return tables, (EMPTY * (counts.sum(axis=1) == 0)).astype(np.uint8)
+def _find_tables(plan, is_masked, out_dtype, _, counts):
+    """Return the lookup tables of planes from the counts of their levels."""
+    values = _tables(counts.reshape(-1, counts.shape[2]), is_masked, out_dtype, plan)
+    return Tables(values, (EMPTY * (counts.sum(axis=2) == 0)).astype(np.uint8))
 
 
 def _look_up(plan, found, part):
     """Write the values of a part from the lookup tables of its planes."""
-    tables, status = found
-    arrays.look_up(_pixels(part, plan)[0], tables, part.out, plan.convention.output_max)
-    return status.reshape(part.planes.shape[:2])
+    arrays.look_up(_pixels(part, plan)[0], found.values, part.out, plan.convention.output_max)
+    return found.status
 
 
 # Reals: straight lines between the bins' points
@@ -271,7 +279,7 @@ class Curves(NamedTuple):
 
     Attributes
     ----------
-    status : ndarray of shape (n_planes,)
+    status : ndarray of shape (n, c)
     lows, highs : ndarrays of shape (n_planes,)
         0 and 1 where there are no bins.
     without_bins : ndarray of bool, shape (n_planes,)
@@ -289,25 +297,28 @@ class Curves(NamedTuple):
 
 
 def _find_ranges(plan, _, part):
-    """Return the status, lows and highs of a part of planes."""
+    """Return the status (n, c), lows and highs (n_planes,) of a part of planes."""
     pixels, counted = _pixels(part, plan)
-    status = np.empty(len(pixels), np.uint8)
+    status = np.empty(part.planes.shape[:2], np.uint8)
     lows, highs = np.empty((2, len(pixels)))
-    shared.find_ranges(pixels, counted, status, lows, highs)
+    shared.find_ranges(pixels, counted, status.reshape(-1), lows, highs)
     return status, lows, highs
 
 
-def _join_ranges(given, _, ranges):
+def _join_ranges(a, b):
+    """Return the statuses, lows and highs of two parts together."""
+    status = ((a[0] | b[0]) & ~np.uint8(EMPTY)) | (a[0] & b[0] & EMPTY)
+    return status, np.minimum(a[1], b[1]), np.maximum(a[2], b[2])
+
+
+def _find_bins(given, _, ranges):
     """Return what the bins of whole planes span, whose transfer functions are still to be found."""
-    statuses, lows, highs = (np.array(each) for each in zip(*ranges, strict=True))
-    status = np.bitwise_or.reduce(statuses & ~np.uint8(EMPTY))
-    status |= np.bitwise_and.reduce(statuses) & EMPTY
-    low, high = lows.min(axis=0), highs.max(axis=0)
+    status, low, high = ranges
     if given is not None:
         own = np.stack([low, high], axis=1)
         low, high = np.where(np.isnan(given), own.reshape(given.shape), given).reshape(-1, 2).T
         low, high = low.copy(), high.copy()
-    without_bins = (status & (INF | EMPTY) > 0) | (low == high)
+    without_bins = (status.reshape(-1) & (INF | EMPTY) > 0) | (low == high)
     low[without_bins], high[without_bins] = 0, 1
     return Curves(status, low, high, without_bins)
 
@@ -316,17 +327,21 @@ def _count_bins(plan, found, part):
     """Return the counts of a part in the bins of its planes, and the planes' status."""
     pixels, counted = _pixels(part, plan)
     counts, status = np.zeros((len(pixels), plan.n_bins), np.int64), found.status.copy()
-    kernels.add_bin_counts(pixels, counted, status, found.lows, found.highs, counts)
+    kernels.add_bin_counts(pixels, counted, status.reshape(-1), found.lows, found.highs, counts)
     return counts, status
+
+
+def _add_counts(a, b):
+    """Return the counts and statuses of two parts together."""
+    return a[0] + b[0], a[1] | b[1]
 
 
 @np.errstate(all="ignore")  # planes without a transfer function give no sense
 def _find_curves(plan, found, counted):
-    """Return the transfer functions of planes from the counts of their parts."""
-    counts: Any = sum(counts for counts, _ in counted)
-    status = np.bitwise_or.reduce([status for _, status in counted])
-    lows, highs = found.lows.copy(), found.highs.copy()
-    lows[status & arrays.REFER > 0], highs[status & arrays.REFER > 0] = 0, 1
+    """Return the transfer functions of planes from their counts."""
+    counts, status = counted
+    lows, highs, refer = found.lows.copy(), found.highs.copy(), status.reshape(-1) & arrays.REFER
+    lows[refer > 0], highs[refer > 0] = 0, 1
     dtype = FLOAT64 if plan.formula is not SKIMAGE.formulas["uniform"] else plan.pixel
     limits = lows.astype(plan.pixel), highs.astype(plan.pixel)
     edges = np.linspace(*limits, plan.n_bins + 1, axis=-1, dtype=plan.pixel)
@@ -339,10 +354,10 @@ def _find_curves(plan, found, counted):
 def _apply_curves(plan, found, part):
     """Map a part of planes by their transfer functions; return the planes' status."""
     output_max, status = plan.convention.output_max, found.status.copy()
-    written = arrays.writable(part.out, plan.own_dtype)
+    written, of_planes = arrays.writable(part.out, plan.own_dtype), status.reshape(-1)
     kernels.apply_curves(
         _pixels(part, plan)[0],
-        status,
+        of_planes,
         found.lows,
         found.highs,
         found.values,
@@ -353,8 +368,8 @@ def _apply_curves(plan, found, part):
         rows(written),
     )
     arrays.write_back(written, part.out, output_max)
-    status[found.without_bins & (status & (INF | EMPTY) == 0)] |= arrays.REFER
-    return status.reshape(part.planes.shape[:2])
+    of_planes[found.without_bins & (of_planes & (INF | EMPTY) == 0)] |= arrays.REFER
+    return status
 
 
 def _tables(counts, is_masked, out_dtype, plan):

@@ -8,9 +8,9 @@ import numpy as np
 
 from .._arithmetic import counting, output, transfer
 from .._arithmetic.status import EMPTY, INF
-from .._blocks import WHOLE, cut, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
+from .._passes import cut, part_places
 from . import definition, kernels
 
 LARGEST_POINT = 2.0**960  # less than the rounding of the largest double
@@ -200,9 +200,9 @@ def _look_up(planes, out, values, output_max, levels):
     tables[:, : len(values[0])] = values
     tables = arrays.as_written(tables, out.dtype, output_max)
     are_copied = arrays.is_copied(planes, pixel, out)
-    indices = part_indices(planes.shape, arrays.N_COPIED) if are_copied else WHOLE
+    places = part_places(planes.shape[2:], arrays.N_COPIED if are_copied else None)
     for block in arrays.image_slices(planes, are_copied):
-        for part in cut(planes[block], None, out[block], indices):
+        for part in cut(planes[block], None, out[block], places):
             if planes.dtype.itemsize <= 2:
                 pixels = arrays.as_pixels(part.planes, pixel)
             else:
@@ -272,7 +272,7 @@ def blended(function, planes, mask, out, blend, map_parts=map):
         is_own = isinstance(written, np.ndarray) and written.dtype == blend.own_dtype
         mapped = written if is_own else np.empty(x.shape, blend.own_dtype)
         status[block] = function(x, None if mask is None else mask[block], mapped)
-        parts = part_indices(x.shape, N_BLENDED, by_rows=True)
+        parts = ((..., *place) for place in part_places(x.shape[2:], N_BLENDED, by_rows=True))
         pixels = ((x[part], mapped[part], written[part]) for part in parts)
         deque(map_parts(partial(_blend, blend), pixels), maxlen=0)
     return status

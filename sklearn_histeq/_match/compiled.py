@@ -4,16 +4,16 @@ Targets whose slopes overflow go to the reference engine, with the same bits.
 """
 
 from functools import partial
-from typing import Any
+from operator import add
 
 import numpy as np
 
 from .._arithmetic import output, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY, INF, of_values
-from .._blocks import Passes, cut, in_passes, part_indices
 from .._kernels import arrays
 from .._kernels.arrays import FLOAT64, rows
+from .._passes import Passes, Read, cut, in_passes, part_places
 from . import definition, kernels
 from .compiled_landmarks import landmarks, percentiles
 from .large import NO_RANGE, count_levels, level_pixels, places_of_range, ranges_of_values
@@ -85,19 +85,18 @@ def _match_block(planes, mask, out, targets, pixel):
 
 def _match_levels_in_parts(planes, mask, out, target, map_parts):
     """Match one large plane of levels, in passes over its parts; return its status."""
-    parts = cut(planes, mask, out, part_indices(planes.shape, arrays.N_PART))
+    parts = cut(planes, mask, out, part_places(planes.shape[2:], arrays.N_PART))
     levels = np.arange(arrays.N_LEVELS[arrays.pixel_dtype(planes.dtype)])
     levels -= arrays.sign_bit(planes.dtype)
     find = partial(_find_table, target, levels, out.dtype)
-    passes = Passes([(count_levels, find)], _look_up_levels)
+    passes = Passes((Read(count_levels, add, find),), _look_up_levels)
     status = in_passes(passes, parts, map_parts)
     arrays.fill_unmapped(out, status)
     return status
 
 
-def _find_table(target, levels, out_dtype, _, counted):
-    """Return the values of all levels from the counts of parts; None where none is counted."""
-    counts: Any = sum(counted)
+def _find_table(target, levels, out_dtype, _, counts):
+    """Return the values of all levels from their counts; None where none is counted."""
     present = np.flatnonzero(counts)
     if not present.size:
         return None

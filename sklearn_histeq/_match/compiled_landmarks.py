@@ -7,9 +7,9 @@ import numpy as np
 
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY, INF
-from .._blocks import cut, part_indices
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT64, rows
+from .._passes import cut, part_places
 from . import definition, kernels
 from .landmarks import flat, own_of, places_of, segments_of, shares_with_ends
 from .large import count_levels, ranges_of_values
@@ -37,7 +37,7 @@ def landmarks(planes, mask, out, scale, map_parts=map):
     else:
         for index, (plane, _, written) in arrays.single_planes(planes, None, out, status + 1):
             map_part = partial(_map_part, plane, written, lines[index], own.units[index])
-            list(map_parts(map_part, part_indices(plane.shape, arrays.N_PART)))
+            list(map_parts(map_part, part_places(plane.shape[2:], arrays.N_PART)))
     arrays.fill_unmapped(out, status)
     return status
 
@@ -51,9 +51,9 @@ def _padded(lines):
     return padded
 
 
-def _map_part(plane, out, lines, units, part):
+def _map_part(plane, out, lines, units, place):
     """Map a part of one plane."""
-    _map_by_lines(plane[part], out[part], lines, units)
+    _map_by_lines(plane[..., *place], out[..., *place], lines, units)
 
 
 def _map_by_lines(planes, out, lines, units):
@@ -115,7 +115,7 @@ def _find_in_large(plane, mask, shares, state, map_parts):
     status, n_counted, found = state
     pixel = _pixel_dtype(plane.dtype)
     if pixel.kind == "u":
-        parts = cut(plane, mask, plane, part_indices(plane.shape, arrays.N_PART))
+        parts = cut(plane, mask, plane, part_places(plane.shape[2:], arrays.N_PART))
         counts: Any = sum(map_parts(partial(count_levels, None), parts))
         ends = counts.cumsum()
         status[...] = EMPTY * (ends[-1] == 0)
