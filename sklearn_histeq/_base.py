@@ -33,10 +33,13 @@ from ._input.images import check_color_mode, check_convention
 from ._input.masks import mask_shape
 from ._input.problem import Argument
 from ._input.problem import X as _X
+from ._passes import Whole, keeping, of_colors, summing
 
 Color = Literal["channels", "value", "luminance", "lightness"]
 ChannelAxis = Literal[1, -1]
 SpatialDims = Literal[2, 3]
+
+WITHOUT_KERNELS = "the engine without compiled kernels works on whole images"
 
 # The address of the published documentation; None while it is not published.
 SITE: str | None = None
@@ -183,8 +186,9 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         -------
         X_out : ndarray of X's shape, or (n, -1) with flatten=True
             The transformed images; a data frame of rows where `set_output` asks for one. A lazy
-            dask array where X is one. An array of the library and on the device of X where
-            scikit-learn dispatches arrays (`array_api_dispatch`).
+            dask array where X is one, with its chunks, which may be parts of images. An array of
+            the library and on the device of X where scikit-learn dispatches arrays
+            (`array_api_dispatch`).
 
         Raises
         ------
@@ -289,11 +293,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         raise NotImplementedError
 
     def _passes(self, whole, learned):
-        """Return the `Passes` that do the same in parts of planes, or why these must be whole (str).
+        """Return the `Passes` that do the same in parts of planes, or why these must be whole.
 
-        `whole` is the `_passes.Whole` of the planes. The reason completes "..., since {reason}".
+        `whole` is the `_passes.Whole` of the planes. The reason is a sentence without its period.
         """
-        return "this estimator has no passes over parts of an image"
+        return "this estimator needs whole images"
 
     def _fit_state(self, images):
         """Return the attributes that are learned from the counted pixels of images, as a dict."""
@@ -476,18 +480,35 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         self._layout_in = {"channel_axis": self.channel_axis, "spatial_dims": self.spatial_dims}
         self._fitted_like = images.library.empty()
 
-    def _sum(self, function, images, add, learned=None):
+    def _sum(self, function, images, add, learned=None, passes=None):
         """Return the sum, by add, of function(planes, mask) over all counted planes.
 
         Counted are the channels, or one plane of colours. `learned` has the dtype to learn in.
+        passes(engine, whole), if given, returns those that find the same in parts of planes; None:
+        the function adds up over parts, too.
         """
-        mode = self._color_mode
+        mode, summed = self._color_mode, function
         if mode is not None:
-            function = partial(color_modes.count_plane, function, _engine.color_mode, mode)
+            summed = partial(color_modes.count_plane, function, _engine.color_mode, mode)
         copies_pixels = mode is not None or _engine.select(images.planes).copies_counted
         ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
         limits = Limits(self._convention, None, learned)
-        return sum_planes(Work(function, limits, ns, self.n_jobs, copies_pixels), images, add)
+        work = Work(summed, limits, ns, self.n_jobs, copies_pixels)
+        if images.chunks is not None and images.chunks.are_parts:
+            in_parts = summing(function, add)
+            if passes is not None:
+                engine = _engine.select(images.planes)
+                is_compiled = engine is not _engine.DEFINITION
+                in_parts = passes(engine, self._whole(images)) if is_compiled else WITHOUT_KERNELS
+            work = work._replace(passes=self._of_colors(in_parts))
+        return sum_planes(work, images, add)
+
+    def _of_colors(self, passes, stored=None):
+        """Return passes over one plane of colours, if that is what is equalized."""
+        mode = self._color_mode
+        if mode is None or isinstance(passes, str):
+            return passes
+        return of_colors(passes, _engine.color_mode, mode, stored)
 
     # Output ------------------------------------------------------------------------------------
 
@@ -510,7 +531,29 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         limits = Limits(self._convention, out.dtype, learned)
         sees_places = self._sees_places and not is_one_plane
         work = Work(function, limits, ns, self.n_jobs, is_one_plane, sees_places)
+        if images.chunks is not None and images.chunks.are_parts and not self.flatten:
+            passes = self._passes_of(images, learned, function)
+            sees_places = sees_places if isinstance(passes, str) else self._sees_places
+            work = work._replace(sees_places=sees_places, passes=passes)
         return map_planes(work, images, out)
+
+    def _passes_of(self, images, learned, function):
+        """Return the passes that transform parts of images, or why these must be whole."""
+        if _engine.select(images.planes) is _engine.DEFINITION:
+            return WITHOUT_KERNELS
+        if function is output.keep:
+            return keeping(images.mask is not None)
+        stored, whole = None, self._whole(images)
+        if self._color_mode is not None:
+            stored = self._stored(images.X.dtype, learned)
+            whole = whole._replace(out_dtype=stored.dtype)
+        return self._of_colors(self._passes(whole, learned), stored)
+
+    def _whole(self, images):
+        """Return what is known of the planes of images before a pixel is read."""
+        dtype, shape = images.X.dtype, images.planes.shape[2:]
+        of_planes = self._plane_dtype(dtype), self._output_dtype(dtype)
+        return Whole(shape, *of_planes, images.mask is not None, dtype)
 
     def _check_container(self, images):
         """Refuse images where set_output asks for a data frame, with a clear message.

@@ -7,7 +7,6 @@ in dask arrays; it is a function of planes, masks and output, which knows nothin
 import math
 import os
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache, partial, reduce
 from itertools import pairwise
@@ -17,13 +16,16 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from ._arithmetic import namespaces
-from ._input.images import declared, read_chunk
+from ._input.images import Images, declared, read_chunk
 from ._input.pixel_errors import Limits, check_status
+from ._passes import Part, Read, Summed, below_each_other, divided
 
 # Half a millisecond of work; for less a thread costs more than it saves.
 NS_PER_THREAD = 2**19
 # The largest block whose work needs memory for each pixel: what it needs stays in the cache.
 PIXELS_PER_BLOCK = 2**18
+# Parts of images in a chunk of a dask array, whose work needs no memory for each pixel.
+PIXELS_PER_PART = 2**20
 # Pixels on another device are worked on so many at a time; each takes a hundred bytes meanwhile.
 PIXELS_PER_REMOTE_BLOCK = 2**22
 
@@ -48,19 +50,18 @@ class Work(NamedTuple):
         Whether the function needs memory for each pixel, of which small blocks need little.
     sees_places : bool
         Whether the function reads where a pixel is. If not, it gets volumes as planes.
-    passes : callable or None
-        passes() returns the `_passes.Passes` that do the same in parts of planes, or the reason
-        (str) why that needs whole planes. Called for dask arrays whose images are in several
-        chunks. None: whole planes are needed.
+    passes : `_passes.Passes`, str or None
+        How the same is done in parts of planes, for a dask array whose images are in several
+        chunks, or why that needs whole planes. None where there is no such array.
     """
 
-    function: Callable[..., Any]
+    function: Any
     limits: Limits
     ns_per_pixel: float
     n_jobs: int | None
     copies_pixels: bool = False
     sees_places: bool = False
-    passes: Callable[[], Any] | None = None
+    passes: Any = None
 
 
 class Output(NamedTuple):
@@ -77,9 +78,7 @@ def map_planes(work, images, out):
     images whatever the blocks. The array of a dask array is lazy.
     """
     if images.chunks is not None:
-        shape = images.X.shape[1:]
-        on_chunk = partial(_map_chunk, _settled(work), out, declared(images))
-        return images.chunks.map(on_chunk, (math.prod(shape),) if out.flatten else shape, out.dtype)
+        return _map_chunks(work, images, out)
     if images.planes.ndim > 4 and not work.sees_places:
         work = _on_slices(work, images)
     result, planes_out = images.empty(out.dtype)
@@ -100,8 +99,7 @@ def map_planes(work, images, out):
 def sum_planes(work, images, add):
     """Return the sum by add of the results of the work on planes; a dask array is computed."""
     if images.chunks is not None:
-        on_chunk = partial(_sum_chunk, _settled(work), add, declared(images))
-        return images.chunks.sum(on_chunk, add)
+        return _sum_chunks(work, images, add)
     if images.planes.ndim > 4 and not work.sees_places:
         work = _on_slices(work, images)
     pixels_per_image = images.X[0].size
@@ -125,21 +123,6 @@ def sum_planes(work, images, add):
     totals, status = zip(*map_blocks(count, blocks), strict=True)
     check_status(np.concatenate(status), images, work.limits)
     return reduce(add, totals)
-
-
-def _settled(work):
-    """Return work for another thread, which does not have this one's joblib.parallel_config."""
-    return work._replace(n_jobs=effective_n_jobs(None)) if work.n_jobs is None else work
-
-
-def _map_chunk(work, out, expected, block, mask, numbering):
-    """Do the work of `map_planes` for one chunk of a dask array."""
-    return map_planes(work, read_chunk(expected, block, mask, numbering), out)
-
-
-def _sum_chunk(work, add, expected, block, mask, numbering):
-    """Do the work of `sum_planes` for one chunk of a dask array."""
-    return sum_planes(work, read_chunk(expected, block, mask, numbering), add)
 
 
 # Blocks of images ---------------------------------------------------------------------------------
@@ -181,17 +164,139 @@ def _slices(n, n_slices):
     return [slice(*pair) for pair in pairwise(bounds)]
 
 
+# Chunks of a dask array ---------------------------------------------------------------------------
+
+
+class OnParts(NamedTuple):
+    """What the work on parts of images needs, beside the pixels and the functions."""
+
+    work: Work
+    declared: Any
+    is_masked: bool
+
+    @classmethod
+    def of(cls, work, images):
+        """Return what parts of the images of a dask array need."""
+        settled = _settled(work)._replace(function=None)
+        return cls(settled, declared(images), images.mask is not None)
+
+    def parts(self, block, planes_out=None, reach=()):
+        """Return a block of pixels as parts that fit the cache, or as one that sees around it."""
+        expected = self.declared._replace(shape=block.outer_shape, image_shape=block.outer_shape)
+        images = read_chunk(expected, block.X, block.mask, block.numbering)
+        part = Part(images.planes, images.mask, planes_out, block.place, block.outer)
+        if any(reach):
+            return [part]
+        n_pixels = PIXELS_PER_BLOCK if self.work.copies_pixels else PIXELS_PER_PART
+        parts = divided(part, max(1, n_pixels // math.prod(images.planes.shape[:2])))
+        if part.planes.ndim > 4 and not self.work.sees_places:
+            return [_on_slices_of_part(part) for part in parts]
+        return parts
+
+    def map(self, function, parts):
+        """Return function(part) of each part, in threads if there are several jobs."""
+        n_threads = min(effective_n_jobs(self.work.n_jobs), len(parts))
+        return (
+            map(function, parts) if n_threads == 1 else _map_in_threads(n_threads, function, parts)
+        )
+
+    def check(self, status, numbering, ranges=None):
+        """Raise, or warn of, what was found in planes."""
+        mask = self.is_masked or None
+        nothing = np.empty(0)
+        images = Images(nothing, nothing, mask, self.declared.layout, numbering=numbering)
+        check_status(status, images, self.work.limits, ranges)
+
+
+def _map_chunks(work, images, out):
+    """Return the lazy array of `map_planes` for a dask array."""
+    shape, passes = images.X.shape[1:], None if out.flatten else _passes_of(work, images)
+    if passes is None:
+        on_chunk = partial(_map_chunk, _settled(work), out, declared(images))
+        return images.chunks.map(on_chunk, (math.prod(shape),) if out.flatten else shape, out.dtype)
+    on_parts = OnParts.of(work, images)
+    write = partial(_write_block, on_parts, passes.write, passes.reach, out.dtype)
+    return images.chunks.map_parts(_reads(on_parts, passes), write, passes.reach, out.dtype)
+
+
+def _sum_chunks(work, images, add):
+    """Return the sum of `sum_planes` for a dask array, computed."""
+    passes = _passes_of(work, images)
+    if passes is None:
+        on_chunk = partial(_sum_chunk, _settled(work), add, declared(images))
+        return images.chunks.sum(on_chunk, add)
+    on_parts = OnParts.of(work, images)
+    return images.chunks.sum_parts(_reads(on_parts, passes), partial(_add_summed, add)).total
+
+
+def _add_summed(add, a, b):
+    """Return the sum over the images of both."""
+    return Summed(add(a.total, b.total))
+
+
+def _passes_of(work, images):
+    """Return the passes over parts of the images of a dask array; None where they stay whole."""
+    if not images.chunks.are_parts:
+        return None
+    if isinstance(work.passes, str):
+        images.chunks.warn_of_gathering(work.passes)
+        return None
+    return work.passes
+
+
+def _settled(work):
+    """Return work for other threads, without this one's joblib.parallel_config, and its passes."""
+    n_jobs = effective_n_jobs(None) if work.n_jobs is None else work.n_jobs
+    return work._replace(n_jobs=n_jobs, passes=None)
+
+
+def _map_chunk(work, out, expected, block, mask, numbering):
+    """Do the work of `map_planes` for one chunk of a dask array."""
+    return map_planes(work, read_chunk(expected, block, mask, numbering), out)
+
+
+def _sum_chunk(work, add, expected, block, mask, numbering):
+    """Do the work of `sum_planes` for one chunk of a dask array."""
+    return sum_planes(work, read_chunk(expected, block, mask, numbering), add)
+
+
+def _reads(on_parts, passes):
+    """Return the passes that read parts as those that read blocks of pixels."""
+    return [
+        Read(
+            partial(_read_block, on_parts, each),
+            each.add,
+            partial(_find_in_images, on_parts, each.find),
+            each.name,
+        )
+        for each in passes.reads
+    ]
+
+
+def _read_block(on_parts, each, found, block):
+    """Return what a pass reads of a block of pixels."""
+    return reduce(each.add, on_parts.map(partial(each.read, found), on_parts.parts(block)))
+
+
+def _find_in_images(on_parts, find, found, total, numbering):
+    """Return what a pass finds in some images, and raise what their status says."""
+    result = find(found, total)
+    status = getattr(result, "status", None)
+    if status is not None:
+        on_parts.check(status, numbering, getattr(result, "ranges", None))
+    return result
+
+
+def _write_block(on_parts, write, reach, dtype, found, block):
+    """Return the output for a block of pixels, which comes with the pixels in reach around it."""
+    out = np.empty((len(block.X), *block.shape), dtype)
+    parts = on_parts.parts(block, on_parts.declared.layout.planes_of(out), reach)
+    status = reduce(np.bitwise_or, on_parts.map(partial(write, found), parts))
+    on_parts.check(status, block.numbering)
+    return out
+
+
 # Volumes ------------------------------------------------------------------------------------------
-
-
-def below_each_other(volumes):
-    """Return volumes (..., d, h, w), or their masks, as planes (..., d * h, w) of all slices.
-
-    This is a view where a slice begins as many bytes behind the last one as it has rows, as in
-    every C-ordered array, with its channels first or last. Other volumes are copied.
-    """
-    *outer, depth, height, width = volumes.shape
-    return namespaces.namespace(volumes).reshape(volumes, (*outer, depth * height, width))
 
 
 def _on_slices(work, images):
@@ -202,6 +307,12 @@ def _on_slices(work, images):
     is_view = is_view or volumes.strides[2] == height * volumes.strides[3]
     copies = work.copies_pixels or not is_view
     return work._replace(function=partial(on_slices, work.function), copies_pixels=copies)
+
+
+def _on_slices_of_part(part):
+    """Return a part of volumes as one of planes."""
+    mask, out = (None if each is None else below_each_other(each) for each in part[1:3])
+    return part._replace(planes=below_each_other(part.planes), mask=mask, out=out)
 
 
 def on_slices(function, volumes, mask, out=None, *rest):

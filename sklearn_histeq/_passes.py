@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._arithmetic import namespaces, output
+from ._arithmetic.color_modes import follow
+from ._arithmetic.status import EMPTY, has_any, joined
+
 
 class Part(NamedTuple):
     """A part of planes (n, c, *spatial), all of which are cut alike.
@@ -19,8 +23,8 @@ class Part(NamedTuple):
     Attributes
     ----------
     planes, mask : ndarrays of shape (n, c, *spatial) and (n, *spatial)
-        The part, with the pixels around it that are in reach, cut at the border of the whole
-        plane. The mask may be None.
+        The part. To be written, it comes with the pixels around it that are in reach, cut at the
+        border of the whole plane. The mask may be None.
     out : ndarray of shape (n, c, *spatial), or None
         The output for the part alone; None in a pass that reads.
     place : tuple of slices
@@ -47,12 +51,15 @@ class Whole(NamedTuple):
         Those of the planes that are mapped, and of the arrays that they are mapped into: of colours
         the plane that is reduced from them, and the one by which the colours follow.
     is_masked : bool
+    image_dtype : dtype
+        That of the images, from whose colours the planes may be reduced.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     out_dtype: np.dtype
     is_masked: bool
+    image_dtype: Any = None
 
 
 class Read(NamedTuple):
@@ -86,23 +93,71 @@ class Passes(NamedTuple):
     Attributes
     ----------
     reads : sequence of Read
-    write : callable
+    write : callable, or None where nothing is written
         write(found, part) writes the part's output, and returns the planes' status (n, c). The
         statuses of all parts are joined by "or".
     reach : tuple of ints
-        How far around its own pixels a part has to see, along each spatial axis; (): not at all.
+        How far around its own pixels `write` has to see, along each spatial axis; (): not at all.
+        What is read of a part is that of its own pixels.
     """
 
     reads: tuple[Read, ...]
-    write: Callable[..., Any]
+    write: Callable[..., Any] | None
     reach: tuple[int, ...] = ()
+
+
+class Summed(NamedTuple):
+    """What a pass finds whose results are sums over pixels: total, and the planes' status."""
+
+    total: Any
+    status: Any = None
+
+
+def summing(function, add):
+    """Return the passes that add function(planes, mask), a result and the status, over parts."""
+    read = Read(partial(_count, function), partial(_add_counted, add), _summed)
+    return Passes((read,), None)
+
+
+def keeping(is_masked):
+    """Return the passes that write parts as they are; the one that reads is for a mask."""
+    reads = (Read(_status_of, joined, Summed, "mask"),) if is_masked else ()
+    return Passes(reads, partial(write_part, output.keep))
+
+
+def _status_of(_, part):
+    """Return the status of a part of planes: EMPTY where no pixel counts."""
+    counted = np.broadcast_to(part.mask[:, np.newaxis], part.planes.shape)
+    if part.planes.dtype.kind == "f":
+        counted = counted & ~np.isnan(part.planes)
+    return (EMPTY * ~has_any(counted)).astype(np.uint8)
+
+
+def write_part(function, _, part):
+    """Write a part by function(planes, mask, out, map_parts), which asks for nothing but pixels."""
+    return function(part.planes, None, part.out, map)
+
+
+def _count(function, _, part):
+    """Return a result and the status of a part."""
+    return function(part.planes, part.mask)
+
+
+def _add_counted(add, a, b):
+    """Return the results and statuses of two parts together."""
+    return add(a[0], b[0]), joined(a[1], b[1])
+
+
+def _summed(_, counted):
+    """Return the result and the status of all parts."""
+    return Summed(*counted)
 
 
 def in_passes(passes, parts, map_parts):
     """Do passes over the parts of planes; return the planes' status."""
-    found = None
+    found, own = None, [own_pixels(part) for part in parts] if passes.reach else parts
     for read, add, find, _ in passes.reads:
-        found = find(found, reduce(add, map_parts(partial(read, found), parts)))
+        found = find(found, reduce(add, map_parts(partial(read, found), own)))
     return reduce(np.bitwise_or, map_parts(partial(passes.write, found), parts))
 
 
@@ -143,6 +198,25 @@ def around(place, shape, reach):
     )
 
 
+def own_pixels(part):
+    """Return a part without the pixels around it."""
+    return divided(part, None)[0]
+
+
+def divided(part, n_pixels):
+    """Return a part in smaller ones of about so many pixels, without the pixels around it."""
+    planes, mask, out, place, outer = part
+    parts = []
+    for inner in part_places([own.stop - own.start for own in place], n_pixels):
+        pairs = list(zip(inner, place, strict=True))
+        at = tuple(slice(own.start + i.start, own.start + i.stop) for i, own in pairs)
+        seen = [slice(i.start - o.start, i.stop - o.start) for i, o in zip(at, outer, strict=True)]
+        counted = None if mask is None else mask[:, *seen]
+        written = None if out is None else out[:, :, *inner]
+        parts.append(Part(planes[:, :, *seen], counted, written, at, at))
+    return parts
+
+
 def cut(planes, mask, out, places, reach=()):
     """Return the parts of planes at some places, with what is in reach around them."""
     parts = []
@@ -152,3 +226,72 @@ def cut(planes, mask, out, places, reach=()):
         written = None if out is None else out[:, :, *place]
         parts.append(Part(planes[:, :, *outer], counted, written, place, outer))
     return parts
+
+
+def below_each_other(volumes):
+    """Return volumes (..., d, h, w), or their masks, as planes (..., d * h, w) of all slices.
+
+    This is a view where a slice begins as many bytes behind the last one as it has rows, as in
+    every C-ordered array, with its channels first or last. Other volumes are copied.
+    """
+    *outer, depth, height, width = volumes.shape
+    return namespaces.namespace(volumes).reshape(volumes, (*outer, depth * height, width))
+
+
+# Colours ------------------------------------------------------------------------------------------
+
+
+def of_colors(passes, of_engine, mode, stored):
+    """Return passes over one plane of colours, which the colours follow.
+
+    of_engine(mode, planes) returns the mode of an engine; `stored` is the `output.Stored` of mapped
+    planes.
+    """
+    reduced = partial(_reduced, of_engine, mode)
+    reads = tuple(
+        each._replace(
+            read=partial(_read_colors, reduced, each.read),
+            add=partial(_add_counted, each.add),
+            find=partial(_find_of_colors, each.find),
+        )
+        for each in passes.reads
+    )
+    write = partial(_write_colors, reduced, passes.write, partial(of_engine, mode), stored)
+    return passes._replace(reads=reads, write=write)
+
+
+def _reduced(of_engine, mode, planes):
+    """Return one plane of colours (n, 1, *spatial), and the planes' status."""
+    n, _, *spatial = planes.shape
+    planes = below_each_other(planes) if len(spatial) > 2 else planes
+    plane, status = of_engine(mode, planes).plane_of(planes)
+    return plane.reshape(n, 1, *spatial), status
+
+
+def _read_colors(reduced, read, found, part):
+    """Return what is read of one plane of colours, and its status."""
+    plane, status = reduced(part.planes)
+    return read(found, part._replace(planes=plane)), status
+
+
+def _find_of_colors(find, found, total):
+    """Return what is found; its status says also what was found in colours."""
+    result, status = find(found, total[0]), total[1]
+    has_status = getattr(result, "status", None) is not None
+    return result._replace(status=result.status | status) if has_status else result
+
+
+def _write_colors(reduced, write, of_engine, stored, found, part):
+    """Write the colours for a part of a plane; return the planes' status."""
+    plane, status = reduced(part.planes)
+    out = part.out
+    mapped = np.empty((len(out), 1, *out.shape[2:]), stored.dtype)
+    status = status | write(found, part._replace(planes=plane, out=mapped))
+    arrays = [part.planes, plane]
+    if part.place != part.outer:
+        arrays = [own_pixels(part._replace(planes=each, mask=None)).planes for each in arrays]
+    planes, plane, mapped, out = (
+        below_each_other(each) if each.ndim > 4 else each for each in (*arrays, mapped, out)
+    )
+    follow(of_engine(planes), planes, plane, mapped, out, stored)
+    return status

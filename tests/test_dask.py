@@ -30,6 +30,9 @@ from sklearn_histeq import (
 dask = pytest.importorskip("dask", reason="the extra dask is not installed")
 da = pytest.importorskip("dask.array", reason="the extra dask is not installed")
 
+# of images that are gathered; one test is about it
+pytestmark = pytest.mark.filterwarnings("ignore:.*put together in one chunk")
+
 REFERENCE = faces(1, 3, 10, seed=9)[0]
 ESTIMATORS = {
     "image": HistogramEqualizer(),
@@ -114,7 +117,6 @@ def assert_lazy_same(out, expected):
     assert out.dtype == out._meta.dtype == expected.dtype
     assert out._meta.ndim == out.ndim == expected.ndim
     assert out.shape[1:] == expected.shape[1:]
-    assert out.chunks[1:] == tuple((size,) for size in expected.shape[1:])
     assert_same(out.compute(), expected)
 
 
@@ -195,6 +197,28 @@ def test_floats_without_room_for_bins_are_learned_exactly(n_bins):
     assert_same_state(HistogramEqualizer(scope="dataset", n_bins=n_bins).fit(split(x)), expected)
 
 
+@pytest.mark.parametrize("value_range", [None, (0, 1)])
+def test_images_without_a_number_stay_nan_in_parts(value_range):
+    x = pictures("f8", n=5)
+    x[2, 1], x[4, 0, :9] = np.nan, np.nan
+    equalizer = HistogramEqualizer(value_range=value_range)
+    assert_lazy_same(equalizer.transform(split(x)), equalizer.fit_transform(x))
+
+
+@pytest.mark.parametrize("name", ["image", "range", "dataset"])
+def test_what_is_far_from_the_images_in_fit_is_told_once_of_parts(name):
+    x = pictures("u1", n=4)
+    equalizer = new(name).fit(x // 50)
+    X = da.from_array(x, chunks=(4, 3, 5, 4))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        expected = equalizer.transform(x)
+        of_memory = [str(w.message) for w in caught]
+        assert_same(equalizer.transform(X).compute(), expected)
+    assert [str(w.message) for w in caught[len(of_memory) :]] == of_memory
+    assert len(of_memory) == (name == "dataset")
+
+
 @pytest.fixture(scope="module")
 def processes():
     """Two processes that import the package only once."""
@@ -220,6 +244,10 @@ def test_threads_change_nothing():
 def test_processes_change_nothing(processes):
     with dask.config.set(scheduler="processes", pool=processes):
         compare_all(pictures("f8", n=20), ["image", "adaptive", "dataset", "matcher"])
+        for name, dtype in [("image", "f4"), ("image", "u2"), ("value", "f4"), ("matcher", "u1")]:
+            x = np.nan_to_num(pictures(dtype))
+            X = da.from_array(x, chunks=(12, 3, 7, 10))
+            assert_same(new(name).fit(X).transform(X).compute(), new(name).fit_transform(x))
 
 
 def test_many_chunks_are_added_as_a_tree():

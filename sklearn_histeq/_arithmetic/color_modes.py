@@ -155,6 +155,12 @@ def map_plane(function, of_engine, mode, stored, planes, mask, out, map_parts):
     return status
 
 
+def follow(mode, planes, plane, mapped, out, stored):
+    """Write the colours of planes for their plane that was mapped; one large image in parts."""
+    for rows in _parts(mapped):
+        mode.recolor(planes[rows], plane[rows], mapped[rows], out[rows], stored)
+
+
 def _plane_of(mode, planes):
     """Return mode.plane_of(planes); of one large image in parts, which takes less memory."""
     parts = _parts(planes)

@@ -56,6 +56,21 @@ def limits_of(span, pixels):
     return (low, high) if low < high else None
 
 
+@np.errstate(all="ignore")
+def limits_of_counts(span, levels, counts):
+    """Return `limits_of` for the quantiles of counted levels, which are increasing integers."""
+    places = (counts.sum() - 1) * (np.array(span.percentages) / 100)
+    ends = counts.cumsum()
+    sides = (np.floor(places), np.ceil(places))
+    below, above = (
+        levels[np.searchsorted(ends, side.astype(np.int64), side="right")].astype(np.float64)
+        for side in sides
+    )
+    t, step = places % 1.0, above - below
+    low, high = np.where(t < 0.5, below + step * t, above - step * (1 - t))  # as numpy.percentile
+    return (low, high) if low < high else None
+
+
 def given_ranges(span, planes, mask):
     """Return `limits_of` planes (n, c, h, w): doubles (n, c, 2), NaN for the own range of a plane.
 

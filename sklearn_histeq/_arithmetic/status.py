@@ -18,6 +18,11 @@ FAR = 64  # far from the range that was learned: a warning
 FLAT = 128  # no two different landmarks, by mistake; kernels use this bit themselves
 
 
+def joined(a, b):
+    """Return the status of planes from those of two parts: EMPTY if both are."""
+    return ((a | b) & ~np.uint8(EMPTY)) | (a & b & np.uint8(EMPTY))
+
+
 def of_values(planes, n_axes=2):
     """Return NAN and INF of planes with so many axes, the last ones: uint8, of NumPy."""
     if namespaces.dtype_of(planes).kind != "f":

@@ -7,56 +7,54 @@ the definition. The bits are the same on every way.
 """
 
 from functools import lru_cache, partial
-from operator import add
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._arithmetic import output, spans, transfer
-from .._arithmetic.status import EMPTY, INF
-from .._kernels import arrays, shared
+from .._arithmetic.status import EMPTY
+from .._kernels import arrays
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT8, UINT16, rows
-from .._passes import Passes, Read, cut, in_passes, part_places
+from .._passes import cut, in_passes, part_places
 from . import definition, kernels
-from .compiled_learning import apply, blended, count_bins, count_lattice, count_levels, invert
-from .conventions import SKIMAGE, EqualizeConvention
+from .compiled_learning import (
+    apply,
+    blended,
+    count_bins,
+    count_lattice,
+    count_levels,
+    invert,
+    write_blended,
+)
+from .compiled_passes import (
+    Plan,
+    Stored,
+    add_each,
+    as_stored,
+    count_each,
+    empty_of,
+    function_by_levels,
+    passes_by_levels,
+    passes_of,
+    passes_of_floats,
+)
 
-__all__ = ["apply", "count_bins", "count_lattice", "count_levels", "equalize", "invert"]
+__all__ = [
+    "Stored",
+    "add_each",
+    "apply",
+    "count_bins",
+    "count_each",
+    "count_lattice",
+    "count_levels",
+    "empty_of",
+    "equalize",
+    "invert",
+    "passes",
+    "passes_by_levels",
+]
 
 # The scratch for more bins would be large.
 MOST_BINS = 2**18
-
-
-class Plan(NamedTuple):
-    """What is the same for every plane of a call.
-
-    Attributes
-    ----------
-    pixel : dtype
-        The type that kernels read.
-    n_bins : int
-        0: one bin per level.
-    formula : `transfer.Formula`
-    convention : `conventions.EqualizeConvention`
-    own_dtype : dtype
-        The convention's own output type for these images.
-    is_wide : bool
-        Levels of four or eight bytes, which are read less the least of their plane, or as ranks.
-    blend : callable or None
-        blend(values) returns the values of all levels of bytes, blended with these levels.
-    """
-
-    pixel: np.dtype
-    n_bins: int
-    formula: transfer.Formula
-    convention: EqualizeConvention
-    own_dtype: np.dtype
-    is_wide: bool
-    blend: Any = None
-
-    def as_reals(self):
-        """Return the plan to count integers in bins, as doubles, where no fused kernel does."""
-        return self._replace(pixel=FLOAT64) if self.n_bins and arrays.N_LEVELS[self.pixel] else self
 
 
 def equalize(planes, mask, out, rule, map_parts=map):
@@ -75,16 +73,39 @@ def equalize(planes, mask, out, rule, map_parts=map):
         # column by column in memory: no histogram minds
         planes, out = planes.swapaxes(2, 3), out.swapaxes(2, 3)
         mask = None if mask is None else mask.swapaxes(1, 2)
-    ranges = None if rule.span == spans.OWN else spans.given_ranges(rule.span, planes, mask)
+    given = None if rule.span == spans.OWN else spans.given_ranges(rule.span, planes, mask)
     if plan.n_bins and planes.dtype.kind in "iu" and rule.has_exact_bins:
         status = _equalize_exact(planes, mask, out, plan, map_parts)
     else:
-        status = _equalize(planes, mask, out, plan, ranges, map_parts)
+        status = _equalize(planes, mask, out, plan, given, map_parts)
     if status.any():
         for index, plane in arrays.single_planes(planes, mask, out, status & arrays.REFER):
             status[index] = definition.equalize(*plane, rule)
         arrays.fill_unmapped(out, status)
     return status
+
+
+def passes(whole, rule):
+    """Return the `Passes` that equalize parts of planes, or why these must be whole."""
+    plan, blend = _plan(whole.dtype, rule), rule.blend
+    if plan is None:
+        return "so many bins are counted in whole images only"
+    is_narrow = whole.dtype.kind != "f" and whole.dtype.itemsize <= 2
+    if whole.dtype.kind == "f":
+        if rule.span.percentages is not None:
+            return "quantiles of floats need all pixels in order"
+        found = passes_of_floats(plan, rule)
+    elif plan.n_bins or plan.is_wide:
+        own = rule.convention.default_output_dtype(whole.dtype), whole.out_dtype
+        stored = Stored(whole.dtype, *own, rule.convention.output_max, blend)
+        found = passes_by_levels(partial(function_by_levels, rule), stored)
+    else:
+        if blend is not None:
+            plan = plan._replace(blend=partial(blend.values, _levels(whole.dtype)))
+        found = passes_of(plan, None, whole.is_masked, whole.out_dtype)
+    if blend is None or is_narrow:
+        return found
+    return found._replace(write=partial(write_blended, blend, found.write))
 
 
 @lru_cache(maxsize=128)
@@ -104,9 +125,13 @@ def _plan(dtype, rule):
         pixel = UINT16 if is_wide else arrays.pixel_dtype(dtype)
     blend = None
     if rule.blend is not None and pixel == UINT8 and not n_bins:
-        levels = output.all_levels(UINT8 if dtype == np.bool_ else dtype)
-        blend = partial(rule.blend.values, levels)
+        blend = partial(rule.blend.values, _levels(dtype))
     return Plan(pixel, n_bins, rule.formula, rule.convention, own_dtype, is_wide, blend)
+
+
+def _levels(dtype):
+    """Return all levels of a type of one or two bytes."""
+    return output.all_levels(UINT8 if dtype == np.bool_ else dtype)
 
 
 # Which way planes go ------------------------------------------------------------------------------
@@ -152,7 +177,7 @@ def _equalize(planes, mask, out, plan, ranges, map_parts):
             counted = None if mask is None else mask[one]
             parts = cut(planes[one], counted, out[one], places)
             given = None if ranges is None else ranges[one]
-            passes = _passes(plan, given, mask is not None, out.dtype)
+            passes = passes_of(plan, given, mask is not None, out.dtype)
             status[one] = in_passes(passes, parts, map_parts)
         return status
     is_fused = plan.formula.kernel is not None and plan.blend is None
@@ -215,185 +240,7 @@ def _by_formula(planes, mask, out, plan, ranges):
     if plan.n_bins == 0 and plan.pixel == UINT16:
         return _equalize_ranks(planes, mask, out, plan)
     parts = cut(planes, mask, out, part_places(planes.shape[2:]))
-    return in_passes(_passes(plan, ranges, mask is not None, out.dtype), parts, map)
-
-
-# In passes over parts -----------------------------------------------------------------------------
-
-
-def _passes(plan, ranges, is_masked, out_dtype):
-    """Return how planes are equalized in passes: their counts, transfer functions, values."""
-    plan = plan.as_reals()
-    if not plan.n_bins:
-        find = partial(_find_tables, plan, is_masked, out_dtype)
-        return Passes((Read(partial(_count_levels, plan), add, find),), partial(_look_up, plan))
-    reads = (
-        Read(partial(_find_ranges, plan), _join_ranges, partial(_find_bins, ranges), "range"),
-        Read(partial(_count_bins, plan), _add_counts, partial(_find_curves, plan)),
-    )
-    return Passes(reads, partial(_apply_curves, plan))
-
-
-def _pixels(part, plan):
-    """Return a part of planes, and of their mask, as kernels read them."""
-    counted = None if part.mask is None else arrays.mask_rows(part.mask)
-    return rows(arrays.as_pixels(part.planes, plan.pixel)), counted
-
-
-# Levels: a lookup table per plane
-
-
-class Tables(NamedTuple):
-    """The lookup tables of planes (n_planes, n_levels), and their status (n, c)."""
-
-    values: np.ndarray
-    status: np.ndarray
-
-
-def _count_levels(plan, _, part):
-    """Return the counts of the levels of a part (n, c, n_levels)."""
-    pixels, counted = _pixels(part, plan)
-    counts = np.zeros((*part.planes.shape[:2], arrays.N_LEVELS[plan.pixel]), np.int64)
-    shared.add_level_counts(pixels, counted, counts.reshape(len(pixels), -1))
-    return counts
-
-
-@np.errstate(all="ignore")  # planes without a counted pixel give no sense
-def _find_tables(plan, is_masked, out_dtype, _, counts):
-    """Return the lookup tables of planes from the counts of their levels."""
-    values = _tables(counts.reshape(-1, counts.shape[2]), is_masked, out_dtype, plan)
-    return Tables(values, (EMPTY * (counts.sum(axis=2) == 0)).astype(np.uint8))
-
-
-def _look_up(plan, found, part):
-    """Write the values of a part from the lookup tables of its planes."""
-    arrays.look_up(_pixels(part, plan)[0], found.values, part.out, plan.convention.output_max)
-    return found.status
-
-
-# Reals: straight lines between the bins' points
-
-
-class Curves(NamedTuple):
-    """The transfer functions of planes, in equal bins over a range of each.
-
-    Attributes
-    ----------
-    status : ndarray of shape (n, c)
-    lows, highs : ndarrays of shape (n_planes,)
-        0 and 1 where there are no bins.
-    without_bins : ndarray of bool, shape (n_planes,)
-    values : ndarray of shape (n_planes, n_bins), or None while it is not known
-    kept : ndarray of shape (n_planes, n_bins), or None
-        Counts, where bins without a count are left out.
-    """
-
-    status: np.ndarray
-    lows: np.ndarray
-    highs: np.ndarray
-    without_bins: np.ndarray
-    values: Any = None
-    kept: Any = None
-
-
-def _find_ranges(plan, _, part):
-    """Return the status (n, c), lows and highs (n_planes,) of a part of planes."""
-    pixels, counted = _pixels(part, plan)
-    status = np.empty(part.planes.shape[:2], np.uint8)
-    lows, highs = np.empty((2, len(pixels)))
-    shared.find_ranges(pixels, counted, status.reshape(-1), lows, highs)
-    return status, lows, highs
-
-
-def _join_ranges(a, b):
-    """Return the statuses, lows and highs of two parts together."""
-    status = ((a[0] | b[0]) & ~np.uint8(EMPTY)) | (a[0] & b[0] & EMPTY)
-    return status, np.minimum(a[1], b[1]), np.maximum(a[2], b[2])
-
-
-def _find_bins(given, _, ranges):
-    """Return what the bins of whole planes span, whose transfer functions are still to be found."""
-    status, low, high = ranges
-    if given is not None:
-        own = np.stack([low, high], axis=1)
-        low, high = np.where(np.isnan(given), own.reshape(given.shape), given).reshape(-1, 2).T
-        low, high = low.copy(), high.copy()
-    without_bins = (status.reshape(-1) & (INF | EMPTY) > 0) | (low == high)
-    low[without_bins], high[without_bins] = 0, 1
-    return Curves(status, low, high, without_bins)
-
-
-def _count_bins(plan, found, part):
-    """Return the counts of a part in the bins of its planes, and the planes' status."""
-    pixels, counted = _pixels(part, plan)
-    counts, status = np.zeros((len(pixels), plan.n_bins), np.int64), found.status.copy()
-    kernels.add_bin_counts(pixels, counted, status.reshape(-1), found.lows, found.highs, counts)
-    return counts, status
-
-
-def _add_counts(a, b):
-    """Return the counts and statuses of two parts together."""
-    return a[0] + b[0], a[1] | b[1]
-
-
-@np.errstate(all="ignore")  # planes without a transfer function give no sense
-def _find_curves(plan, found, counted):
-    """Return the transfer functions of planes from their counts."""
-    counts, status = counted
-    lows, highs, refer = found.lows.copy(), found.highs.copy(), status.reshape(-1) & arrays.REFER
-    lows[refer > 0], highs[refer > 0] = 0, 1
-    dtype = FLOAT64 if plan.formula is not SKIMAGE.formulas["uniform"] else plan.pixel
-    limits = lows.astype(plan.pixel), highs.astype(plan.pixel)
-    edges = np.linspace(*limits, plan.n_bins + 1, axis=-1, dtype=plan.pixel)
-    values = plan.formula.values(counts, np.diff(edges).astype(FLOAT64), dtype)
-    values = np.ascontiguousarray(values, FLOAT64)
-    kept = counts if plan.formula.counted_only else None
-    return Curves(status, lows, highs, found.without_bins, values, kept)
-
-
-def _apply_curves(plan, found, part):
-    """Map a part of planes by their transfer functions; return the planes' status."""
-    output_max, status = plan.convention.output_max, found.status.copy()
-    written, of_planes = arrays.writable(part.out, plan.own_dtype), status.reshape(-1)
-    kernels.apply_curves(
-        _pixels(part, plan)[0],
-        of_planes,
-        found.lows,
-        found.highs,
-        found.values,
-        found.kept,
-        not plan.formula.at_left_edges,
-        plan.own_dtype == FLOAT32,
-        output_max or 1.0,
-        rows(written),
-    )
-    arrays.write_back(written, part.out, output_max)
-    of_planes[found.without_bins & (of_planes & (INF | EMPTY) == 0)] |= arrays.REFER
-    return status
-
-
-def _tables(counts, is_masked, out_dtype, plan):
-    """Return the lookup tables of planes (n, n_levels) from the counts of their levels.
-
-    The formula sees levels without a pixel, too. With a mask such levels may occur; they take the
-    value of the counted level below, unless the convention's tables are of all levels.
-    """
-    values = plan.formula.values(counts, None, FLOAT64)
-    if is_masked and not plan.convention.has_all_levels:
-        is_counted = counts > 0
-        below = np.where(is_counted, np.arange(counts.shape[1]), 0)
-        first = is_counted.argmax(axis=1)[:, np.newaxis]
-        below = np.maximum(np.maximum.accumulate(below, axis=1), first)
-        values = np.take_along_axis(values, below, axis=1)
-    return _stored(values, out_dtype, plan)
-
-
-def _stored(values, out_dtype, plan):
-    """Return values of the convention as a kernel writes them."""
-    values = values.astype(plan.own_dtype, copy=False)
-    if plan.blend is not None:
-        values = plan.blend(values)
-    return arrays.as_written(values, out_dtype, plan.convention.output_max)
+    return in_passes(passes_of(plan, ranges, mask is not None, out.dtype), parts, map)
 
 
 def _equalize_ranks(planes, mask, out, plan):
@@ -404,7 +251,7 @@ def _equalize_ranks(planes, mask, out, plan):
         ranks, counts = arrays.rank_planes(planes[block], counted)
         with np.errstate(all="ignore"):  # planes without a counted pixel give no sense
             values = plan.formula.values(counts.astype(np.int64), None, FLOAT64)
-            tables = _stored(values, out.dtype, plan)
+            tables = as_stored(values, out.dtype, plan)
         arrays.look_up(ranks, tables, out[block], plan.convention.output_max)
         status[block] = EMPTY * (counts[:, 0] == 0).reshape(status[block].shape)
     return status

@@ -43,9 +43,9 @@ def count_lattice(planes, mask):
     status, lows, highs = _find_ranges(planes, mask, pixel)
     if (status & INF).any():
         return definition.count_lattice(planes, mask)
-    ranges = zip(lows.min(axis=0), highs.max(axis=0), strict=True)
+    pairs = zip(lows.min(axis=0), highs.max(axis=0), strict=True)
     frames = [
-        counting.count_lattice(np.array(pair)) if pair[0] <= pair[1] else None for pair in ranges
+        counting.count_lattice(np.array(pair)) if pair[0] <= pair[1] else None for pair in pairs
     ]
     starts = np.array([frame.start if frame else 0 for frame in frames], np.int64)
     exponents = np.array([frame.exponent if frame else 0 for frame in frames], np.int32)
@@ -111,11 +111,8 @@ def apply(planes, mask, out, learned, convention, blend=None):
         function = partial(apply, learned=learned, convention=convention)
         return blended(function, planes, mask, out, blend)
     status = _compare_ranges(planes, mask, learned.ranges)
-    if planes.dtype.kind == "f":
-        own_dtype = convention.default_output_dtype(planes.dtype)
-        _interpolate(planes, out, learned.transfers, own_dtype, convention.output_max)
-    else:
-        _apply_to_integers(planes, out, learned.transfers, convention, blend)
+    own_dtype = convention.default_output_dtype(planes.dtype)
+    map_by_transfers(planes, out, learned.transfers, own_dtype, convention.output_max, blend)
     arrays.fill_unmapped(out, status)
     return status
 
@@ -132,15 +129,22 @@ def _compare_ranges(planes, mask, ranges):
     return status
 
 
-def _apply_to_integers(planes, out, transfers, convention, blend):
-    """Map integers, each channel by its transfer function; blend those of one or two bytes."""
-    own_dtype, output_max = convention.default_output_dtype(planes.dtype), convention.output_max
+def map_by_transfers(planes, out, transfers, own_dtype, output_max, blend=None):
+    """Map each channel by its transfer function, and blend integers of one or two bytes.
+
+    Values are cast to own_dtype, of which output_max becomes the largest level of an integer
+    output; None: values are not scaled.
+    """
+    if planes.dtype.kind == "f":
+        _interpolate(planes, out, transfers, own_dtype, output_max)
+        return
     levels = _levels(planes.dtype, transfers)
     if levels is not None:
         values = [transfer.apply(found, levels).astype(own_dtype) for found in transfers]
         if blend is not None:
             values = [blend.values(levels, of_channel) for of_channel in values]
-        return _look_up(planes, out, values, output_max, levels)
+        _look_up(planes, out, values, output_max, levels)
+        return
     for channel, found in enumerate(transfers):
         one = planes[:, channel : channel + 1], out[:, channel : channel + 1]
         if found.is_step:
@@ -276,6 +280,15 @@ def blended(function, planes, mask, out, blend, map_parts=map):
         pixels = ((x[part], mapped[part], written[part]) for part in parts)
         deque(map_parts(partial(_blend, blend), pixels), maxlen=0)
     return status
+
+
+def write_blended(blend, write, found, part):
+    """Write the values of write(found, part), blended with the planes; return the status."""
+    is_own = part.out.dtype == blend.own_dtype
+    mapped = part.out if is_own else np.empty(part.out.shape, blend.own_dtype)
+    status = write(found, part._replace(out=mapped))
+    _blend(blend, (part.planes, mapped, part.out))
+    return status | blend.status(part.planes)
 
 
 def _blend(blend, pixels):

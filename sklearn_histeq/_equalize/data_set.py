@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _engine
-from .._arithmetic import counting, namespaces, output, spans, transfer
-from .._arithmetic.dtypes import single_or_double
-from .._arithmetic.status import BEYOND, has_any
-from .._arithmetic.transfer import Histogram, TransferFunction
+from .._arithmetic import counting, namespaces, output, transfer
+from .._arithmetic.status import BEYOND, EMPTY, FAR, INF, has_any, joined, of_values
+from .._arithmetic.transfer import TransferFunction
+from .._passes import Passes, Read
+from .from_counts import edges_of, of_bins, of_distinct, of_lattice, of_levels, range_of
 
 
 class Learned(NamedTuple):
@@ -43,13 +44,6 @@ class Learned(NamedTuple):
     def ranges(self):
         """The least and the largest counted intensity of each channel (c, 2), as doubles."""
         return np.array([range_of(state) for state in self.state], np.float64)
-
-
-def range_of(state):
-    """Return the least and the largest counted intensity of a state."""
-    if isinstance(state, counting.Levels):
-        return state.levels[0], state.levels[-1]
-    return state.low, state.high
 
 
 def cast(planes, dtype):
@@ -109,14 +103,14 @@ def _add_bins(a, b):
 def fit_transfers(count, state, rule, dtype):
     """Return each channel's histogram and transfer function, exactly those of one long plane."""
     if dtype.kind != "f":
-        return [_of_levels(levels, rule) for levels in state]
-    edges = [_edges(lattice, rule, dtype) for lattice in state]
+        return [of_levels(levels, rule) for levels in state]
+    edges = [edges_of(lattice, rule, dtype) for lattice in state]
     counts = count(partial(_count_bins, edges), _add_bins)
-    found = [_of_bins(c, e, rule) for c, e in zip(counts, edges, strict=True)]
+    found = [of_bins(c, e, rule) for c, e in zip(counts, edges, strict=True)]
     if None in found:
         exact = count(_count_levels, add_channels)
         found = [
-            binned or _of_values(levels, rule) for binned, levels in zip(found, exact, strict=True)
+            each or of_distinct(levels, rule) for each, levels in zip(found, exact, strict=True)
         ]
     return found
 
@@ -124,71 +118,8 @@ def fit_transfers(count, state, rule, dtype):
 def read_out(state, rule, dtype):
     """Return each channel's histogram and transfer function: exact for integers, else re-binned."""
     if dtype.kind != "f":
-        return [_of_levels(levels, rule) for levels in state]
-    return [_of_lattice(lattice, rule, dtype) for lattice in state]
-
-
-def _of_levels(levels, rule):
-    """Return the histogram and transfer function of exactly counted integers."""
-    largest = max(-int(levels.levels[0]), int(levels.levels[-1]))
-    has_bins = rule.bins_of(levels.levels.dtype) is not None
-    if not has_bins or (rule.has_exact_bins and largest > transfer.LARGEST_EXACT):
-        return _of_values(levels, rule)
-    values = counting.merge(levels.levels.astype(np.float64), levels.counts)
-    histogram, found = _binned(values, _edges(values, rule, values.levels.dtype), rule)
-    # the recipe has bins of its own, but the CDF of integers is scikit-image's: one bin per level
-    return (_level_histogram(levels) if rule.n_bins == "auto" else histogram), found
-
-
-def _of_lattice(lattice, rule, dtype):
-    """Return the histogram and transfer function of floats counted in a lattice."""
-    values = counting.occupied(lattice, dtype)
-    return _binned(values, _edges(lattice, rule, dtype), rule)
-
-
-def _edges(state, rule, dtype):
-    """Return the edges of equal bins over the rule's span, or over the range of a state.
-
-    None where the dtype has no room for them.
-    """
-    low, high = rule.span.limits or range_of(state)
-    edges = transfer.bin_edges(low, high, rule.bins_of(np.dtype(np.float64)), dtype)
-    return edges if transfer.are_bins(edges) else None
-
-
-def _binned(values, edges, rule):
-    """Return the histogram and transfer function of exactly counted values, binned if possible."""
-    counts = None if edges is None else counting.bin_levels(_clipped(values, rule), edges)
-    return _of_bins(counts, edges, rule) or _of_values(values, rule)
-
-
-def _of_bins(counts, edges, rule):
-    """Return the histogram and transfer function of counts in bins; None if it is not finite."""
-    if edges is None:
-        return None
-    histogram = Histogram(counts, transfer.bin_centers(edges), edges, False)
-    found = rule.transfer_function(histogram, single_or_double(edges.dtype))
-    return (histogram, found) if transfer.is_finite(found) else None
-
-
-def _of_values(levels, rule):
-    """Return the histogram and transfer function with one bin per level, or distinct value."""
-    histogram = _level_histogram(_clipped(levels, rule))
-    return histogram, rule.transfer_function(histogram)
-
-
-def _clipped(levels, rule):
-    """Return exact counts of values, those outside of the rule's span at its ends."""
-    limits = spans.limits_of(rule.span, levels.levels)
-    if limits is None:
-        return levels
-    return counting.merge(levels.levels.clip(*limits), levels.counts)
-
-
-def _level_histogram(levels):
-    """Return exact counts as a histogram."""
-    is_step = levels.levels.dtype.kind != "f"
-    return Histogram(levels.counts, levels.levels, None, is_step)
+        return [of_levels(levels, rule) for levels in state]
+    return [of_lattice(lattice, rule, dtype) for lattice in state]
 
 
 # The inverse -------------------------------------------------------------------------------------
@@ -202,3 +133,75 @@ def inverses(transfers, state):
         else found
         for found, levels in zip(transfers, state, strict=True)
     ]
+
+
+# In passes over parts of images -------------------------------------------------------------------
+
+
+class Ranged(NamedTuple):
+    """What is known of whole planes: their status, and the range of all pixels (2, n, c)."""
+
+    status: np.ndarray
+    ranges: np.ndarray
+
+
+def passes(learned, convention, blend):
+    """Return the passes that map parts of planes by learned transfer functions.
+
+    The first finds planes that are far from what was learned from, and those without a counted
+    pixel.
+    """
+    read = Read(partial(_read_range, learned), _add_ranges, partial(_find_far, learned), "range")
+    return Passes((read,), partial(_write, learned, convention, blend))
+
+
+def _read_range(learned, _, part):
+    """Return the status of a part, its ranges, and how many counted pixels are out of range."""
+    planes, beyond = cast(part.planes, learned.dtype)
+    counted = np.ones(planes.shape, bool)
+    least, largest = -np.inf, np.inf
+    if part.mask is not None:
+        counted &= part.mask[:, np.newaxis]
+    if planes.dtype.kind == "f":
+        counted &= ~np.isnan(planes)
+    else:
+        least, largest = output.smallest_level(planes.dtype), output.largest_level(planes.dtype)
+    axes = tuple(range(2, planes.ndim))
+    lows = planes.min(axis=axes, where=counted, initial=largest).astype(np.float64)
+    highs = planes.max(axis=axes, where=counted, initial=least).astype(np.float64)
+    low, high = learned.ranges.T
+    n_counted, n_outside = counted.sum(axis=axes), np.zeros(lows.shape, np.int64)
+    for i, c in np.argwhere((lows < low) | (highs > high)):
+        pixels = planes[i, c][counted[i, c]].astype(np.float64)
+        n_outside[i, c] = np.count_nonzero((pixels < low[c]) | (pixels > high[c]))
+    status = of_values(planes) | beyond | (EMPTY * (n_counted == 0)).astype(np.uint8)
+    of_all = (np.fmin.reduce(part.planes, axis=axes), np.fmax.reduce(part.planes, axis=axes))
+    lows, highs = np.stack([lows, of_all[0]]), np.stack([highs, of_all[1]])
+    return status, lows, highs, np.stack([n_outside, n_counted])
+
+
+def _add_ranges(a, b):
+    """Return what was read of two parts together."""
+    return joined(a[0], b[0]), np.fmin(a[1], b[1]), np.fmax(a[2], b[2]), a[3] + b[3]
+
+
+def _find_far(learned, _, found):
+    """Return the status of planes; FAR as `definition.apply` says."""
+    status, lows, highs, (n_outside, n_counted) = found
+    low, high = learned.ranges.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = high - low
+        is_far = (low - lows[0] > width) | (highs[0] - high > width)
+    is_far |= 2 * n_outside >= n_counted
+    is_far &= (n_outside > 0) & (width > 0) & (status & INF == 0)
+    return Ranged(status | (FAR * is_far).astype(np.uint8), np.stack([lows[1], highs[1]]))
+
+
+def _write(learned, convention, blend, _, part):
+    """Map a part of planes by learned transfer functions; return the planes' status."""
+    planes, _ = cast(part.planes, learned.dtype)
+    apply = _engine.select(planes).equalize.apply
+    status = apply(planes, None, part.out, learned, convention, blend)
+    if blend is not None:
+        status = status | blend.status(part.planes)
+    return status & ~np.uint8(EMPTY | FAR)

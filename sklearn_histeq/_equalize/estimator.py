@@ -19,6 +19,7 @@ from .._input import Limits, parameters, read
 from .._input.parameters import ALL_QUANTILES
 from .._input.pixel_errors import check_channels_counted
 from .._input.problem import Setting
+from .._passes import Passes, write_part
 from . import data_set
 from .blending import Blend
 from .conventions import CONVENTIONS, EqualizeRule
@@ -380,7 +381,9 @@ class HistogramEqualizer(ImageTransformer):
         function = partial(_invert, transfers, convention.top(dtype))
         out = Output(dtypes.single_or_double(dtype))
         limits = Limits(convention, out.dtype)
-        return map_planes(Work(function, limits, self._ns_per_pixel[2], self.n_jobs), images, out)
+        work = Work(function, limits, self._ns_per_pixel[2], self.n_jobs)
+        inverse = Passes((), partial(write_part, function))
+        return map_planes(work._replace(passes=inverse), images, out)
 
     # Hooks ---------------------------------------------------------------------------------------
 
@@ -422,6 +425,13 @@ class HistogramEqualizer(ImageTransformer):
             return partial(_apply, learned, self._convention, blend)
         rule = self._rule(images.X.dtype)
         return partial(_equalize, rule if blend is None else rule._replace(blend=blend))
+
+    def _passes(self, whole, learned):
+        blend = None if self.strength == 1 else self._blend(whole.dtype, learned)
+        if learned is not None:
+            return data_set.passes(learned, self._convention, blend)
+        rule = self._rule(whole.dtype)._replace(blend=blend)
+        return _engine.select(np.empty(0)).equalize.passes(whole, rule)
 
     def _blend(self, dtype, learned):
         """Return how equalized values of images of a dtype are blended with the images."""

@@ -36,8 +36,12 @@ class Limits(NamedTuple):
 IMAGES = ImageNumbers(())  # stands for the numbers of the images in which something was found
 
 
-def check_status(status, images, limits):
-    """Raise what the engines found in the planes of images: status of shape (n, c)."""
+def check_status(status, images, limits, ranges=None):
+    """Raise what the engines found in the planes of images: status of shape (n, c).
+
+    `ranges` are the least and the largest intensity of planes (2, n, c) where the planes of images
+    are not known.
+    """
     if not status.any():
         return
     for bit, came, *rest in _meanings(images, limits):
@@ -45,23 +49,27 @@ def check_status(status, images, limits):
         if found.size:
             numbers = ImageNumbers(tuple(found.tolist()), images.numbering.where)
             raise input_error(tuple(numbers if piece is IMAGES else piece for piece in came), *rest)
-    _warn_of_range(status, images, limits)
+    _warn_of_range(status, images, limits, ranges)
 
 
-def _warn_of_range(status, images, limits):
+def _warn_of_range(status, images, limits, ranges):
     """Warn of images whose intensities are on another scale than those that were learned from."""
     is_far = (status & bits.FAR) > 0
     found = np.flatnonzero(is_far.any(axis=1))
     if not found.size:
         return
-    named = [images.planes[i : i + 1, ...] for i in found[:N_NAMED].tolist()]
-    color = images.layout.color
-    if color != "channels":
-        named = [limits.convention.colors[color].plane_of(planes)[0] for planes in named]
-    channels = np.flatnonzero(is_far.any(axis=0))  # each has a range of its own
-    named = [namespaces.to_numpy(planes)[:, channels] for planes in named]
-    learned = limits.learned.ranges[channels]
-    low, high = min(map(np.nanmin, named)), max(map(np.nanmax, named))
+    color, channels = images.layout.color, np.flatnonzero(is_far.any(axis=0))
+    learned = limits.learned.ranges[channels]  # each channel has its own
+    named = found[:N_NAMED].tolist()
+    if ranges is None:
+        planes = [images.planes[i : i + 1, ...] for i in named]
+        if color != "channels":
+            planes = [limits.convention.colors[color].plane_of(each)[0] for each in planes]
+        planes = [namespaces.to_numpy(each)[:, channels] for each in planes]
+        low, high = min(map(np.nanmin, planes)), max(map(np.nanmax, planes))
+    else:
+        lows, highs = ranges[:, named][:, :, channels]
+        low, high = lows.min(), highs.max()
     what = "values" if color in ("channels", "value") else color
     numbers = ImageNumbers(tuple((found + images.numbering.first).tolist()), images.numbering.where)
     came = f" has {what} from {low:g} to {high:g}"

@@ -3,9 +3,6 @@
 Targets whose slopes overflow go to the reference engine, with the same bits.
 """
 
-from functools import partial
-from operator import add
-
 import numpy as np
 
 from .._arithmetic import output, transfer
@@ -13,12 +10,22 @@ from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY, INF, of_values
 from .._kernels import arrays
 from .._kernels.arrays import FLOAT64, rows
-from .._passes import Passes, Read, cut, in_passes, part_places
+from .._passes import Whole, cut, in_passes, part_places
 from . import definition, kernels
-from .compiled_landmarks import landmarks, percentiles
-from .large import NO_RANGE, count_levels, level_pixels, places_of_range, ranges_of_values
+from .compiled_landmarks import landmark_passes, landmarks, percentiles, sum_passes
+from .compiled_passes import passes, quantile_passes
+from .large import NO_RANGE, places_of_range, ranges_of_values
 
-__all__ = ["landmarks", "match", "percentiles", "quantiles"]
+__all__ = [
+    "landmark_passes",
+    "landmarks",
+    "match",
+    "passes",
+    "percentiles",
+    "quantile_passes",
+    "quantiles",
+    "sum_passes",
+]
 
 
 def match(planes, mask, out, targets, map_parts=map):
@@ -41,7 +48,11 @@ def _match_large(planes, mask, out, target, pixel, map_parts):
     """Match one large plane, in parts where that is possible; return its status."""
     are_levels = pixel is not None and pixel.kind == "u"
     if are_levels and (map_parts is not map or arrays.is_copied(planes, pixel, out)):
-        return _match_levels_in_parts(planes, mask, out, target, map_parts)
+        whole = Whole(planes.shape[2:], planes.dtype, out.dtype, mask is not None)
+        parts = cut(planes, mask, out, part_places(planes.shape[2:], arrays.N_PART))
+        status = in_passes(passes(whole, [target]), parts, map_parts)
+        arrays.fill_unmapped(out, status)
+        return status
     is_real = pixel is not None and pixel.kind == "f"
     if is_real and mask is None and target.is_finite():
         return _match_reals_in_parts(planes, out, target, map_parts)
@@ -81,37 +92,6 @@ def _match_block(planes, mask, out, targets, pixel):
             kernels.match(pixels, counted, rows(written), *rest, more)
     arrays.write_back(written, out, None)
     return status
-
-
-def _match_levels_in_parts(planes, mask, out, target, map_parts):
-    """Match one large plane of levels, in passes over its parts; return its status."""
-    parts = cut(planes, mask, out, part_places(planes.shape[2:], arrays.N_PART))
-    levels = np.arange(arrays.N_LEVELS[arrays.pixel_dtype(planes.dtype)])
-    levels -= arrays.sign_bit(planes.dtype)
-    find = partial(_find_table, target, levels, out.dtype)
-    passes = Passes((Read(count_levels, add, find),), _look_up_levels)
-    status = in_passes(passes, parts, map_parts)
-    arrays.fill_unmapped(out, status)
-    return status
-
-
-def _find_table(target, levels, out_dtype, _, counts):
-    """Return the values of all levels from their counts; None where none is counted."""
-    present = np.flatnonzero(counts)
-    if not present.size:
-        return None
-    below = np.searchsorted(present, np.arange(counts.size), side="right") - 1
-    values = target.values_at(transfer.cdf(counts[present]))[np.maximum(below, 0)]
-    if target.strength < 1:
-        values = transfer.blend(levels, values, target.strength)
-    return arrays.as_written(values[np.newaxis], out_dtype, None)
-
-
-def _look_up_levels(table, part):
-    """Write the values of a part; return the planes' status."""
-    if table is not None:
-        arrays.look_up(level_pixels(part), table, part.out, None)
-    return np.full((1, 1), EMPTY if table is None else 0, np.uint8)
 
 
 def _match_reals_in_parts(planes, out, target, map_parts):

@@ -1,18 +1,20 @@
 """The compiled engine's landmarks: percentiles of planes, and planes mapped by straight lines."""
 
-from functools import partial
-from typing import Any
+from functools import partial, reduce
+from typing import NamedTuple
 
 import numpy as np
 
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY, INF
+from .._equalize.compiled import add_each, count_each
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT64, rows
-from .._passes import cut, part_places
+from .._passes import Passes, Read, Summed, cut, part_places
 from . import definition, kernels
+from .compiled_passes import NEEDS_ORDER, percentiles_of
 from .landmarks import flat, own_of, places_of, segments_of, shares_with_ends
-from .large import count_levels, ranges_of_values
+from .large import ranges_of_values
 
 
 def _pixel_dtype(dtype):
@@ -28,10 +30,7 @@ def landmarks(planes, mask, out, scale, map_parts=map):
     if planes[0, 0].size > arrays.MOST_PIXELS:
         return definition.landmarks(planes, mask, out, scale)
     own, status = percentiles(planes, mask, scale.percentages, map_parts)
-    n, n_channels, n_points = own.values.shape
-    values = np.tile(scale.values, (n, 1))
-    lines = _padded(segments_of(own.values.reshape(-1, n_points), values))
-    lines = lines.reshape(n, n_channels, 3, -1)
+    lines = _lines_of(own, scale)
     if planes[0, 0].size <= arrays.N_PART:
         _map_by_lines(planes, out, lines, own.units)
     else:
@@ -40,6 +39,14 @@ def landmarks(planes, mask, out, scale, map_parts=map):
             list(map_parts(map_part, part_places(plane.shape[2:], arrays.N_PART)))
     arrays.fill_unmapped(out, status)
     return status
+
+
+def _lines_of(own, scale):
+    """Return the lines (n, c, 3, n_points) that map the landmarks of planes to the scale."""
+    n, n_channels, n_points = own.values.shape
+    values = np.tile(scale.values, (n, 1))
+    lines = _padded(segments_of(own.values.reshape(-1, n_points), values))
+    return lines.reshape(n, n_channels, 3, -1)
 
 
 def _padded(lines):
@@ -66,6 +73,51 @@ def _map_by_lines(planes, out, lines, units):
         of_block = lines[block].reshape(-1, lines.shape[-1])
         kernels.map_by_lines(pixels, rows(written), of_block, units[block].reshape(-1), zero)
         arrays.write_back(written, out[block], None)
+
+
+# In passes over parts, by the counts of levels ----------------------------------------------------
+
+
+class Lines(NamedTuple):
+    """The lines of planes (n, c, 3, n_points), the units of their pixels, and their status."""
+
+    lines: np.ndarray
+    units: np.ndarray
+    status: np.ndarray
+
+
+def landmark_passes(whole, scale):
+    """Return the `Passes` that map parts of planes by landmarks, or why these must be whole."""
+    if whole.dtype.kind == "f":
+        return NEEDS_ORDER
+    find = partial(_find_lines, scale, whole.is_masked)
+    return Passes((Read(count_each, add_each, find),), _write_by_lines)
+
+
+def sum_passes(whole, percentages, summed):
+    """Return the passes that find summed(landmarks) of planes, or why there are none."""
+    if whole.dtype.kind == "f":
+        return NEEDS_ORDER
+    find = partial(_find_landmarks, percentages, whole.is_masked, summed)
+    return Passes((Read(count_each, add_each, find),), None)
+
+
+def _find_lines(scale, is_masked, _, found):
+    """Return the lines by which planes are mapped, from their levels."""
+    own, status = percentiles_of(found, scale.percentages, is_masked)
+    return Lines(_lines_of(own, scale), own.units, status)
+
+
+def _write_by_lines(found, part):
+    """Map a part of planes; return the planes' status."""
+    _map_by_lines(part.planes, part.out, found.lines, found.units)
+    return found.status
+
+
+def _find_landmarks(percentages, is_masked, summed, _, found):
+    """Return the sums of the landmarks of planes, from their levels."""
+    own, status = percentiles_of(found, percentages, is_masked)
+    return Summed(summed(own.values), status)
 
 
 # Percentiles --------------------------------------------------------------------------------------
@@ -116,10 +168,16 @@ def _find_in_large(plane, mask, shares, state, map_parts):
     pixel = _pixel_dtype(plane.dtype)
     if pixel.kind == "u":
         parts = cut(plane, mask, plane, part_places(plane.shape[2:], arrays.N_PART))
-        counts: Any = sum(map_parts(partial(count_levels, None), parts))
-        ends = counts.cumsum()
-        status[...] = EMPTY * (ends[-1] == 0)
-        in_order = partial(np.searchsorted, ends, side="right")
+        ((levels,),) = reduce(add_each, map_parts(partial(count_each, None), parts))
+        ends = levels.counts.cumsum()
+        status[...] = EMPTY * (ends.size == 0)
+        if status:
+            return
+        levels = levels.levels.astype(np.float64) + arrays.sign_bit(plane.dtype)
+
+        def at(places):
+            return levels[np.searchsorted(ends, places, side="right")]
+
     else:
         pixels, counted = arrays.as_pixels(plane, pixel).reshape(1, -1), arrays.mask_rows(mask)
         shared.find_ranges(pixels, counted, status[0], *np.empty((2, 1)))
@@ -128,11 +186,11 @@ def _find_in_large(plane, mask, shares, state, map_parts):
         pixels = pixels[0] if mask is None else pixels[counted > 0]
         _, ranges, counts = ranges_of_values(pixels, pixel, map_parts)
         ends = counts.cumsum()
-        in_order = partial(_pixels_at, pixels, ranges, ends, map_parts)
+        at = partial(_pixels_at, pixels, ranges, ends, map_parts)
     n_counted[...] = ends[-1]
     places = places_of(shares, n_counted[0, 0])
     places = np.concatenate([np.floor(places), np.ceil(places)])
-    found[0, 0] = in_order(places.astype(np.intp)).reshape(2, -1)
+    found[0, 0] = at(places.astype(np.intp)).reshape(2, -1)
 
 
 def _pixels_at(pixels, ranges, ends, map_parts, places):

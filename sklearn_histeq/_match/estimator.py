@@ -303,14 +303,35 @@ class HistogramMatcher(ImageTransformer):
         if self.landmarks is not None:
             values = namespaces.to_numpy(learned.mean)
             return partial(_map_landmarks, Scale(check_landmarks(self.landmarks), values))
-        targets, own = self._targets(images, learned), dtypes.single_or_double(images.X.dtype)
+        targets = self._targets(images, learned)
         if self.strength == 0:
             return output.keep
-        floats = [dtype for dtype in (own, self._output_dtype(images.X.dtype)) if dtype.kind == "f"]
-        largest = min(float(np.finfo(dtype).max) for dtype in floats)
-        if any(np.abs(target.values.astype(np.float64)).max() > largest for target in targets):
+        if self._are_beyond(targets, images.X.dtype):
             return partial(_match_in_range, targets)
         return partial(_match, targets)
+
+    def _passes(self, whole, learned):
+        engine = _engine.select(np.empty(0)).match
+        if self.landmarks is not None:
+            values = namespaces.to_numpy(learned.mean)
+            return engine.landmark_passes(whole, Scale(check_landmarks(self.landmarks), values))
+        targets = self._targets(None, learned)
+        if not self._are_beyond(targets, whole.image_dtype):
+            return engine.passes(whole, targets)
+        passes = engine.passes(whole._replace(out_dtype=np.dtype(np.float64)), targets)
+        if isinstance(passes, str):
+            return passes
+        return passes._replace(write=partial(_write_in_range, passes.write))
+
+    def _are_beyond(self, targets, dtype):
+        """Return whether targets leave the range of floats for images of a dtype, or of outputs."""
+        floats = [
+            of
+            for of in (dtypes.single_or_double(dtype), self._output_dtype(dtype))
+            if of.kind == "f"
+        ]
+        largest = min(float(np.finfo(of).max) for of in floats)
+        return any(np.abs(target.values.astype(np.float64)).max() > largest for target in targets)
 
     # Learning ------------------------------------------------------------------------------------
 
@@ -336,12 +357,16 @@ class HistogramMatcher(ImageTransformer):
 
     def _sums_of(self, images):
         """Return the sums of the quantiles, or the landmarks, of all counted planes."""
-        function = _sum_quantiles
+        function, passes = _sum_quantiles, _quantile_passes
         if self.landmarks is not None:
             check_pixels(images)
             standard_range = check_standard_range(self.standard_range)
-            function = partial(_sum_landmarks, check_landmarks(self.landmarks), standard_range)
-        return self._sum(function, images, quantiles.add)
+            learned = check_landmarks(self.landmarks), standard_range
+            function, passes = (
+                partial(_sum_landmarks, *learned),
+                partial(_landmark_passes, *learned),
+            )
+        return self._sum(function, images, quantiles.add, passes=passes)
 
     def _as_attributes(self, sums, dtype, n_samples_seen, library):
         """Return the attributes that are learned; the public ones live where the images do."""
@@ -355,18 +380,19 @@ class HistogramMatcher(ImageTransformer):
         }
 
     def _targets(self, images, learned):
-        """Return the quantile function that each channel is to get."""
+        """Return the quantile function that each channel is to get; images are checked, if any."""
         if learned is not None:
             mean = namespaces.to_numpy(learned.mean)
             return quantiles.targets_of_mean(mean, float(self.strength))
         reference = check_reference(self.reference, self.spatial_dims)
         planes = self._layout().planes_of(reference[np.newaxis])
-        check_channels(planes.shape[1], images.planes.shape[1])
+        if images is not None:
+            check_channels(planes.shape[1], images.planes.shape[1])
         planes = below_each_other(planes) if planes.ndim > 4 else planes
         counted, status = planes, 0
         mode = self._color_mode
         if mode is not None:
-            if mode.is_absolute:
+            if mode.is_absolute and images is not None:
                 check_scale(planes.dtype, images.X.dtype, self.color)
             counted, status = _engine.color_mode(mode, planes).plane_of(planes)
         levels, found = _engine.select(planes).equalize.count_levels(counted, None)
@@ -393,11 +419,25 @@ def _match_in_range(targets, planes, mask, out, map_parts):
     return status
 
 
+def _write_in_range(write, found, part):
+    """Write what `_match_in_range` does of a part of planes of integers; return their status."""
+    values = np.empty(part.planes.shape)
+    with np.errstate(over="ignore"):
+        status = write(found, part._replace(out=values))
+    output.saturate(values, part.out)
+    return status
+
+
 def _sum_quantiles(planes, mask):
     """Return the sums of the quantiles of planes, and their status."""
     engine = _engine.select(planes).match
     found, status = engine.quantiles(planes, mask, quantiles.N_QUANTILES)
     return quantiles.total(found), status
+
+
+def _quantile_passes(engine, whole):
+    """Return the passes that sum the quantiles of planes."""
+    return engine.match.quantile_passes(whole, quantiles.N_QUANTILES, quantiles.total)
 
 
 def _map_landmarks(scale, planes, mask, out, map_parts):
@@ -410,3 +450,13 @@ def _sum_landmarks(percentages, standard_range, planes, mask):
     engine = _engine.select(planes).match
     own, status = engine.percentiles(planes, mask, percentages)
     return quantiles.total(standard_of(own.values, standard_range)), status
+
+
+def _landmark_passes(percentages, standard_range, engine, whole):
+    """Return the passes that sum the landmarks of planes on the standard scale."""
+    return engine.match.sum_passes(whole, percentages, partial(_on_scale, standard_range))
+
+
+def _on_scale(standard_range, landmarks):
+    """Return the sums of landmarks on the standard scale."""
+    return quantiles.total(standard_of(landmarks, standard_range))

@@ -1,26 +1,11 @@
-"""What is found in a large plane, in parts that threads share: counts, ranges of values."""
+"""Ranges of values of a large plane of floats, which threads share."""
 
 import numpy as np
 
 from .._arithmetic.status import EMPTY
 from .._kernels import arrays, shared
-from .._kernels.arrays import rows
 
 NO_RANGE = 255  # of pixels that are NaN
-
-
-def level_pixels(part):
-    """Return a part of planes of levels as kernels read it."""
-    return rows(arrays.as_pixels(part.planes, arrays.pixel_dtype(part.planes.dtype)))
-
-
-def count_levels(_, part):
-    """Return the counts of the levels of a part."""
-    pixels = level_pixels(part)
-    counts = np.zeros((1, arrays.N_LEVELS[pixels.dtype]), np.int64)
-    counted = None if part.mask is None else arrays.mask_rows(part.mask)
-    shared.add_level_counts(pixels, counted, counts)
-    return counts[0]
 
 
 def ranges_of_values(pixels, pixel, map_parts):
