@@ -48,8 +48,8 @@ SITE: str | None = None
 class only_if:
     """A decorator of methods that exist only with some parameters.
 
-    check(estimator) raises an AttributeError that says why. With scikit-learn's `available_if` that
-    is only the cause of the error that users see, which does not say it.
+    check(estimator) raises an AttributeError that says why. scikit-learn's `available_if` shows
+    users another error, without the reason.
     """
 
     def __init__(self, check):
@@ -72,7 +72,7 @@ class only_if:
 class VersionedEstimator(BaseEstimator):
     """An estimator whose stored state names the version of this package; another version warns.
 
-    scikit-learn does so with its own version, and for its own estimators only.
+    scikit-learn stores its own version, and only for its own estimators.
     """
 
     def __getstate__(self):
@@ -85,7 +85,7 @@ class VersionedEstimator(BaseEstimator):
             of = f"sklearn-histeq {version}" if version else "an unknown version of sklearn-histeq"
             or_install = f", or install sklearn-histeq=={version}" if version else ""
             warn_the_caller(
-                (f"The stored {type(self).__name__} is of {of}",),
+                (f"The stored {type(self).__name__} is from {of}",),
                 f"{__version__}, the version that loads it",
                 f"It may fail, or give other results: fit it again and store it{or_install}.",
             )
@@ -180,7 +180,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images: any real dtype; NaN marks missing pixels. Not modified.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
-            True where a pixel counts; all pixels are mapped. None: all pixels count.
+            True where a pixel counts. All pixels are mapped. None: all pixels count.
 
         Returns
         -------

@@ -32,28 +32,30 @@ class EqualizationDisplay:
     """Images before and after equalization, with their histograms and CDFs.
 
     Make one with :meth:`from_estimator` or :meth:`from_images`, which also draw it. Each row shows
-    one image: the image before and after, then its histogram (bars) and CDF (line) before and
-    after. After equalization the bars are level and the line is straight.
+    one image before and after, and its histogram (bars) and CDF (line) before and after. After
+    global equalization, the bars are nearly equally high and the line is nearly straight.
 
-    All images before share one gray scale, and so do all images after, so that dark images look
-    dark: 0 to 1 for floats in that range, 0 to 255 for other values in that range, else a power of
-    two for integers and the range of the images for floats.
+    All images before have one gray scale, and all images after have one, so that dark images look
+    dark. The scale is 0 to 1 for floats in that range, and 0 to 255 for other values in that range.
+    Otherwise it ends at a power of two minus 1 for integers, and is the range of the images for
+    floats.
 
     Parameters
     ----------
     before : ndarray of shape (n, n_channels, height, width)
         Images before, with 1 (gray), 3 (RGB) or 4 (RGBA) channels; or volumes of shape (n,
-        n_channels, depth, height, width), of which one slice is drawn, beside the histograms of
-        all their voxels.
+        n_channels, depth, height, width). Of a volume, one slice is drawn, and the histogram of all
+        voxels.
     after : ndarray
-        The same images after; their number of channels may be another.
+        The same images after. Their number of channels may differ.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What the histograms of colour images show: red, green and blue, v = max(R, G, B), luminance,
         or lightness.
     mask : ndarray of bool, shape (n, height, width) or (n, depth, height, width), default=None
         The pixels that the histograms count. None: all but NaN.
     tile_edges : tuple of ndarrays, or None, default=None
-        Where tiles begin along (the slices,) the rows and the columns, and where the last ends.
+        Positions where tiles begin along the rows and the columns (for volumes, also along the
+        slices before them). The last position is where the last tile ends.
 
     Attributes
     ----------
@@ -66,7 +68,7 @@ class EqualizationDisplay:
     --------
     HistogramEqualizer : One transfer function per image.
     AdaptiveHistogramEqualizer : One transfer function per tile.
-    HistogramMatcher : To the histogram of a reference.
+    HistogramMatcher : The histogram of a reference for every image.
 
     Notes
     -----
@@ -120,16 +122,16 @@ class EqualizationDisplay:
             One of this package's estimators, fitted if it learns, or a Pipeline that turns images
             into images (or rows) of the same size.
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images, or volumes, laid out as the estimator's `channel_axis`, `image_shape` and
-            `spatial_dims` say; a Pipeline's, as its first step's.
+            Images, or volumes, in the layout that `channel_axis`, `image_shape` and `spatial_dims`
+            of the estimator say. For a Pipeline, its first step says so.
         n_images : int, default=4
-            How many images are drawn, at most.
+            Largest number of images to draw.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
             True where a pixel counts. None: all pixels count.
         tile_grid : bool, default=False
             Draw the tiles of an AdaptiveHistogramEqualizer over its images.
         slice_index : int or None, default=None
-            Which slice of volumes is drawn. None: the one in the middle.
+            Index of the slice of volumes that is drawn. None: the middle slice.
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
             Where to draw, as for :meth:`plot`.
 
@@ -178,13 +180,13 @@ class EqualizationDisplay:
             Images before; arrays of five dimensions are volumes with channels, (n, c, d, h, w) or
             (n, d, h, w, c).
         after : array-like
-            The same images after, laid out as those before, or one flattened image per row.
+            The same images after, in the same layout, or one flattened image per row.
         n_images : int, default=4
-            How many images are drawn, at most.
+            Largest number of images to draw.
         channel_axis : {1, -1}, default=1
             Position of the channels in 4-D images.
         image_shape : tuple of ints or None, default=None
-            Geometry of rows; those of volumes need four numbers.
+            Shape of the images in 2-D input; for volumes, four numbers.
         color : {"channels", "value", "luminance", "lightness"}, default="channels"
             What the histograms of colour images show: red, green and blue, v = max(R, G, B),
             luminance, or lightness.
@@ -212,17 +214,17 @@ class EqualizationDisplay:
     def plot(
         self, ax: Any = None, *, tile_grid: bool = False, slice_index: int | None = None
     ) -> EqualizationDisplay:
-        """Draw the display. It can be drawn several times.
+        """Draw the display. You can call it several times.
 
         Parameters
         ----------
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
-            Where to draw. One Axes is divided, and what was drawn there before is removed. None: a
-            new figure.
+            Where to draw. One Axes is divided into (n, 4). What was drawn there before is removed.
+            None: a new figure.
         tile_grid : bool, default=False
             Draw the tiles of an AdaptiveHistogramEqualizer over its images.
         slice_index : int or None, default=None
-            Which slice of volumes is drawn. None: the one in the middle.
+            Index of the slice of volumes that is drawn. None: the middle slice.
 
         Returns
         -------
@@ -231,8 +233,8 @@ class EqualizationDisplay:
         """
         if tile_grid and self.tile_edges is None:
             raise ValueError(
-                "tile_grid=True, but expected False: there are no tiles, which only "
-                "from_estimator with an AdaptiveHistogramEqualizer has."
+                "tile_grid=True, but expected False: there are no tiles to draw. Only "
+                "from_estimator with an AdaptiveHistogramEqualizer knows them."
             )
         shown = _shown(self.before.shape[2:], slice_index)
         self.ax_ = self._axes(ax)
@@ -262,7 +264,7 @@ class EqualizationDisplay:
         if np.shape(ax) not in ((n, 4), (4 * n,)):
             raise ValueError(
                 f"ax has shape {np.shape(ax)}, but expected one Axes or ({n}, 4): one row per "
-                "image, with the image and its curves, before and after."
+                "image, with the image and its histogram, before and after."
             )
         axes = np.asarray(ax).reshape(n, 4)
         for one in axes.flat:

@@ -96,7 +96,7 @@ def test_another_version_warns(fitted, store, monkeypatch):
         load = store(fitted)
     loaded, (text,) = warnings_of(load)
     assert text == (
-        f"The stored {type(fitted).__name__} is of sklearn-histeq 0.0.7, but expected "
+        f"The stored {type(fitted).__name__} is from sklearn-histeq 0.0.7, but expected "
         f"{sklearn_histeq.__version__}, the version that loads it. It may fail, or give other "
         "results: fit it again and store it, or install sklearn-histeq==0.0.7."
     )
@@ -112,7 +112,7 @@ def test_a_state_without_a_version_warns(fitted, store, monkeypatch):
         store_as(older, None)
         load = store(fitted)
     loaded, (text,) = warnings_of(load)
-    assert re.search(r"is of an unknown version of sklearn-histeq, but .* and store it\.$", text)
+    assert re.search(r"is from an unknown version of sklearn-histeq, but .* and store it\.$", text)
     assert_same(results(loaded), results(fitted))
 
 

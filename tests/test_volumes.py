@@ -518,13 +518,13 @@ def test_other_layouts_give_no_warning(shape, channel_axis):
 
 
 def test_copies_in_other_lights_are_of_images():
-    with pytest.raises(ValueError, match=r"5 dimensions.*2-D pictures"):
+    with pytest.raises(ValueError, match=r"5 dimensions.*2-D images"):
         relight(volumes())
     y = [0, 1, 0]
     pipeline = make_pipeline(
         HistogramEqualizer(spatial_dims=3, flatten=True), KNeighborsClassifier(1)
     ).fit(volumes(), y)
-    with pytest.raises(ValueError, match=r"histogramequalizer__spatial_dims=3.*2-D pictures"):
+    with pytest.raises(ValueError, match=r"histogramequalizer__spatial_dims=3.*2-D images"):
         relit_scorer("accuracy")(pipeline, volumes()[:, 0], y)
 
 

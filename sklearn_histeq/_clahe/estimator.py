@@ -31,11 +31,11 @@ from .parameters import (
 class AdaptiveHistogramEqualizer(ImageTransformer):
     """Equalize every image tile by tile, with limited contrast (CLAHE).
 
-    Contrast limited adaptive histogram equalization [1]_: every tile of an image has a transfer
-    function of its own, the CDF of its intensities, and the value of a pixel is
-    interpolated between the transfer functions of the four tiles around it. So light that falls
-    from one side is corrected, which no single transfer function can do.
-    A limit on the slope keeps noise in flat tiles down.
+    Contrast limited adaptive histogram equalization [1]_ divides every image into tiles. Each tile
+    has its own transfer function, the CDF of its intensities. The value of a pixel is interpolated
+    between the transfer functions of the four tiles around it. This corrects light that falls from
+    one side, which no single transfer function can do. A limit on the slope of the transfer
+    functions keeps the noise in flat tiles low.
 
     For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
     96 flattened images.
@@ -43,86 +43,90 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     Parameters
     ----------
     n_tiles : int or tuple of ints, default=8
-        Tiles along each axis, or (rows, columns), of volumes (depth, rows, columns). The convention
-        "histeq" uses at most half as many tiles as there are pixels along an axis, and warns where
-        this is less than `n_tiles`.
+        Number of tiles along each axis, or (rows, columns), or (depth, rows, columns) for volumes.
+        The convention "histeq" uses at most half as many tiles as there are pixels along an axis,
+        and warns if this is less than `n_tiles`.
     tile_shape : int, tuple of ints or None, default=None
-        Pixels per tile along each axis, or (rows, columns), of volumes (depth, rows, columns),
-        instead of `n_tiles`. Not with the convention "opencv".
+        Number of pixels per tile along each axis, or (rows, columns), or (depth, rows, columns) for
+        volumes. It replaces `n_tiles`. Not available with the convention "opencv".
     clip_limit : "auto", float or None, default="auto"
-        The steepest slope allowed to a transfer function, as a multiple of the uniform histogram's
-        bin height (OpenCV's meaning; scikit-image's is this divided by `n_bins`): at least 1 with
-        "histeq", above 0 with the others. None clips nothing. "auto" is the default of the
-        convention: 3 with "histeq", chosen as the page "Measurements of accuracy" says,
-        0.01 * `n_bins` (2.56) with "skimage", and 40 with "opencv". The user guide has the values
-        of MATLAB.
+        The largest slope of a transfer function, as a multiple of the bin height of a uniform
+        histogram. OpenCV has the same definition; the clip limit of scikit-image is this number
+        divided by `n_bins`. It must be at least 1 with "histeq", and above 0 with the other
+        conventions. None: no limit. "auto": 3 with "histeq" (the page "Measurements of accuracy"
+        says why), and the default of the library with the other conventions, which is
+        `0.01 * n_bins` (2.56) for "skimage" and 40 for "opencv". The user guide says how to convert
+        MATLAB's values.
     n_bins : int, default=256
-        Number of histogram bins. The convention "opencv" has one bin per level and takes no other
-        number than the default.
+        Number of histogram bins. The convention "opencv" has one bin per level and accepts only the
+        default.
     value_range : "dtype", tuple of two floats or None, default=None
-        What the bins span. None: from the least to the largest counted pixel of each plane. A
-        range (low, high) is the same for all planes, so that a hot pixel, or what else an image
-        shows, does not move the bins. Their edges are `numpy.linspace(low, high, n_bins + 1)`, and
-        pixels outside are clipped to the range, so that they count in the outer bins and are mapped
-        as these. "dtype": the range of integers, [0, 1] for floats. Images of 12 bits in uint16
-        then fill 16 of 256 bins; give (0, 4095). With the convention "skimage", the range of signed
-        integers begins at 0, and the last step, which stretches the values of each plane to [0, 1],
-        becomes a division by 16383. The convention "opencv" has one bin per level: "dtype" changes
-        nothing, and two numbers are an error. For colours the range is that of the plane
-        that is equalized: with `color="lightness"` [0, 1] stands for black to white.
+        The range of intensities that the bins cover. None: from the smallest to the largest counted
+        pixel of each plane. (low, high): the same range for all planes, so that a hot pixel, or
+        anything else that an image shows, does not move the bins. Their edges are
+        `numpy.linspace(low, high, n_bins + 1)`. Pixels outside of the range are clipped to it
+        first. "dtype": the full range of integers, [0, 1] for floats. 12-bit images in uint16 would
+        then fill only 16 of 256 bins, so give (0, 4095) for them. With the convention "skimage",
+        the range of signed integers begins at 0, and the last step becomes a division by 16383
+        instead of stretching the values of each plane to [0, 1]. The convention "opencv" has one
+        bin per level: "dtype" changes nothing, and two numbers are an error. With a `color` other
+        than "channels", this is the range of the plane that is equalized: with `color="lightness"`,
+        [0, 1] is black to white.
     quantile_range : tuple of two floats, default=(0, 100)
-        The bins of each plane span from one quantile of its counted pixels to another, in percent,
-        as in :class:`sklearn.preprocessing.RobustScaler`. These quantiles are
-        `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside are
-        clipped as above. Where both quantiles are equal in the precision of the plane, its bins
-        span its own range. An error together with `value_range`, and with the convention "opencv".
+        The bins of each plane cover the range between two quantiles of its counted pixels, given in
+        percent, as in :class:`sklearn.preprocessing.RobustScaler`. The quantiles are
+        `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside of this
+        range are clipped to it first. If both quantiles are equal in the precision of the plane,
+        the bins cover the plane's own range. It is an error together with `value_range`, and with
+        the convention "opencv".
     convention : {"histeq", "skimage", "opencv"}, default="histeq"
-        The definition, or the library whose arithmetic is used:
+        The definition of CLAHE that is computed:
 
-        - "histeq": this package's own, below; floats in [0, 1], from images of any dtype and range.
-        - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit, with `kernel_size` the
-          tile's shape, else `max(side // n_tiles, 1)`; floats in [0, 1].
+        - "histeq": the definition of this package, given below. Images have any dtype and range,
+          and the output is floats in [0, 1].
+        - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit. Its `kernel_size` is
+          `tile_shape` or else `max(side // n_tiles, 1)`. The output is floats in [0, 1].
         - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit as on
-          x86-64 (on ARM, up to one pixel in a thousand of OpenCV's own result is one level off);
-          takes and gives uint8 or uint16.
+          x86-64 (on ARM, up to one pixel in a thousand of OpenCV's own result is one level off).
+          Input and output are uint8 or uint16.
 
         The last two refuse negative values, floats above 1, NaN and masks.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
-        What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
-        only brought to the range of the output.
+        What is equalized in colour images. All values but the first need RGB or RGBA images, with
+        the channels in this order. Alpha is not equalized, only brought to the range of the output.
 
         - "channels": each channel by itself.
         - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
-          and saturation stay.
+          and saturation stay unchanged.
         - "luminance": Y = .299 R + .587 G + .114 B becomes Y', and each colour c becomes
-          c + (Y' - Y), all on the scale of the output and kept in its range. With the convention
-          "opencv", the result is that of `cv2.cvtColor` to YCrCb, of the operation on Y, and of
-          `cv2.cvtColor` back.
-        - "lightness": the L* of CIELAB, a share of full intensity, is equalized as floats in
-          [0, 1]; a* and b* stay, by the formulas of `skimage.color`. With the convention "opencv",
-          which takes uint8 here, the result is that of `cv2.cvtColor` to Lab and back. Not on other
-          devices than the CPU.
+          c + (Y' - Y), on the scale of the output, and clipped to its range. With the convention
+          "opencv", images are converted to YCrCb and back as by `cv2.cvtColor`, bit for bit.
+        - "lightness": L* / 100 of CIELAB is equalized as floats in [0, 1], and a* and b* stay
+          unchanged. The formulas are those of `skimage.color`, or with the convention "opencv",
+          which takes only uint8 here, those of `cv2.cvtColor` to Lab and back. It does not work on
+          other devices than the CPU.
 
-        The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
+        For the last two, floats must lie in [0, 1]. References are given in
+        :class:`HistogramEqualizer`.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of ints or None, default=None
-        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
-        out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
-        this is rarely meant. Ignored for images.
+        Shape of the images in 2-D input, where each row is a flattened image: (h, w), or (c, h, w),
+        or (h, w, c) with `channel_axis=-1`. None: a row is one plane of 1×n_pixels, with a warning,
+        since this is rarely intended. Ignored for input of more dimensions.
     spatial_dims : {2, 3}, default=2
         Number of axes of a plane. 2: images. 3: volumes, each of which is equalized as a whole:
-        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
-        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers. Not with the convention
-        "opencv".
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are then
+        (n, d, h, w), and `image_shape` is (d, h, w) or has four numbers. Not available with the
+        convention "opencv".
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output. None: the convention's own, float64 (float32 for images in float32 and
-        float16), or that of the images with "opencv". Floats: a cast without scaling. Integers:
-        `rint(double(value) / top * max)`, where top is 1, or the largest level of the type of the
-        images with "opencv", and max is the largest level of the type of the output. "input": the
-        type of X, by the same rules.
+        Type of the output. None: with "opencv", the type of the images; otherwise float32 for
+        images in float32 and float16, and float64 for all others. To floats, values are cast
+        without scaling. To integers, they become `rint(double(value) / top * max)`. Here top is 1,
+        or with "opencv" the largest level of the type of the images, and max is the largest level
+        of the type of the output. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
         Number of threads that share the images, as in scikit-learn: None means 1 unless in a
         :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
@@ -135,7 +139,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X is 2-D and has names that are all strings.
+        Names of the columns. Only if X is 2-D and all its column names are strings.
 
     See Also
     --------
@@ -147,17 +151,16 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     The convention "histeq" is defined as follows, for a plane with T tiles along an axis of L
     pixels:
 
-    1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`: of equal width over the plane's
-       own range, or over what `value_range` or `quantile_range` say. A constant plane is 1.0,
-       unless `value_range` is given.
+    1. The bins are those of `HistogramEqualizer(n_bins=n_bins)`. They have equal width over the
+       plane's own range, or over the range that `value_range` or `quantile_range` gives. A constant
+       plane becomes 1.0, unless `value_range` is given.
     2. Tile k holds the pixels from floor(k * L / T) to floor((k + 1) * L / T) - 1; there is no
        padding. Its center is the mean of its first and last pixel. `tile_shape` t means T = max(1,
        round(L / t)).
     3. The counts of a tile of m counted pixels are clipped at
-       `limit = clip_limit * max(m / n_bins, 1)`, and what is cut off is spread evenly: a count
-       becomes `min(count + d, limit)`, where d >= 0 is the number for which the
-       new counts still sum to m. A tile without a
-       counted pixel takes the counts of the whole plane.
+       `limit = clip_limit * max(m / n_bins, 1)`, and what is cut off is distributed over the bins:
+       a count becomes `min(count + d, limit)`, where d >= 0 is the number for which the new counts
+       still sum to m. A tile without a counted pixel has the counts of the whole plane.
     4. The cumulated counts, divided by m, are the tile's CDF at the bin centers, linear between
        them and constant beyond.
     5. A pixel at the distances fx and fy (as shares of the distance between two centers) from the
@@ -165,22 +168,22 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
            (1 - fy) * ((1 - fx) * a + fx * b) + fy * ((1 - fx) * c + fx * d)
 
-       where a, b, c and d are its values in the CDFs of the tiles to the upper left, upper right,
-       lower left and lower right. Beyond the outer centers, the outer tiles alone count.
-    6. Volumes have layers of tiles, too, by the rules of 2. The CDFs of a slice at the share fz of
-       the distance between the centers of two layers are `(1 - fz) * front + fz * back`, tile by
-       tile and bin by bin; then its pixels have the values of 5.
+       where a, b, c and d are its values by the CDFs of the tiles to the upper left, upper right,
+       lower left and lower right. Beyond the outer centers, only the outer tiles are used.
+    6. Volumes also have layers of tiles, by rule 2. The CDFs of a slice at the share fz of the
+       distance between the centers of two layers are `(1 - fz) * front + fz * back`, tile by tile
+       and bin by bin. Rule 5 then gives the values of its pixels.
 
     So `n_tiles=1, clip_limit=None` equals `HistogramEqualizer(n_bins=256)`. An image in 8 bits and
     the same image in 16 bits (times 257) give equal results up to rounding. They are equal bit for
-    bit with 256 bins, if there is a limit or more than one tile. A limit that is not a whole
-    number of pixels has an effect, too, while OpenCV's result is the same for all clip limits below
-    8 on tiles of 8×8 pixels.
+    bit with 256 bins, if there is a limit or more than one tile. The limit need not be a whole
+    number of pixels, while OpenCV rounds it down: on tiles of 8×8 pixels its result is the same for
+    all clip limits below 8.
 
     Without a limit, the noise in a flat tile is stretched over the whole range. One very bright
     pixel in an image of 12 bits wastes most bins: mask it, or use `value_range=(0, 4095)`. With a
-    `value_range`, equal tiles have equal transfer functions in whatever images they are. Small
-    tiles cost accuracy where the light is even: the page "Choosing an estimator" has the figures.
+    `value_range`, equal tiles have equal transfer functions in all images. Under even light, small
+    tiles cost accuracy: see the page "Choosing an estimator".
 
     NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
     of `transform` and `fit_transform` says which pixels count; all pixels are mapped. An infinity
@@ -193,8 +196,9 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    A scene under light that falls from the left. A single transfer function cannot correct such
-    light. Tiles can: both halves become nearly equally bright, and more so with a higher limit.
+    In this scene the light falls from the left. A single transfer function cannot correct such
+    light, but tiles can: both halves become nearly equally bright. A higher limit makes them more
+    equal.
 
     >>> import numpy as np
     >>> from sklearn_histeq import AdaptiveHistogramEqualizer, HistogramEqualizer
@@ -210,7 +214,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     >>> left_and_right(AdaptiveHistogramEqualizer(clip_limit=8).fit_transform(X))
     [0.51, 0.5]
 
-    The result of OpenCV, for all images in one call:
+    OpenCV's result for all images in one call:
 
     >>> clahe = AdaptiveHistogramEqualizer(convention="opencv", clip_limit=2.0, n_tiles=(4, 6))
     >>> clahe.fit_transform(X).dtype

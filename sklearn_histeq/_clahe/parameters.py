@@ -31,7 +31,7 @@ def check_volumes_of_convention(spatial_dims, convention):
                 " with ",
                 Setting("convention", convention.name),
             ),
-            "2: OpenCV's CLAHE is of planes",
+            "2: OpenCV's CLAHE takes no volumes",
             "Use convention='histeq' or 'skimage'.",
         )
 
@@ -68,6 +68,6 @@ def check_tile_shape_of_convention(tile_shape, convention):
     if tile_shape is not None and not convention.takes_tile_shape:
         raise input_error(
             (Setting("tile_shape", tile_shape), " with ", Setting("convention", convention.name)),
-            (Value(None), ": this convention cuts by number"),
-            "Use n_tiles, or convention='histeq' or 'skimage'.",
+            (Value(None), ": this convention divides images by n_tiles"),
+            "Set n_tiles, or use convention='histeq' or 'skimage'.",
         )

@@ -71,9 +71,9 @@ class HistogramEqualizer(ImageTransformer):
 
     Each plane (one channel of one image) is mapped by a monotone transfer function: the cumulative
     distribution function (CDF) of its own intensities. The intensities then spread evenly over the
-    output range [1]_. Every CDF is that of
-    :func:`skimage.exposure.cumulative_distribution`, bit for bit. The result for one image never
-    depends on the other images, unless `scope="dataset"` is set.
+    output range [1]_. Every CDF equals that of :func:`skimage.exposure.cumulative_distribution`,
+    bit for bit. The result for one image never depends on the other images, unless
+    `scope="dataset"` is set.
 
     For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
     96 flattened images.
@@ -82,82 +82,88 @@ class HistogramEqualizer(ImageTransformer):
     ----------
     n_bins : int or "auto", default="auto"
         Number of histogram bins. "auto": one bin per level for integers (256 bins with the
-        convention "numpy") and 256 bins for floats, as in scikit-image. A number bins integers,
-        too: the result is that of `plane.astype(float64)` with so many bins. With the conventions
-        "opencv" and "pillow", which have one bin per level, a number is an error.
+        convention "numpy") and 256 bins for floats, as in scikit-image. If you pass a number,
+        integer images are binned as well: the result is that of `plane.astype(float64)` with this
+        number of bins. The conventions "opencv" and "pillow" always have one bin per level, so that
+        a number is an error.
     value_range : "dtype", tuple of two floats or None, default=None
-        What the bins span. None: from the least to the largest counted pixel of each plane. A
-        range (low, high) is the same for all planes, so that a hot pixel, or what else an image
-        shows, does not move the bins. Their edges are `numpy.linspace(low, high, n_bins + 1)`, and
-        pixels outside are clipped to the range, so that they count in the outer bins and are mapped
-        as these. "dtype": the range of integers, [0, 1] for floats. Images of 12 bits in uint16
-        then fill 16 of 256 bins; give (0, 4095). Where there is one bin per level, "dtype" changes
-        nothing, and two numbers are an error. For colours the range is that of the plane that is
-        equalized: with `color="lightness"` [0, 1] stands for black to white.
+        The range of intensities that the bins cover. None: from the smallest to the largest counted
+        pixel of each plane. (low, high): the same range for all planes, so that a hot pixel, or
+        anything else that an image shows, does not move the bins. Their edges are
+        `numpy.linspace(low, high, n_bins + 1)`. Pixels outside of the range are clipped to it
+        first. "dtype": the full range of integers, [0, 1] for floats. 12-bit images in uint16 would
+        then fill only 16 of 256 bins, so give (0, 4095) for them. Where there is one bin per level,
+        "dtype" changes nothing, and two numbers are an error. With a `color` other than "channels",
+        this is the range of the plane that is equalized: with `color="lightness"`, [0, 1] is black
+        to white.
     quantile_range : tuple of two floats, default=(0, 100)
-        The bins of each plane span from one quantile of its counted pixels to another, in percent,
-        as in :class:`sklearn.preprocessing.RobustScaler`. These quantiles are
-        `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside are
-        clipped as above. Where both quantiles are equal in the precision of the plane, its bins
-        span its own range. An error together with `value_range`, with `scope="dataset"`, and where
-        there is one bin per level.
+        The bins of each plane cover the range between two quantiles of its counted pixels, given in
+        percent, as in :class:`sklearn.preprocessing.RobustScaler`. The quantiles are
+        `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside of this
+        range are clipped to it first. If both quantiles are equal in the precision of the plane,
+        the bins cover the plane's own range. It is an error together with `value_range`, or
+        `scope="dataset"`, and where there is one bin per level.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
-        The library whose arithmetic turns counts into output values, bit for bit:
+        The library whose results are computed, bit for bit:
 
         - "skimage": `skimage.exposure.equalize_hist`; floats in (0, 1].
         - "numpy": the NumPy recipe [2]_, 256 bins unless `n_bins` says otherwise; float64 in [0,
           255].
-        - "opencv": `cv2.equalizeHist`; takes and gives uint8.
-        - "pillow": `PIL.ImageOps.equalize`; takes and gives uint8.
+        - "opencv": `cv2.equalizeHist`; input and output are uint8.
+        - "pillow": `PIL.ImageOps.equalize`; input and output are uint8.
     scope : {"image", "dataset"}, default="image"
         "image": each plane is mapped by its own CDF, and nothing is learned. "dataset": one CDF per
-        channel is learned from all training images, so that a brighter image stays brighter than
-        another; `partial_fit` and `inverse_transform` are then available.
+        channel is learned from all training images, so that bright images stay brighter than dark
+        ones. `partial_fit` and `inverse_transform` are then available.
     output_distribution : {"uniform", "normal"}, default="uniform"
-        "normal" (with the convention "skimage" only): the transfer function is the standard normal
-        quantile of the mid-distribution [3]_, `(cum_before + count / 2) / n_pixels`, at the
-        centers of the bins that contain a pixel. No pixel becomes infinite.
+        "uniform": the transfer function is the CDF. "normal" (only with the convention "skimage"):
+        it is the standard normal quantile of the mid-distribution [3]_,
+        `(cum_before + count / 2) / n_pixels`, at the centers of the bins that contain a pixel. No
+        pixel becomes infinite.
     strength : float, default=1.0
-        How far images are equalized, from 0 (not at all) to 1 (wholly). The result is
-        (1 - strength) * u + strength * t in double precision, before `dtype`: t is the equalized
-        image, and u the image from 0 to the largest value of the convention (1 or 255), by
-        `value_range`, to which it is clipped, or else by the full range of its dtype. So floats
-        outside of [0, 1] need a `value_range`, which integers may have here also with one bin per
-        level. "opencv" and "pillow" round the sum to uint8, halves to even. Of colours, the plane
-        that `color` names is blended, and the colours follow. Below 1, the output must be uniform,
-        and there is no `inverse_transform`.
+        How far images are equalized, from 0 (not at all) to 1 (completely). The result is
+        `(1 - strength) * u + strength * t`, computed in double precision before `dtype` is applied.
+        Here t is the equalized image. u is the image itself on the scale of the convention:
+        `value_range`, to which the image is clipped, or else the full range of its dtype becomes
+        [0, 1] or [0, 255]. So floats outside of [0, 1] need a `value_range`. For this purpose,
+        integers may have one even with one bin per level. With "opencv" and "pillow" the sum is
+        rounded to uint8, halves to even. With a `color` other than "channels", only the plane that
+        it names is blended, and the colours follow it. Below 1, the output must be uniform, and
+        there is no `inverse_transform`.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
-        What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
-        only brought to the range of the output.
+        What is equalized in colour images. All values but the first need RGB or RGBA images, with
+        the channels in this order. Alpha is not equalized, only brought to the range of the output.
 
         - "channels": each channel by itself.
         - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
-          and saturation stay [4]_.
+          and saturation stay unchanged [4]_.
         - "luminance": Y = .299 R + .587 G + .114 B [5]_ becomes Y', and each colour c becomes
-          c + (Y' - Y), all on the scale of the output and kept in its range. Y of integers is
-          rounded to their type. With the convention "opencv", the result is that of
-          `cv2.cvtColor` to YCrCb, of the operation on Y, and of `cv2.cvtColor` back.
-        - "lightness": the L* of CIELAB [6]_, a share of full intensity, is equalized as floats in
-          [0, 1]; a* and b* stay, by the formulas of `skimage.color`. With the convention "opencv",
-          the result is that of `cv2.cvtColor` to Lab and back. Not with "pillow", and not on other
+          c + (Y' - Y), on the scale of the output, and clipped to its range. Y of integers is
+          rounded to their type. With the convention "opencv", images are converted to YCrCb and
+          back as by `cv2.cvtColor`, bit for bit.
+        - "lightness": L* / 100 of CIELAB [6]_ is equalized as floats in [0, 1], and a* and b* stay
+          unchanged. The formulas are those of `skimage.color`, or with the convention "opencv"
+          those of `cv2.cvtColor` to Lab and back. It works neither with "pillow" nor on other
           devices than the CPU.
 
-        The last two need floats in [0, 1] and a uniform output.
+        For the last two, floats must lie in [0, 1], and the output must be uniform.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of ints or None, default=None
-        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
-        out as `channel_axis` says. None: a row is one plane. Ignored for images.
+        Shape of the images in 2-D input, where each row is a flattened image: (h, w), or (c, h, w),
+        or (h, w, c) with `channel_axis=-1`. None: a row is one plane. Ignored for input of more
+        dimensions.
     spatial_dims : {2, 3}, default=2
         Number of axes of a plane. 2: images. 3: volumes, each of which is equalized as a whole:
-        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
-        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are then
+        (n, d, h, w), and `image_shape` is (d, h, w) or has four numbers.
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output. None: the convention's own. Floats: a cast without scaling. Integers:
-        `rint(double(value) / top * max)`, where top is the largest value of the convention (1 or
-        255) and max that of the type. "input": the type of X, by the same rules.
+        Type of the output. None: the type that the convention gives. To floats, values are cast
+        without scaling. To integers, they become `rint(double(value) / top * max)`, where top is
+        the largest value of the convention (1 or 255) and max is the largest level of the type.
+        "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
         Number of threads that share the images, as in scikit-learn: None means 1 unless in a
         :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
@@ -170,10 +176,10 @@ class HistogramEqualizer(ImageTransformer):
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X is 2-D and has names that are all strings.
+        Names of the columns. Only if X is 2-D and all its column names are strings.
     cdf_ : list of ndarray
-        The CDF of each channel at its `bin_centers_` (one unless `color="channels"`). Only with
-        `scope="dataset"`.
+        The CDF of each channel at its `bin_centers_` (a single one unless `color="channels"`). Only
+        with `scope="dataset"`.
     bin_centers_ : list of ndarray
         Bin centers of each channel; the counted levels for integers with one bin per level. Only
         with `scope="dataset"`.
@@ -191,20 +197,20 @@ class HistogramEqualizer(ImageTransformer):
     of `fit`, `transform` and the others says which pixels count; all pixels are mapped. An infinity
     is an error.
 
-    The results differ from those of scikit-image and NumPy only where these fail or surprise:
+    The results differ from those of scikit-image and NumPy only in these cases:
 
     - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
       `output_distribution="normal"`). "opencv" and "pillow" leave it as it is, as their libraries
-      do. In the bins of a `value_range` it is a level as any other.
-    - Where bins have no meaning, the ranks of the pixels take the place of the plane, which gives
-      the exact empirical CDF. So it is where two neighbouring edges coincide in the dtype of the
-      plane, where an edge, a center or a slope is not finite, and, with `n_bins="auto"`, for
-      integers beyond 2**53 or spread too widely for one bin per level. A number for `n_bins`, and
-      bins over a given range, take integers beyond 2**53 as the doubles nearest to them.
+      do. With a `value_range` it is mapped like any other level.
+    - Where bins cannot be computed, the pixels are replaced by their ranks, which gives the exact
+      empirical CDF. This happens when two neighbouring edges coincide in the dtype of the plane,
+      when an edge, a center or a slope is not finite, and, with `n_bins="auto"`, for integers that
+      are beyond 2**53 or spread too widely for one bin per level. With a number for `n_bins`, or a
+      given range, integers beyond 2**53 are rounded to the nearest double.
     - float16 is computed in float32, bool has two levels, and NaN is missing.
 
-    `fit` reads no pixel unless `scope="dataset"`, or floats are to become integers (`dtype`): these
-    are searched for NaN. A plane of more than 2**31 - 1 pixels takes the slower definition,
+    `fit` reads pixels only with `scope="dataset"`, and where floats become integers (`dtype`),
+    which it searches for NaN. A plane of more than 2**31 - 1 pixels is computed by slower code,
     which needs 8 more bytes of memory per pixel.
 
     References
@@ -221,8 +227,8 @@ class HistogramEqualizer(ImageTransformer):
 
     Examples
     --------
-    Two images of the same scene in different light become equal here, since the light has changed
-    all intensities by one increasing function:
+    Two images of the same scene in different light become equal here, because one increasing
+    function maps the intensities of the first image to those of the second:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramEqualizer
@@ -235,7 +241,7 @@ class HistogramEqualizer(ImageTransformer):
     >>> X_equalized.dtype, bool((X_equalized[0] == X_equalized[1]).all())
     (dtype('float64'), True)
 
-    As the first step of a recogniser, which then recognises a scene in another light:
+    As the first step of a pipeline, which then recognises scenes in another light:
 
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from sklearn.pipeline import make_pipeline
@@ -244,8 +250,8 @@ class HistogramEqualizer(ImageTransformer):
     >>> recogniser.fit(scenes, list("abcde")).predict(2 * scenes + 50)
     array(['a', 'b', 'c', 'd', 'e'], dtype='<U1')
 
-    One hot pixel stretches the bins of floats, so that nearly all other pixels share one of them.
-    Bins over a given range stay where they are:
+    One hot pixel widens the bins of floats, so that nearly all other pixels fall into one bin. Bins
+    over a given range do not change:
 
     >>> X = rng.random((1, 1, 96, 96))
     >>> X_hot = X.copy()
@@ -308,18 +314,19 @@ class HistogramEqualizer(ImageTransformer):
     def partial_fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (scope="dataset" only).
 
-        Not for several threads at once: each call goes on from what the calls before have learned.
-        Other threads may call `transform` meanwhile.
+        Do not call it in several threads at once, because each call continues from what earlier
+        calls have learned. Other threads may call `transform` at the same time.
 
-        Integers are counted exactly, so that batches give what `fit` gives on all images. Floats
-        are counted in a fine histogram of constant size, whose range grows with the batches without
-        losing a count; `cdf_` is computed from it in `n_bins` equal bins over the range seen so
-        far, or over `value_range`.
+        Integers are counted exactly, so that the result is that of `fit` on all images together.
+        Floats are counted in a fine histogram of constant size, whose range grows with the batches
+        without losing a count; `cdf_` is computed from it in `n_bins` equal bins over the range
+        seen so far, or over `value_range`.
 
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images of the kind (integers or floats) and number of channels of the batches before.
+            Images of the same kind (integers or floats) and number of channels as in earlier
+            batches.
         y : None
             Ignored; present for scikit-learn's conventions.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
@@ -334,7 +341,7 @@ class HistogramEqualizer(ImageTransformer):
         ------
         ValueError
             If a parameter, the images or the mask are not as documented, or the images are of
-            another kind than those before.
+            another kind than in earlier batches.
         """
         return self._partial_fit(X, y, mask)
 
@@ -342,17 +349,17 @@ class HistogramEqualizer(ImageTransformer):
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map equalized values back to intensities (scope="dataset" only).
 
-        Each channel's transfer function is inverted by np.interp, with the uncounted bins left out.
-        From float64 output, a counted level of integers comes back exactly, unless several counted
-        levels share its output value: then the lowest of these comes back. Levels can share a value
-        where bins are wider than a level.
+        Each channel's transfer function is inverted by np.interp, without the bins that contain no
+        counted pixel. Every counted level of integers is recovered exactly from float64 output,
+        unless several counted levels have the same output value. Then the lowest of them is
+        returned. Levels can have the same value where bins are wider than a level.
 
         Parameters
         ----------
         X : array-like in the layout of the output
             Equalized images. Integers are first brought to the range of the convention, from which
-            `dtype` has scaled them. With flatten=True, rows get back the shape of the
-            images in `fit`.
+            `dtype` has scaled them. With flatten=True, the rows get the shape of the images in
+            `fit` again.
 
         Returns
         -------

@@ -36,7 +36,7 @@ def check_normal_color(color, mode):
 
 
 def check_partial_strength(output_distribution, value_range):
-    """Refuse to blend an image with normal quantiles, or over a range that no double holds."""
+    """Refuse to blend an image with normal quantiles, or over a range too wide for a double."""
     if output_distribution == "normal":
         raise input_error(
             ("strength < 1 with ", Setting("output_distribution", output_distribution)),
@@ -59,7 +59,7 @@ def check_quantiles_of_scope(quantile_range, scope):
             (Setting("quantile_range", quantile_range), " with ", Setting("scope", scope)),
             ("the default, ", Setting("quantile_range", ALL_QUANTILES),
              ": one distribution has the same bins for all images"),
-            "Give the bins of all images a value_range.",
+            "Set value_range to give all images the same bins.",
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Check images and lay them out as planes; everything that takes X calls `read`.
 
-No pixel is read here. What is wrong with pixels, engines find while they work: see `pixel_errors`.
+No pixel is read here. Engines find what is wrong with pixels while they work: see `pixel_errors`.
 """
 
 import numbers
@@ -164,8 +164,8 @@ def _refuse_files(X):
         raise input_error(
             (_X, f" is {X!r}"),
             "an array of images",
-            "Read the file first: numpy.load for .npy, skimage.io.imread for a picture (and add an "
-            "axis: image[None]).",
+            "Read the file first: numpy.load for .npy, skimage.io.imread for a picture "
+            "file (and add an axis: image[None]).",
         )
     if isinstance(X, np.lib.npyio.NpzFile):
         raise input_error(
@@ -186,7 +186,7 @@ def _refuse_files(X):
             (_X, f" is a list of file names, of which the first is {str(X[0])!r}"),
             "an array of images",
             "Read the files first: numpy.stack([skimage.io.imread(path) for path in X]); colour "
-            "pictures then need channel_axis=-1.",
+            "images then need channel_axis=-1.",
         )
 
 
@@ -350,7 +350,7 @@ def check_color_mode(images, mode, convention):
     remedy = "Use color='luminance', or move the images to the CPU first: X.cpu() in PyTorch."
     if images.library.is_remote and not mode.runs_on_devices:
         raise input_error(
-            (color, " with ", _X, " on another device than the CPU, whose powers differ"),
+            (color, " with ", _X, " on another device than the CPU, where powers differ"),
             "images in the memory of the CPU",
             remedy,
         )
@@ -364,7 +364,7 @@ def check_color_mode(images, mode, convention):
     if convention.accepts is not None and mode.plane_dtype(dtype) not in convention.accepts:
         raise input_error(
             named,
-            "a convention that takes floats, since the lightness is one",
+            "a convention that takes floats, because lightness is a float",
             f"Use color='luminance', or another convention. {IN_A_GRID}",
         )
 

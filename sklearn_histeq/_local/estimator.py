@@ -19,14 +19,14 @@ from .parameters import check_window
 class LocalHistogramEqualizer(ImageTransformer):
     """Equalize every pixel by the histogram of the window around it.
 
-    A pixel becomes its rank among its neighbours: the share of the pixels in the window that are
-    darker, where equal pixels count half. Light that changes slowly from place to place hardly
-    changes the result, and an increasing tone curve (another gamma, gain or exposure) does not
-    change it at all. There are no bins and no clip limit.
+    A pixel becomes its rank among its neighbours: the share of pixels in the window that are
+    darker, where equally bright pixels count half. Light that changes slowly from place to place
+    hardly changes the result, and an increasing tone curve (another gamma, gain or exposure) does
+    not change it at all. There are no bins and no clip limit.
 
-    The windows also remove shading that is larger than they are, and with it much of what tells
-    evenly lit faces apart. The images must be aligned to the pixel. The page "Choosing an
-    estimator" has the measurements.
+    This also removes shading that is larger than a window, which helps to distinguish faces under
+    even light. For recognition, images must be aligned with each other to the pixel. The page
+    "Choosing an estimator" has measurements.
 
     For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
     96 flattened images.
@@ -34,53 +34,54 @@ class LocalHistogramEqualizer(ImageTransformer):
     Parameters
     ----------
     window : float, int, or tuple of these, default=0.125
-        The side of the square window. A float in (0, 1] is the share of the images' shorter side:
-        the window reaches `r = max(1, floor(window * side / 2))` pixels to each side of its middle,
-        and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. In volumes, an
-        integer is the width along all three axes, and a float is that share of the depth, too. A
-        tuple has one number per axis, (rows, columns) or (depth, rows, columns): a float is the
-        share of its own axis, and an odd integer >= 1 the width along it. At the border the window
-        is cut off.
+        The side of the square window. A float in (0, 1] is a share of the shorter side of the
+        images: the window reaches `r = max(1, floor(window * side / 2))` pixels to each side of its
+        middle, and is 2 * r + 1 pixels wide. An odd integer >= 3 is the width in pixels. In
+        volumes, an integer is the width along all three axes, and a float is also the share of the
+        depth. A tuple has one number per axis, (rows, columns) or (depth, rows, columns): a float
+        is the share of its own axis, and an odd integer >= 1 the width along it. At the border of
+        the image the window is cut off.
     convention : {"histeq", "skimage"}, default="histeq"
-        Which arithmetic turns counts into values:
+        The definition that is computed:
 
-        - "histeq": the definition of this package, below; floats in [0, 1], from images of any
-          dtype and range.
-        - "skimage": `skimage.filters.rank.equalize` with a footprint of ones, bit for bit; takes
-          and gives uint8 or uint16.
+        - "histeq": the definition of this package, given below. Images have any dtype and range,
+          and the output is floats in [0, 1].
+        - "skimage": `skimage.filters.rank.equalize` with a footprint of ones, bit for bit. Input
+          and output are uint8 or uint16.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
-        What of colours is equalized; all but the first take RGB or RGBA, in this order. Alpha is
-        only brought to the range of the output.
+        What is equalized in colour images. All values but the first need RGB or RGBA images, with
+        the channels in this order. Alpha is not equalized, only brought to the range of the output.
 
         - "channels": each channel by itself.
         - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
-          and saturation stay.
+          and saturation stay unchanged.
         - "luminance": Y = .299 R + .587 G + .114 B becomes Y', and each colour c becomes
-          c + (Y' - Y), all on the scale of the output and kept in its range. Y of integers is
+          c + (Y' - Y), on the scale of the output, and clipped to its range. Y of integers is
           rounded to their type.
-        - "lightness": the L* of CIELAB, a share of full intensity, is equalized as floats in
-          [0, 1]; a* and b* stay, by the formulas of `skimage.color`. Not with the convention
-          "skimage", which takes integers only, and not on other devices than the CPU.
+        - "lightness": L* / 100 of CIELAB is equalized as floats in [0, 1], and a* and b* stay
+          unchanged. The formulas are those of `skimage.color`. It works neither with the convention
+          "skimage", which takes only integers, nor on other devices than the CPU.
 
-        The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
+        For the last two, floats must lie in [0, 1]. References are given in
+        :class:`HistogramEqualizer`.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of ints or None, default=None
-        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
-        out as `channel_axis` says. None: a row is one plane of 1×n_pixels, with a warning, since
-        this is rarely meant. Ignored for images.
+        Shape of the images in 2-D input, where each row is a flattened image: (h, w), or (c, h, w),
+        or (h, w, c) with `channel_axis=-1`. None: a row is one plane of 1×n_pixels, with a warning,
+        since this is rarely intended. Ignored for input of more dimensions.
     spatial_dims : {2, 3}, default=2
         Number of axes of a plane. 2: images. 3: volumes, each of which is equalized as a whole:
-        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
-        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are then
+        (n, d, h, w), and `image_shape` is (d, h, w) or has four numbers.
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output. None: the convention's own, float64 (float32 for images in float32 and
-        float16), or that of the images with "skimage". Floats: a cast without scaling. Integers:
-        `rint(double(value) / top * max)`, where top is 1, or the largest level of the type of the
-        images with "skimage", and max is the largest level of the type of the output. "input": the
-        type of X, by the same rules.
+        Type of the output. None: with "skimage", the type of the images; otherwise float32 for
+        images in float32 and float16, and float64 for all others. To floats, values are cast
+        without scaling. To integers, they become `rint(double(value) / top * max)`. Here top is 1,
+        or with "skimage" the largest level of the type of the images, and max is the largest level
+        of the type of the output. "input": the type of X, by the same rules.
     n_jobs : int or None, default=None
         Number of threads that share the images, as in scikit-learn: None means 1 unless in a
         :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
@@ -93,7 +94,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X is 2-D and has names that are all strings.
+        Names of the columns. Only if X is 2-D and all its column names are strings.
 
     See Also
     --------
@@ -104,17 +105,17 @@ class LocalHistogramEqualizer(ImageTransformer):
 
     Notes
     -----
-    In convention "histeq" a pixel p with the intensity I(p) and the window W(p), the counted pixels
-    of the square or box around it, becomes the mid-rank ::
+    With the convention "histeq", let I(p) be the intensity of a pixel p, and its window W(p) the
+    counted pixels of the square or box around it. The pixel becomes the mid-rank ::
 
         (#{q in W(p): I(q) < I(p)} + #{q in W(p): I(q) = I(p)} / 2) / #W(p)
 
     So a window of one level gives 1/2, and no value of a counted pixel is exactly 0 or 1. Only the
-    order of intensities matters: every strictly increasing function of them leaves the result as it
-    is, to the last bit.
+    order of intensities matters: a strictly increasing function of the intensities changes no bit
+    of the result.
 
-    The values of a window lie evenly in (0, 1). Classifiers that compare distances do better with
-    normal quantiles. :class:`HistogramEqualizer` brings the whole image to them: ::
+    The values of a window are spread evenly over (0, 1). Classifiers that compare distances do
+    better with normal quantiles, to which :class:`HistogramEqualizer` maps the whole image: ::
 
         make_pipeline(
             LocalHistogramEqualizer(),
@@ -123,14 +124,14 @@ class LocalHistogramEqualizer(ImageTransformer):
 
     NaN is a missing pixel: it is not counted, and it stays NaN in the output. The argument `mask`
     of `transform` and `fit_transform` says which pixels count. All pixels are mapped, by the
-    counted pixels of their window.
-    Where a window has no counted pixel, "histeq" takes the counted pixels of the whole image, and
-    "skimage" gives 0, as scikit-image does. An infinity is an error. `fit` reads no pixel.
+    counted pixels of their windows. If a window has no counted pixel, "histeq" uses the counted
+    pixels of the whole image, and "skimage" gives 0, as scikit-image does. An infinity is an error.
+    `fit` reads no pixel.
 
     Examples
     --------
-    A scene under light that falls from the left, and its mirror image. One transfer function cannot
-    take the light away. Windows can: the scene looks the same under both lights.
+    One scene under light from the left, and under light from the right. A single transfer function
+    cannot correct such light, but windows can: the results are nearly equal.
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramEqualizer, LocalHistogramEqualizer
@@ -144,7 +145,7 @@ class LocalHistogramEqualizer(ImageTransformer):
     >>> similarity(LocalHistogramEqualizer().fit_transform(X))
     0.98
 
-    The pixel in the middle has nine pixels in its window, those in the corners have four:
+    The window of the middle pixel has nine pixels, and the window of a corner pixel has four:
 
     >>> X = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]
     >>> LocalHistogramEqualizer(window=3).transform(X).round(3)

@@ -34,9 +34,9 @@ def _has_partial_fit(self):
 class HistogramMatcher(ImageTransformer):
     """Give every image the histogram of a reference.
 
-    Every plane is mapped by a step function, its own exact CDF followed by the quantile function
-    of a reference, so that its intensities are distributed as those of the reference [1]_. The
-    reference is learned, or given.
+    Every plane is mapped by its own exact CDF, followed by the quantile function of the reference.
+    Its intensities are then distributed like those of the reference [1]_. The reference is an image
+    that you pass in, or the average of the training images.
 
     For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
     96 flattened images.
@@ -44,54 +44,60 @@ class HistogramMatcher(ImageTransformer):
     Parameters
     ----------
     reference : array-like or None, default=None
-        None: `fit` learns the mean quantiles of the training images. An array: one image, laid out
-        as one of X, (h, w), (c, h, w), (h, w, c) or a row, or one volume, (d, h, w), (c, d, h, w),
-        (d, h, w, c) or a row, with `spatial_dims=3`; then nothing is learned, and the result for
-        each plane is that of `skimage.exposure.match_histograms`, bit for bit. The reference may
-        have another size and dtype than the images, but not another number of channels. NaN is a
-        missing pixel.
+        None: `fit` learns the mean quantiles of the training images. An array: one image in the
+        layout of X, which is (h, w), (c, h, w), (h, w, c) or a row; with `spatial_dims=3` one
+        volume, which is (d, h, w), (c, d, h, w), (d, h, w, c) or a row. Then nothing is learned,
+        and the result for each plane is that of `skimage.exposure.match_histograms`, bit for bit.
+        The size and the dtype of the reference may differ from those of the images, but not the
+        number of channels. NaN is a missing pixel.
     landmarks : None, "nyul" or array-like of percentages, default=None
         None: whole histograms are matched. Two or more increasing percentages, 0 to 100: only these
-        percentiles of every plane are brought to the places that they have, on average, in the
-        training images, with straight lines between them [2]_ [3]_. "nyul" are 1, 10, 20, 30, 40,
-        50, 60, 70, 80, 90 and 99. Only with `reference=None`, `color="channels"` and `strength=1`.
+        percentiles of every plane are mapped to their mean values in the training images, and
+        intensities between them are interpolated linearly [2]_ [3]_. "nyul": 1, 10, 20, 30, 40, 50,
+        60, 70, 80, 90 and 99. Landmarks need `reference=None`, `color="channels"` and `strength=1`.
     standard_range : tuple of two numbers, default=(0, 100)
-        With `landmarks`: where the first and the last of them go. It is no limit of the output.
+        The values of the first and the last landmark on the common scale. The output is not limited
+        to this range. Only used with `landmarks`.
     strength : float, default=1.0
-        How far images are moved, from 0 to 1. An intensity x that matching maps to m becomes
-        (1 - strength) * x + strength * m [4]_, in double precision, before it is brought to the
-        type of the output. 0: the images as they are, brought to the type of the output. In
-        colour images v', Y' or L* is moved, and the colours follow it; with 0 they stay unchanged.
+        How far images are matched, from 0 (not at all) to 1 (completely). An intensity x that is
+        matched to m becomes `(1 - strength) * x + strength * m` [4]_, computed in double precision
+        before the conversion to the type of the output. With a `color` other than "channels", only
+        v, Y or L* is moved, and the colours follow it. With 0, images are only converted to the
+        type of the output.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
-        What of colours is matched to that of the reference; all but the first take RGB or RGBA, in
-        this order. Alpha is only brought to the range of the reference's type.
+        What is matched in colour images. All values but the first need RGB or RGBA images, with the
+        channels in this order. Alpha is not matched, only brought to the range of the reference's
+        type.
 
         - "channels": each channel by itself.
         - "value": v = max(R, G, B) becomes v', and each colour c becomes c * v' / v, so that hue
-          and saturation stay.
+          and saturation stay unchanged.
         - "luminance": Y = .299 R + .587 G + .114 B becomes Y', and each colour c becomes
-          c + (Y' - Y), kept between 0 and full intensity, which has to be that of the reference's
-          type. Y of integers is rounded to their type.
-        - "lightness": the L* of CIELAB is matched as a share of full intensity; a* and b* stay, by
-          the formulas of `skimage.color`. Not on other devices than the CPU.
+          c + (Y' - Y), clipped to the range from 0 to full intensity. Images and reference must
+          have the same full intensity. Y of integers is rounded to their type.
+        - "lightness": L* / 100 of CIELAB is matched, and a* and b* stay unchanged. The formulas are
+          those of `skimage.color`. It does not work on other devices than the CPU.
 
-        The last two need floats in [0, 1]; :class:`HistogramEqualizer` has their references.
+        For the last two, floats must lie in [0, 1]. References are given in
+        :class:`HistogramEqualizer`.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of ints or None, default=None
-        Geometry of 2-D input, where each row is a flattened image: (h, w), or three numbers laid
-        out as `channel_axis` says. None: a row is one plane. Ignored for images.
+        Shape of the images in 2-D input, where each row is a flattened image: (h, w), or (c, h, w),
+        or (h, w, c) with `channel_axis=-1`. None: a row is one plane. Ignored for input of more
+        dimensions.
     spatial_dims : {2, 3}, default=2
         Number of axes of a plane. 2: images. 3: volumes, each of which is matched as a whole:
-        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are
-        (n, d, h, w), and `image_shape` is (d, h, w) or four numbers.
+        (n, c, d, h, w), or (n, d, h, w, c) with `channel_axis=-1`, or (n, d, h, w). Masks are then
+        (n, d, h, w), and `image_shape` is (d, h, w) or has four numbers.
     flatten : bool, default=False
         Return one row per image, `output.reshape(n, -1)`, as PCA, SVC and others expect it.
     dtype : None, "input", "float32", "float64", "uint8" or "uint16", default=None
-        Type of the output, which has the intensities of the reference in every type. None: float64
-        (float32 for images in float32 and float16). Floats: a cast; values
-        beyond the range of the type become its largest value. Integers: rounded and kept in range,
-        not scaled. "input": the type of X, by the same rules.
+        Type of the output. Intensities are on the scale of the reference in every type. None:
+        float32 for images in float32 and float16, and float64 for all others. To floats, values are
+        cast; values beyond the range of the type become its largest value. To integers, values are
+        rounded and clipped to the range of the type, not scaled. "input": the type of X, by the
+        same rules.
     n_jobs : int or None, default=None
         Number of threads that share the images, as in scikit-learn: None means 1 unless in a
         :obj:`joblib.parallel_config` context, -1 means all processors. It does not change the
@@ -104,21 +110,20 @@ class HistogramMatcher(ImageTransformer):
     n_channels_in_ : int
         Number of channels.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X is 2-D and has names that are all strings.
+        Names of the columns. Only if X is 2-D and all its column names are strings.
     quantiles_ : ndarray of shape (n_channels, 1024)
-        The mean over the training planes of their quantiles: the k-th is a plane's smallest counted
-        intensity that has a share of at least (k + 1/2) / 1024 of the counted pixels at or below
-        it. One row unless `color="channels"`; of lightness they are L* / 100. Only with
-        `reference=None` and `landmarks=None`.
+        The mean quantiles of the training planes. The k-th quantile of a plane is its smallest
+        intensity x for which at least a share (k + 1/2) / 1024 of the counted pixels is at most x.
+        There is a single row unless `color="channels"`. With `color="lightness"` the values are
+        L* / 100. Only with `reference=None` and `landmarks=None`.
     landmarks_ : ndarray of shape (n_channels, n_landmarks)
-        The mean over the training planes of their landmarks on the standard scale. Only with
-        `landmarks`.
+        The mean landmarks of the training planes, on the standard scale. Only with `landmarks`.
     n_samples_seen_ : int
         Number of images learned from. Only with `reference=None`.
 
     See Also
     --------
-    HistogramEqualizer : To a uniform distribution instead of that of a reference.
+    HistogramEqualizer : Matches images to a uniform distribution.
     skimage.exposure.match_histograms : One image at a time.
 
     Notes
@@ -133,9 +138,9 @@ class HistogramMatcher(ImageTransformer):
     `mask`) takes the value of the largest counted one below it.
 
     The results differ from those of `match_histograms` with a `channel_axis` in these points:
-    nothing is truncated to the integer type of the images; images of unsigned integers take a
-    reference of any dtype; integers may be spread widely. NaN is a missing pixel: it is not
-    counted, and it stays NaN in the output. An infinity is an error.
+    values are not truncated to the integer type of the images; images of unsigned integers accept a
+    reference of any dtype; integers may be spread over a wide range. NaN is a missing pixel: it is
+    not counted, and it stays NaN in the output. An infinity is an error.
 
     With `landmarks`, a plane's own landmarks q are `numpy.percentile` of its counted pixels, in
     double precision. On the standard scale they are ::
@@ -143,17 +148,18 @@ class HistogramMatcher(ImageTransformer):
         low + (high - low) * (q - q[0]) / (q[-1] - q[0])
 
     and `landmarks_` is the exact mean of these over the training planes, rounded once. `transform`
-    maps q to `landmarks_`, and is linear in between. The first and the last line go on beyond their
-    landmarks, and nothing is clipped. Equal landmarks of a plane are one knot, with the mean of
-    their values; those that equal the first or the last one take its value. A plane whose first and
-    last landmark are equal is an error, with one exception: without a mask, a plane of a single
-    intensity is not learned from, and `transform` maps it to the last of `landmarks_`.
+    maps q to `landmarks_`, and is linear in between. The first and the last line continue beyond
+    the outer landmarks, and nothing is clipped. Equal landmarks of a plane are mapped to the mean
+    of their values, or to the value of the first or the last landmark if they equal it. A plane
+    whose first and last landmark are equal is an error, with one exception: without a mask, a plane
+    of a single intensity is not learned from, and `transform` maps it to the last of `landmarks_`.
 
-    With two images of equal size without equal pixels, `strength=0.5` towards each other is midway
-    equalization [5]_: both get the same histogram, halfway between their own.
+    Take two images of equal size, each without equal pixels. If each is matched to the other with
+    `strength=0.5`, both get the same histogram, halfway between their own. This is midway
+    equalization [5]_.
 
     A mean of quantiles keeps the shape that the histograms of the images have in common. The
-    histogram of all pixels together would be as wide as the differences between the images.
+    histogram of the pixels of all images would be wider, since images differ in brightness.
 
     References
     ----------
@@ -170,8 +176,8 @@ class HistogramMatcher(ImageTransformer):
 
     Examples
     --------
-    Images of one scene in different light become equal here. Their intensities are those that the
-    images have on average:
+    Two images of one scene in different light become equal here. They get the mean quantiles of
+    both images:
 
     >>> import numpy as np
     >>> from sklearn_histeq import HistogramMatcher
@@ -187,13 +193,13 @@ class HistogramMatcher(ImageTransformer):
     >>> round(float(X.mean())), round(float(X_matched.mean()))
     (100, 100)
 
-    With a given image as the reference, the output has its intensities:
+    If you pass a reference image, the output has the intensities of that image:
 
     >>> X_matched = HistogramMatcher(reference=scene, dtype="uint8").fit_transform(X)
     >>> bool((X_matched == scene).all())
     True
 
-    Landmarks bring images to one scale, and leave the shapes of their histograms:
+    Landmarks bring images to one scale, and keep the shapes of their histograms:
 
     >>> matcher = HistogramMatcher(landmarks=(0, 50, 100)).fit(X)
     >>> matcher.landmarks_.round(2)
@@ -245,15 +251,16 @@ class HistogramMatcher(ImageTransformer):
     def partial_fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (reference=None only).
 
-        Not for several threads at once: each call goes on from what the calls before have learned.
-        Other threads may call `transform` meanwhile.
+        Do not call it in several threads at once, because each call continues from what earlier
+        calls have learned. Other threads may call `transform` at the same time.
 
         The state is of constant size, and batches give what `fit` gives on all images.
 
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images of the kind (integers or floats) and number of channels of the batches before.
+            Images of the same kind (integers or floats) and number of channels as in earlier
+            batches.
         y : None
             Ignored; present for scikit-learn's conventions.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
@@ -268,7 +275,7 @@ class HistogramMatcher(ImageTransformer):
         ------
         ValueError
             If a parameter, the images or the mask are not as documented, or the images are of
-            another kind than those before.
+            another kind than in earlier batches.
         """
         return self._partial_fit(X, y, mask)
 

@@ -37,7 +37,7 @@ def check_reference(reference, spatial_dims):
         raise input_error(
             (REFERENCE, f" is {str(reference)!r}"),
             "None or one image",
-            "Read the file first: numpy.load for .npy, skimage.io.imread for a picture.",
+            "Read the file first: numpy.load for .npy, skimage.io.imread for a picture file.",
         )
     if hasattr(reference, "getbands"):
         reference = array_of_pillow(reference, REFERENCE)

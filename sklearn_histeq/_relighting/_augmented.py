@@ -33,10 +33,10 @@ def inner(name):
 class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
     """Train an estimator on images and on copies of them, for example in other lights.
 
-    A classifier withstands a light that it has seen in training. Where the training images lack the
-    light of future images, copies by :func:`relight` can stand in for it. `fit` trains a clone of
+    A classifier works best in light that it has seen in training. If the training images lack the
+    light of future images, copies by :func:`relight` can replace it. `fit` trains a clone of
     `estimator` on the images and on `n_copies` copies of each. Everything else, such as `predict`,
-    is done by that clone, on the images as they are.
+    is done by that clone, on unchanged images.
 
     Parameters
     ----------
@@ -44,20 +44,20 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         What is trained: usually a whole Pipeline, so that the copies go through all of its steps.
     copies : {"even", "mild", "harsh"} or callable, default="harsh"
         How copies are made: a strength of :func:`relight`, or a function with the signature
-        (X, random_state) -> X. The function gets all images as one array in the layout of X, rows
-        for a data frame, and another integer as `random_state` for each copy. It returns images of
-        the same shape and dtype, in the same order.
+        (X, random_state) -> X. The function gets all images as one array in the layout of X
+        (rows for a data frame), and as `random_state` a different integer for each copy. It returns
+        images of the same shape and dtype, in the same order.
     n_copies : int, default=10
-        How many copies of each image are made. 0: only the images as they are.
+        Number of copies of each image. 0: only the images themselves are used.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images, as for :func:`relight`.
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image per row, as for :func:`relight`.
+        Shape of the images in 2-D input, one flattened image per row, as for :func:`relight`.
     bits : int, default=8
         The number of bits that relit copies of floats are rounded to.
     random_state : int, RandomState instance or None, default=None
-        Seed of the copies. Pass an int for the same copies in each `fit`. Fewer copies are then the
-        first ones of more copies.
+        Seed of the copies. Pass an int for the same copies in each `fit`. A smaller `n_copies` then
+        makes the first of these copies.
 
     Attributes
     ----------
@@ -77,26 +77,27 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
 
     Notes
     -----
-    **Memory and time.** `fit` of the estimator is called once, on one array: X first, and then copy
-    after copy. So it needs the memory and the time for ``(n_copies + 1) * len(X)`` images. Pixels
-    of a dask array are computed. y, and metadata with one entry per image (such as `sample_weight`,
-    `groups` and `mask`), are repeated in the same order. With metadata routing they are routed as
-    the estimator requests them; without it, all keyword arguments of `fit` go to its `fit`.
+    **Memory and time.** `fit` of the estimator is called once, on one array: first X, and then copy
+    after copy. So it needs the memory and the time for ``(n_copies + 1) * len(X)`` images. A dask
+    array is loaded into memory. y, and metadata with one entry per image (such as `sample_weight`,
+    `groups` and `mask`), are repeated in the same order. With metadata routing, the estimator gets
+    what it requests. Without it, all keyword arguments of `fit` go to its `fit`.
 
     **Inside a search, not around it.** A search, cross-validation, and every estimator that splits
     its training images (`LogisticRegressionCV`, `CalibratedClassifierCV`, `StackingClassifier`,
     early stopping, ...) would get copies of the same image on both sides of a split, so that its
-    scores are too good. `fit` warns of it. Write ``GridSearchCV(AugmentedEstimator(...), ...)``.
-    There is no warning if you pass `groups`: with one group per image and a splitter such as
-    `GroupKFold`, all copies of an image stay on one side.
+    scores are too good. `fit` warns about this. Write
+    ``GridSearchCV(AugmentedEstimator(...), ...)``. There is no warning if you pass `groups`: with
+    one group per image and a splitter such as `GroupKFold`, all copies of an image stay on one
+    side.
 
-    Copies stand in for images that you do not have. Under even light they may cost accuracy: let
-    a search try ``n_copies=0``.
+    Copies replace images that you do not have. Under even light they may cost accuracy: let a
+    search try ``n_copies=0``.
 
     Examples
     --------
-    A classifier has to tell faces from other things. All training images have even light, and the
-    test images have harsh light.
+    A classifier has to tell faces from other things. All training images were taken in even light,
+    and the test images have harsh light.
 
     >>> import numpy as np
     >>> from skimage.data import lfw_subset
@@ -112,7 +113,7 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
     0 0.69
     10 0.9
 
-    Copies need not be other lights. These are moved by up to two pixels:
+    Copies can also differ in other ways. These are moved by up to two pixels:
 
     >>> from scipy.ndimage import shift
     >>> def moved(X, random_state):
@@ -155,8 +156,9 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images, as :func:`relight` takes them: bool, unsigned integers or floats in [0, 1]. A
-            function as `copies` and `n_copies=0` take what the estimator takes.
+            Images, as :func:`relight` takes them: bool, unsigned integers or floats in [0, 1]. If
+            `copies` is a function, or with `n_copies=0`, X may be anything that the estimator
+            takes.
         y : array-like of shape (n, ...), default=None
             The target, for the images and for their copies.
         **params : dict
@@ -300,7 +302,7 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like
-            Images, as they are.
+            Images, of which no copies are made.
         **params : dict
             Metadata of `predict`.
 
@@ -318,7 +320,7 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like
-            Images, as they are.
+            Images, of which no copies are made.
         **params : dict
             Metadata of `predict_proba`.
 
@@ -336,7 +338,7 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like
-            Images, as they are.
+            Images, of which no copies are made.
         **params : dict
             Metadata of `predict_log_proba`.
 
@@ -354,14 +356,14 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like
-            Images, as they are.
+            Images, of which no copies are made.
         **params : dict
             Metadata of `decision_function`.
 
         Returns
         -------
         scores : ndarray of shape (n,) or (n, n_classes)
-            How clearly images belong to the classes.
+            The confidence scores of the classes.
         """
         return self._call("decision_function", (X,), params)
 
@@ -372,7 +374,7 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like
-            Images, as they are.
+            Images, of which no copies are made.
         **params : dict
             Metadata of `transform`, such as `mask`.
 
@@ -408,7 +410,7 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         Parameters
         ----------
         X : array-like
-            Images, as they are.
+            Images, of which no copies are made.
         y : array-like, default=None
             The target.
         **params : dict

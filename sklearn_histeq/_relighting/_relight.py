@@ -49,32 +49,33 @@ def relight(
 ) -> NDArray[Any]:
     """Return copies of images, each in another simulated light.
 
-    Use the copies to see what a change of light does to a classifier, to choose its first step by
-    :func:`relit_scorer`, and to train on them by :class:`AugmentedEstimator`. Where you have images
-    that were taken in the light of future images, these are better.
+    Use the copies to measure how a change of light affects a classifier. :func:`relit_scorer` uses
+    them to choose its first step, and :class:`AugmentedEstimator` to train it. If you have images
+    that were taken in the light of future images, use those instead of copies.
 
     Parameters
     ----------
     X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
         Images: bool, unsigned integers, where the largest level of the type is white, or floats in
-        [0, 1]. NaN stays. Not modified.
+        [0, 1]. NaN stays NaN. X is not modified.
     strength : {"even", "mild", "harsh"}, default="harsh"
-        How hard the light is:
+        How harsh the light is:
 
         - "even": each image has another exposure and another tone curve;
         - "mild": the light also falls from one side, and loses 50 to 90 % on the way;
-        - "harsh": most of an image may lie in shadow, where hardly anything is left.
+        - "harsh": most of an image may lie in a shadow that is nearly black.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c). All
-        channels of an image are in the same light. Leave out an alpha channel.
+        channels of an image get the same light, so remove an alpha channel first.
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image per row, as for the estimators. The strength
-        "even" does not need it.
+        Shape of the images in 2-D input, one flattened image per row, as for the estimators. The
+        strength "even" does not need it.
     bits : int, default=8
-        Floats are rounded to this number of bits, as by a camera, 1 to 16. Integers are rounded to
-        the levels of their type. Rounding matters: in the dark, levels are lost.
+        Floats are rounded to this number of bits, from 1 to 16, as a camera does. Integers are
+        rounded to the levels of their type. Rounding matters, because few levels are left in dark
+        images.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for copies that are the same at each call.
+        Pass an int to get the same copies at each call.
 
     Returns
     -------
@@ -84,8 +85,8 @@ def relight(
     Raises
     ------
     ValueError
-        If a parameter is not as documented, or if the largest intensity is unknown: negative
-        values, floats above 1, signed integers. If X holds volumes with channels (5 dimensions).
+        If a parameter is not as documented, if the intensity of white is unknown (negative values,
+        floats above 1, signed integers), or if X holds volumes with channels (5 dimensions).
 
     See Also
     --------
@@ -170,7 +171,7 @@ def _refuse_volumes(X):
     if shape is not None and len(shape) == 5:
         raise input_error(
             (_X, f" has 5 dimensions (shape {tuple(shape)})"),
-            "images: the lights are those of 2-D pictures, and volumes have no such light",
+            "images: the simulated light falls on 2-D images, and volumes have no such light",
         )
 
 

@@ -31,9 +31,9 @@ def relit_scorer(
 ) -> Callable[..., float]:
     """Return a scorer that validates on relit copies of the images.
 
-    Give it to `scoring` of GridSearchCV, cross_validate and the like. Each candidate is trained on
-    the images as they are, and validated on copies of the validation images in simulated lights.
-    So a search can choose a step that withstands a change of light which its images do not have.
+    Pass it as `scoring` to GridSearchCV, cross_validate and similar functions. Each candidate is
+    trained on unchanged images, and validated on copies of the validation images in simulated
+    lights. So a search can choose steps that work well in light which none of its images has.
 
     Parameters
     ----------
@@ -41,29 +41,29 @@ def relit_scorer(
         The score, as scikit-learn takes it: a name like "accuracy", or a callable with the
         signature (estimator, X, y). None: the estimator's own method `score`.
     strength : {"even", "mild", "harsh"}, default="harsh"
-        How hard the light of the copies is, as for :func:`relight`. Choose the light that you
-        expect. If all candidates do well, the light is too weak to choose by.
+        How harsh the light of the copies is, as for :func:`relight`. Choose the light that you
+        expect. If all candidates score well, the light is too weak to distinguish them.
     share : float, default=1.0
-        The share of the score on the copies, in (0, 1]. The rest is the score on the images as they
-        are.
+        The weight of the score on the copies, in (0, 1]. The score on the unchanged images has the
+        rest of the weight.
     n_copies : int, default=3
-        How many copies of each image are scored, each in another light; the score is the mean.
-        More copies distinguish candidates that are nearly equally good.
+        Number of copies of each image, each in another light. The score is the mean over the
+        copies. Use more copies to distinguish candidates that are nearly equally good.
     channel_axis : {1, -1}, default=1
         Position of the channels in 4-D images: 1 for (n, c, h, w), -1 for (n, h, w, c).
     image_shape : tuple of 2 or 3 ints or None, default=None
-        Geometry of 2-D input, one flattened image per row.
+        Shape of the images in 2-D input, one flattened image per row.
     bits : int, default=8
         The number of bits that copies of floats are rounded to.
     random_state : int, RandomState instance or None, default=0
-        Seed of the lights. The scorer keeps one seed, so that all candidates are validated
-        on the same copies. None draws that seed now.
+        Seed of the lights. The scorer keeps one seed, so that all candidates are validated on the
+        same copies. None: this seed is drawn at random when the scorer is made.
 
     Returns
     -------
     scorer : callable
-        Has the signature (estimator, X, y). It can be pickled. The copies of a data frame are data
-        frames with the same columns.
+        A function with the signature (estimator, X, y), which can be pickled. The copies of a data
+        frame are data frames with the same columns.
 
     Raises
     ------
@@ -74,20 +74,21 @@ def relit_scorer(
     --------
     relight : The copies.
     AugmentedEstimator : Train on such copies, too.
-    sklearn.metrics.make_scorer : Make a score of a function of y_true and y_pred.
+    sklearn.metrics.make_scorer : Make a scorer from a function of y_true and y_pred.
 
     Notes
     -----
-    The copies of a validation set depend on its images and on `random_state` alone.
-    Where two candidates tie, scikit-learn's searches take the first: list the steps that are more
-    robust to changes of light first. The method `score` of a search uses its scorer, so it relights
-    the images that it is given. For the accuracy on images as they are, call
+    The copies of a validation set depend on its images and on `random_state` alone. If two
+    candidates have equal scores, scikit-learn's searches choose the first, so list the steps that
+    are more robust to changes of light first. The method `score` of a search uses the scorer of the
+    search, so it also relights the images that you pass. For the accuracy on unchanged images, call
     `search.best_estimator_.score`.
 
     Examples
     --------
-    A classifier has to tell faces from other things. All images have even light, so that ordinary
-    validation gives nearly the same score for three first steps. In another light they differ.
+    A classifier has to tell faces from other things. All images were taken in even light, so that
+    ordinary validation gives nearly equal scores for three first steps. In another light the scores
+    differ.
 
     >>> import numpy as np
     >>> from skimage.data import lfw_subset
@@ -190,7 +191,7 @@ def _refuse_volumes(estimator):
         if name.rpartition("__")[2] == "spatial_dims" and value == 3:
             raise input_error(
                 (Setting(name, value),),
-                "2: relit_scorer is for images, since its lights are those of 2-D pictures",
+                "2: relit_scorer is for images, since its simulated light falls on 2-D images",
                 "Score volumes as they are: scoring='accuracy'.",
             )
 
