@@ -10,7 +10,7 @@ PACKAGES = ("sklearn-histeq", "numpy", "scikit-learn", "scikit-image", "scipy", 
 
 
 def show_versions() -> None:
-    """Print the versions in use, and the engine with its instruction set.
+    """Print the installed versions, and the engine that runs with its instruction set.
 
     The environment variable SKLEARN_HISTEQ_ENGINE chooses the engine, which never changes a
     result: "auto" (compiled, with the best instructions of this processor), "portable" (compiled,

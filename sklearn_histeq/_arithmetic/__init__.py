@@ -1,1 +1,1 @@
-"""Pure functions of arrays: conventions, transfer functions, counts, quantiles, tiles, status."""
+"""Pure functions of arrays of several methods: counts, transfer functions, colours, output."""

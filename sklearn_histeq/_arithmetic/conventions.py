@@ -1,4 +1,4 @@
-"""What the conventions of all methods have: whose arithmetic turns counts into output values.
+"""The fields that the conventions of all methods have.
 
 A convention is a record. It says what the convention accepts and what it returns; everything else
 in the package asks the record and does not compare names. Each method has its own records.
@@ -22,11 +22,11 @@ class Convention:
     Attributes
     ----------
     name : str
-        What the parameter `convention` calls it.
+        The value of the parameter `convention`.
     default_output_dtype : callable
         Maps the dtype of the images to the dtype of the output with `dtype=None`.
     output_max : float or None
-        What the brightest output of that dtype is; None: the largest level of the dtype.
+        The largest output value of that dtype; None: the largest level of the dtype.
     accepts : tuple of dtypes, or None
         The dtypes that images may have; None: every real dtype.
     takes_nan, takes_mask, takes_negative : bool
@@ -35,7 +35,7 @@ class Convention:
     takes_n_bins : bool
         Whether the number of bins can be chosen.
     runs_on_devices : bool
-        Whether the engine for arrays on other devices than the CPU has it.
+        Whether the engine for arrays on other devices than the CPU supports it.
     colors : mapping of str to `color_modes.ColorMode`
         What the parameter `color` means.
     """
@@ -54,7 +54,7 @@ class Convention:
     colors: Mapping[str, color_modes.ColorMode] = field(default_factory=lambda: color_modes.OWN)
 
     def top(self, dtype):
-        """Return the brightest value of the default output dtype, for images of a dtype."""
+        """Return the largest value of the default output dtype, for images of a dtype."""
         return largest_level(dtype) if self.output_max is None else self.output_max
 
     def __reduce__(self):

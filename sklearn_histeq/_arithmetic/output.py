@@ -16,13 +16,13 @@ class Stored(NamedTuple):
     Attributes
     ----------
     dtype : dtype
-        That of the values, the default output dtype.
+        The dtype of the values, which is the default output dtype.
     top : float
-        The brightest value of that dtype.
+        The largest value of that dtype.
     store : callable
         store(values, out, top) writes values into out, in the dtype of out.
     plane_top : float
-        What is mapped for full intensity where one plane of colours is mapped; else as top.
+        Full intensity in the plane of colours that is mapped; otherwise equal to top.
     """
 
     dtype: np.dtype
@@ -65,8 +65,8 @@ def store(values, out, output_max):
 def saturate(values, out, top=None):
     """Write values into out without scaling, kept in range: floats cast, integers rounded.
 
-    64-bit integers saturate at their own maximum, which is no double. The argument `top` is that of
-    `store`, and is not used.
+    64-bit integers saturate at their own maximum, which is no double. The argument `top` is there
+    as in `store`, and is not used.
     """
     dtype = namespaces.dtype_of(out)
     if dtype.kind == "f" or values.dtype == out.dtype:

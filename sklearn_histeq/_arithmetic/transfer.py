@@ -63,10 +63,10 @@ class Formula(NamedTuple):
     ----------
     values : callable
         `values(counts, widths, dtype)` returns the values at the points of histograms, along the
-        last axis of `counts` (..., n): many histograms at once. `widths` are those of the bins, or
-        None where each level or distinct value has its own. `dtype` is the one that scikit-image
-        gives the CDF of these images. Levels without a pixel may be among the counts; they must not
-        change the values at the others.
+        last axis of `counts` (..., n): many histograms at once. `widths` are the widths of
+        the bins, or None where each level or distinct value has its own. `dtype` is the dtype that
+        scikit-image gives the CDF of these images. Levels without a pixel may be among the counts;
+        they must not change the values at the others.
     kernel : int or None
         The number of the formula in the kernels; None where no kernel has it.
     at_left_edges : bool
@@ -249,9 +249,9 @@ def _at_or_below(transfer, values):
 def inverse(transfer):
     """Return the transfer function that maps values back to intensities.
 
-    It is linear between the points where the function rises. This drops the uncounted bins, between
-    which one value would have many intensities; of those below all pixels, whose value is 0, the
-    last one stays.
+    It is linear between the points where the function rises. This drops the bins without a counted
+    pixel, where one value belongs to many intensities. Of the bins below all pixels, whose value is
+    0, the last one stays.
     """
     rises = np.concatenate([[True], np.diff(transfer.values) > 0])
     if transfer.values[0] == 0:

@@ -1,4 +1,4 @@
-"""Conventions of AdaptiveHistogramEqualizer: whose CLAHE it is, one record each.
+"""Conventions of AdaptiveHistogramEqualizer, one record for each.
 
 To add a convention, add its record to `CONVENTIONS`.
 """

@@ -38,8 +38,8 @@ copies under simulated lights. With --data it recognises people in your own pict
 random part of them and, in the harder case, on the brightest and tested on the darkest.
 
 The tables compare the original images (raw), each image minus its mean and divided by its
-standard deviation (standardised), and those of the estimators. GridSearchCV then chooses among
-them and their parameters. At the end the demo writes a figure with histograms and CDFs.
+standard deviation (standardised), and the results of the estimators. GridSearchCV then chooses
+among them and their parameters. At the end the demo writes a figure with histograms and CDFs.
 """
 
 _DATA = (

@@ -16,10 +16,10 @@ class Blend(NamedTuple):
     strength : float
         The share of the equalized values.
     limits : tuple of two floats
-        Which intensities are 0 and `top`.
+        The intensities that become 0 and `top`.
     is_given : bool
         Whether the limits are a `value_range`, to which intensities are clipped. Otherwise they are
-        those of the dtype, and floats beyond are errors.
+        the range of the dtype, and floats beyond it are errors.
     top : float
         The largest equalized value.
     own_dtype : dtype
@@ -36,8 +36,8 @@ class Blend(NamedTuple):
     def values(self, x, equalized):
         """Return (1 - strength) * u + strength * equalized, in the convention's own type.
 
-        u are the intensities x, from 0 to `top`. The arithmetic is in doubles, of equalized values
-        of the own type; whole numbers are rounded once, halves to even.
+        u is x brought to the range from 0 to `top`. The arithmetic is in doubles. Whole numbers are
+        rounded once, halves to even.
         """
         low, high = self.limits
         u = namespaces.astype(x, np.float64)

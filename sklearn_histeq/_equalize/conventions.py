@@ -1,4 +1,4 @@
-"""Conventions of HistogramEqualizer: whose arithmetic turns counts into values, one record each.
+"""Conventions of HistogramEqualizer, one record for each.
 
 To add a convention, add its record to `CONVENTIONS`.
 """
@@ -110,7 +110,7 @@ class EqualizeRule(NamedTuple):
 
     @property
     def has_exact_bins(self):
-        """Whether integers that no double holds are told apart, and so take ranks for bins."""
+        """Whether ranks, not bins, distinguish integers that are equal as doubles."""
         return self.n_bins == "auto" and self.span == OWN
 
     def transfer_function(self, histogram, dtype=np.float64):

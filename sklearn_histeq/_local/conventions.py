@@ -1,4 +1,4 @@
-"""Conventions of LocalHistogramEqualizer: whose arithmetic it is, one record each.
+"""Conventions of LocalHistogramEqualizer, one record for each.
 
 To add a convention, add its record to `CONVENTIONS`.
 """

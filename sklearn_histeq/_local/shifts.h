@@ -129,7 +129,7 @@ template <class Pixel> class Shifts {
         take_sums(scores);
         if constexpr (std::is_integral_v<Pixel>) {
             const int32_t all = static_cast<int32_t>(side * row.rows.size() * row.slices.size());
-            for (ptrdiff_t i = 0; i < width; ++i) /* those that do not count were taken for above */
+            for (ptrdiff_t i = 0; i < width; ++i) /* pixels that do not count were counted as above */
                 scores[i] += pixels[i] != NOT_COUNTED<Pixel> ? all - n_counted[i] : 0;
         }
     }

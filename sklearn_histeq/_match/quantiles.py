@@ -1,4 +1,4 @@
-"""Quantile functions: that of a reference, and the mean of those of many images.
+"""Quantile functions: of a reference, and their mean over many images.
 
 A mean is kept as an exact sum, so that it does not depend on the order and the blocks in which
 images come. Doubles are written in digits of DIGIT bits on a fixed lattice, the k-th digit worth

@@ -36,7 +36,7 @@ _MORE = {
 }
 
 _COMMON = {
-    "color": "channels: each by itself; value: RGB or RGBA by their largest, which keeps hues;"
+    "color": "channels: each by itself; value: by the largest of R, G and B, which keeps hues;"
     " luminance: by the Y of YCrCb; lightness: by the L of Lab",
     "channel_axis": "channels of an .npy of 4 dimensions: 1 for (n, c, h, w), -1 for (n, h, w, c)",
     "image_shape": "height,width of the images in an .npy of 2 dimensions",
@@ -46,8 +46,8 @@ _COMMON = {
     "n_jobs": "number of threads; -1 uses all processors, none uses one; the result is the same",
 }
 _RANGES = {
-    "value_range": "what the bins span: low,high, or dtype; none: the range of each plane",
-    "quantile_range": "the same between two quantiles of each plane, in percent: low,high",
+    "value_range": "range that the bins cover: low,high, or dtype; none: the range of each plane",
+    "quantile_range": "range between two quantiles of each plane, in percent: low,high",
 }
 _PARAMETERS = {
     "equalize": {
@@ -56,24 +56,24 @@ _PARAMETERS = {
         "convention": "library whose result is reproduced: skimage, numpy, opencv or pillow",
         "scope": "image: one transfer function per image; dataset: one learned from IN or TRAIN",
         "output_distribution": "uniform or normal",
-        "strength": "how far pictures are equalized: 0, not at all, to 1, wholly",
+        "strength": "how far pictures are equalized, from 0 (not at all) to 1 (completely)",
     },
     "clahe": {
         "n_tiles": "number of tiles along each axis, or rows,columns",
         "tile_shape": "pixels of a tile along each axis, or rows,columns; replaces --n-tiles",
-        "clip_limit": "largest slope of a transfer function; auto: as usual; none: no limit",
+        "clip_limit": "largest slope of a transfer function; auto: the usual limit; none: no limit",
         "n_bins": "number of histogram bins",
         **_RANGES,
-        "convention": "arithmetic to use: histeq, skimage or opencv",
+        "convention": "definition to use: histeq, skimage or opencv",
     },
     "local": {
-        "window": "side of the window: a share of the shorter side (0.5), or odd pixels (5 or 3,5)",
-        "convention": "arithmetic to use: histeq or skimage",
+        "window": "side: a share of the shorter side (0.5), or an odd number of pixels (5 or 3,5)",
+        "convention": "definition to use: histeq or skimage",
     },
     "match": {
-        "landmarks": "percentages to match alone, as 5,50,95; nyul: 1,10,20,...,90,99",
-        "standard_range": "where the first and the last landmark go: low,high",
-        "strength": "how far pictures are moved: 0, not at all, to 1, wholly",
+        "landmarks": "percentiles to match, for example 5,50,95; nyul: 1,10,20,...,90,99",
+        "standard_range": "values of the first and the last landmark: low,high",
+        "strength": "how far pictures are matched, from 0 (not at all) to 1 (completely)",
     },
 }
 _METAVARS = dict.fromkeys(("n_bins", "n_tiles", "tile_shape", "spatial_dims", "n_jobs"), "N")
@@ -108,8 +108,8 @@ def _add(commands: Commands, name: str) -> argparse.ArgumentParser:
     # one list: argparse would not find OUT if options stand between the inputs and OUT
     command.add_argument("paths", nargs="*", metavar="IN... OUT", help="what to read and to write")
     existing = command.add_mutually_exclusive_group()
-    existing.add_argument("--overwrite", action="store_true", help="replace what exists")
-    go_on = "leave out what exists in OUT, to go on with an interrupted run"
+    existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    go_on = "skip outputs that exist, to continue an interrupted run"
     existing.add_argument("--skip-existing", action="store_true", help=go_on)
     quiet = "show only errors, no progress, warnings or summary"
     command.add_argument("--quiet", action="store_true", help=quiet)
