@@ -1,13 +1,13 @@
-"""Tensors beside arrays of NumPy, kornia and torchvision, in one run.
+"""Compare tensors with NumPy arrays, kornia and torchvision in one run.
 
     python benchmarks/bench_array_api.py [--rounds 9] [--threads 1]
 
-Equalizes images of uint8 and float32, on the CPU and, where PyTorch finds one, on a GPU. kornia and
-torchvision take what they are made for: kornia floats in [0, 1], torchvision uint8. Both have
-Pillow's arithmetic, which the package has as a convention. Each round runs all in turn. What is
-printed: median milliseconds, of the processor with one thread, else of the clock, and the median
-ratio to the package's default convention on tensors there. Libraries that are not installed are
-left out, and named.
+Equalizes images of uint8 and float32, on the CPU and, where PyTorch finds one, on a GPU. kornia
+gets floats in [0, 1] and torchvision uint8, since they are made for these. Both have Pillow's
+arithmetic, as has the package with convention="pillow". Each round runs all in turn. The script
+prints median milliseconds (of the processor with one thread, otherwise of the clock) and the median
+ratio to the package's default convention on tensors. It names libraries that are not installed and
+leaves them out.
 """
 
 import argparse

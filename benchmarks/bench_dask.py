@@ -1,14 +1,14 @@
-"""A data set larger than a worker's memory: one zarr on disk, fit, transform, another zarr.
+"""Measure fit and transform on a data set larger than a worker's memory, from one zarr to another.
 
     python benchmarks/bench_dask.py [--gib 6] [--chunk-mib 64] [--workers 1 2] [--rounds 1] [--warm]
 
-Every worker is a process with one thread and a limit on its memory. The images' files are dropped
-from the page cache before each step, so that they are read from the disk, but not with --warm. What
-is printed of each run: seconds, bytes of images per second, the processor's seconds in all workers,
-and the largest resident memory of any of them; in the end, how many times faster than with the
-first number of workers, the median over the rounds of the ratio within a round. The first and the
-last chunk of each result are compared with `transform` in memory. Needs the extra "dask" and zarr,
-and twice the disk space.
+Every worker is a process with one thread and a limit on its memory. Unless --warm is given, the
+files of the images are dropped from the page cache before each step, so that they are read from the
+disk. For each run the script prints seconds, bytes of images per second, processor seconds in all
+workers, and the largest resident memory of any worker. In the end it prints how many times faster
+it is than with the first number of workers: the median over the rounds of the ratio within a round.
+The first and the last chunk of each result are compared with `transform` in memory. Needs the extra
+"dask" and zarr, and twice the disk space.
 """
 
 import argparse

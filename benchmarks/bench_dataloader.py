@@ -1,4 +1,4 @@
-"""Where to equalize for a network: before training, per image in a Dataset, per batch in a loader.
+"""Compare where to equalize for a network: before training, per image in a Dataset, or per batch.
 
     python benchmarks/bench_dataloader.py [--images 4000] [--side 96] [--batch 64] [--rounds 5]
 

@@ -1,16 +1,17 @@
-"""The estimators beside the libraries whose results they give, side by side in one process.
+"""Compare the speed of the estimators with that of the libraries whose results they give.
 
     python benchmarks/bench_equalize.py [--tables TEXT] [--only TEXT] [--rounds N] [--write]
 
-Every comparison first checks that both give the same answer. Then both run in turn, round by round,
-on the same arrays, and the median over the rounds of the ratio of their times is what counts:
-machines are noisy, and a ratio within a round suffers less from it than two times do. A peer's time
-is that of `[peer(plane) for plane in X]`, in one thread, as one would write it (of a tenth of the
-images and times ten, where it takes seconds); ours that of
-`HistogramEqualizer(...).fit(X).transform(X)`, which gives an array: the median of five calls a
-round, since a call so short is easily held up, once by the memory that the peer's thousands of
-small results leave in pieces. --write writes what was measured to docs/measurements; the script
-docs/draw_speed.py makes the table and the figure of docs/performance.md of it.
+Every comparison first checks that both give the same result. Then both run in turn in one process,
+round by round, on the same arrays. The result is the median over the rounds of the ratio of their
+times: other work on the machine disturbs a ratio within a round less than it disturbs two times.
+For a library, the time of `[peer(plane) for plane in X]` in one thread is measured, as users would
+write it (if this takes seconds, on a tenth of the images, times ten). For the package, the time of
+`HistogramEqualizer(...).fit(X).transform(X)` is measured. It is the median of five calls per round,
+because single short calls are easily disturbed, for example by the memory that the thousands of
+small results of the other library leave in pieces. --write writes the measurements to
+docs/measurements. The script docs/draw_speed.py makes the table and the figure of
+docs/performance.md from them.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""Every path through the compiled engine, in multiples of the plain path.
+"""Measure every path through the compiled engine, in multiples of the plain path.
 
     python benchmarks/bench_paths.py [--rounds N] [--images N] [--only TEXT] [--write]
 
 The plain path is `HistogramEqualizer().transform(X)` of uint8 images of 96×96 pixels, with float64
-output, in one thread. Each other path runs in turn with it, round by round, on as many pixels, and
-the medians of the ratios of their times per pixel are what counts. The images are smooth patches
-with noise; arrays are so large that outputs lie in memory that was just allocated, as in a program
-that keeps what it gets. Two threads are measured while computing alone is faster with two, and once
-more in memory that the process keeps. Some paths are compared with a loop over scikit-image in the
-same way. --write writes the tables to docs/measurements.
+output, in one thread. Each other path runs in turn with it, round by round, on the same number of
+pixels. The result is the median of the ratios of their times per pixel. The images are smooth
+patches with noise. The arrays are so large that outputs lie in memory that was just allocated, as
+in a program that keeps its results. Two threads are measured at times when pure computing is faster
+with two threads, and once more in memory that the process keeps. Some paths are compared with a
+loop over scikit-image in the same way. --write writes the tables to docs/measurements.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Compare writers of PNG on scikit-image's pictures: seconds of processor time, and bytes.
 
-The command line writes photographs with imagecodecs, or without it with Pillow, searching for runs
-only. This prints what that costs beside Pillow's default.
+The command line writes photographs with imagecodecs, or with Pillow if it is not installed, by a
+search for runs only. The script compares both with Pillow's default.
 
     python benchmarks/bench_pictures.py
 """

@@ -1,8 +1,9 @@
-"""Equalize every file of a folder of odd pictures, and compare what comes out with what went in.
+"""Equalize every file of a folder of unusual pictures, and compare outputs with inputs.
 
-Each file goes through the command line by itself. It is refused in one line that names it, or the
-output is read back by other readers (Pillow, OpenCV and tifffile): its pixels must be the
-equalized ones of the input, and everything that these readers say of the input must be the same.
+The command line processes each file by itself. If it refuses a file, it must do so in one line that
+names the file. Otherwise other readers (Pillow, OpenCV and tifffile) read the output: its pixels
+must be the equalized pixels of the input, and everything else that these readers report must be the
+same for both files.
 
     pip download --no-deps --no-binary :all: pillow    # and unpack it
     python benchmarks/check_pictures.py pillow-12.0.0/Tests/images

@@ -2,10 +2,10 @@
 
     python benchmarks/compare_libraries.py --planes 1000 --seed 0
 
-draws so many planes for each function of a library and for each dtype, and prints a table, which is
-that of docs/migration.md. It stops at the first plane with a bit that differs. Sizes, ranges and
-distributions of the planes are drawn at random. Each estimator gets the planes in another process,
-too, which has it by a pickle, and in four threads at once.
+This draws 1,000 random planes for each function of a library and for each dtype, and prints the
+table of docs/migration.md. It stops at the first plane with a bit that differs. Sizes, ranges and
+distributions of the planes are drawn at random. Each estimator also gets the planes in another
+process, to which it is sent as a pickle, and in four threads at once.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 The second line compares the engine for arrays of the array API, on arrays of a library (numpy,
 array_api_strict or torch), with the compiled engine; it has up to 40 images in one case, not 3.
 
-runs so many cases for each path and dtype, with each instruction set in turn. Every case is run
+This runs so many cases for each path and dtype, with each instruction set in turn. Each case runs
 once more in another process, which gets it by a pickle. The path "estimators" calls estimators,
 from four threads at once, too; the other paths call the functions of planes below them, whose
 arguments dask sends to its workers. Sizes, distributions,

@@ -1,9 +1,10 @@
 """Equalize damaged picture files: each must be read or refused, within limits of memory and time.
 
-The files are those of the tests, of every format. A mutant has some bytes changed, a number of a
-header made extreme, a part cut out, doubled or taken from another file, or is cut short. Processes
-take mutants in turns, and report every exception that is no refusal, every mutant that takes more
-than five seconds, and every batch whose memory grows beyond 256 MiB and eight times its pixels.
+The files are those of the tests, of every format. A mutant is a file in which some bytes are
+changed, a number of a header is extreme, a part is cut out, doubled or taken from another file, or
+the end is missing. Several processes share the mutants. They report every exception that is no
+refusal, every mutant that takes more than five seconds, and every batch whose memory grows beyond
+256 MiB and eight times its pixels.
 
     python benchmarks/fuzz_pictures.py --mutants 20000 --seed 1
 """

@@ -1,4 +1,4 @@
-"""What equalization does before a pretrained network that turns faces into vectors.
+"""Measure what equalization changes before a pretrained network that turns faces into vectors.
 
     python benchmarks/measure_embeddings.py --data FILE --model dlib|FILE.onnx [--lights FILE]
     python benchmarks/measure_embeddings.py --data FILE --detect [--lights FILE]

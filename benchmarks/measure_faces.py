@@ -1,19 +1,19 @@
-"""What equalization does for face recognition: three protocols, three classifiers.
+"""Measure what equalization changes in face recognition: three protocols, three classifiers.
 
     python benchmarks/measure_faces.py --data PATH [--lights PATH] [--figure PNG]
 
 PATH is an .npz file with X (n, h, w), images of faces under many lights, and y (n,), the person in
-each image, with at least 40 images per person. Without --data only the evenly lit images of
-scikit-image and scikit-learn are measured, where equalization has nothing to gain and may do harm.
---lights is an .npz file with the azimuth and the elevation of each image's light, in degrees from
-the axis of the camera. With it, the script also trains on frontal light alone and tests on the
-harshest.
+each image, with at least 40 images per person. Without --data, only the evenly lit images of
+scikit-image and scikit-learn are measured, on which equalization has nothing to correct and may
+cost accuracy. --lights is an .npz file with the azimuth and the elevation of each image's light, in
+degrees from the axis of the camera. With it, the script also trains on frontal light alone and
+tests on the harshest.
 
 Each variant transforms all images once, and all protocols use the result: each image is equalized
 by itself, so nothing is learned from the test part. HistogramMatcher, which learns, is fitted to
-the training part of each split. The last tables show what a default is chosen by, what displacement
-costs, what copies in training gain, and what GridSearchCV would choose: it sees the training part
-alone, and validates on images as they are or on relit copies. --figure draws two comparisons:
+the training part of each split. The last tables show how a default was chosen, what displacement
+costs, what copies in training gain, and what GridSearchCV would choose. The search sees only the
+training part, and validates on unchanged images or on relit copies. --figure draws two comparisons:
 accuracy in harsh light and in even light, and accuracy on displaced images.
 """
 

@@ -10,8 +10,8 @@ def some_people(n_people=4, n_each=12, shape=(12, 10), dtype=np.uint8):
     """Textures, one per person, each under many lights."""
     rng = np.random.default_rng(7)
     textures = rng.integers(0, 256, (n_people, 1, *shape)).astype(np.uint8)
-    pictures = relight(np.repeat(textures, n_each, axis=0), "even", random_state=7)[:, 0]
-    return pictures.astype(dtype), np.repeat(np.arange(n_people), n_each)
+    images = relight(np.repeat(textures, n_each, axis=0), "even", random_state=7)[:, 0]
+    return images.astype(dtype), np.repeat(np.arange(n_people), n_each)
 
 
 def people_part(n_people=4, n_each=12):

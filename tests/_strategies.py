@@ -140,7 +140,7 @@ def _fill(draw, dtype, shape, fills=None):
     rng = np.random.default_rng(draw(seeds))
     fill = draw(st.sampled_from(fills or fills_of(dtype)))
     # 2-D whatever the shape is: fills make planes. Errors of the cast (float16 is small) become
-    # the largest finite value: infinity is no picture.
+    # the largest finite value: an image has no infinity.
     values = fill(draw, rng, dtype, shape)
     if dtype.kind == "f":
         limit = float(np.finfo(dtype).max)

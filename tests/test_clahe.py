@@ -103,7 +103,7 @@ def test_a_limit_of_one_leaves_a_straight_line(dtype):
 
 
 def test_a_real_limit_acts_on_tiles_of_eight_pixels():
-    """OpenCV's gives the same picture for every limit below 8 there."""
+    """OpenCV's CLAHE gives the same image for every limit below 8 there."""
     plane = faces(1, 1, 64)[0, 0]
     limits = [1, 1.25, 1.5, 2, 2.5, 3, 4, 6]
     assert len({adapted(plane, n_tiles=8, clip_limit=limit).tobytes() for limit in limits}) == 8
@@ -112,7 +112,7 @@ def test_a_real_limit_acts_on_tiles_of_eight_pixels():
 
 
 @given(plane=planes([UINT8], max_side=40), tiles=st.integers(1, 8), clip=clip_limits)
-def test_eight_bits_and_sixteen_are_the_same_picture(plane, tiles, clip):
+def test_eight_bits_and_sixteen_are_the_same_image(plane, tiles, clip):
     assume(clip is not None or min(plane.shape) // 2 >= tiles > 1)
     wide = plane.astype(np.uint16) * 257
     params = {"n_tiles": tiles, "clip_limit": clip}

@@ -168,15 +168,15 @@ def assert_opencvs(out, wanted, color):
     assert np.abs(out.astype(int) - wanted).max() <= 1
 
 
-def photos(dtype="u1"):
-    """Two photographs, channels first."""
+def scenes(dtype="u1"):
+    """Two colour images, channels first."""
     images = np.stack([data.astronaut()[:256, :256], data.coffee()[:256, :256]])
     return np.moveaxis(images, -1, 1).astype(dtype) * (257 if dtype == "u2" else 1)
 
 
 @pytest.mark.parametrize("color", MODES)
 def test_equalization_between_opencvs_conversions(color):
-    for x in (photos(), colours_of("u1", side=60), colours_of("u1", n_channels=4)):
+    for x in (scenes(), colours_of("u1", side=60), colours_of("u1", n_channels=4)):
         out = equalizer(color, convention="opencv").fit_transform(x)
         wanted = np.array([like_opencv(image, *SPACES[color], cv2.equalizeHist) for image in x])
         assert_opencvs(out[:, :3], wanted, color)
@@ -191,7 +191,7 @@ def test_clahe_between_opencvs_conversions(color, dtype):
         return opencv_clahe(plane, (4, 4), 2.0)
 
     clahe = AdaptiveHistogramEqualizer(convention="opencv", clip_limit=2.0, n_tiles=4, color=color)
-    for x in (photos(dtype)[:, :, :100, :100], colours_of(dtype, side=40)):
+    for x in (scenes(dtype)[:, :, :100, :100], colours_of(dtype, side=40)):
         wanted = np.array([like_opencv(image, *SPACES[color], operation) for image in x])
         assert_opencvs(clahe.fit_transform(x), wanted, color)
 
@@ -235,7 +235,7 @@ def test_lightness_between_scikit_images_conversions(convention, dtype):
 
 
 def test_lightness_of_the_other_methods():
-    x = photos()[:, :, :64, :64]
+    x = scenes()[:, :, :64, :64]
     clahe = AdaptiveHistogramEqualizer(convention="skimage", tile_shape=8, color="lightness")
     wanted = [
         equalize_lightness(i, lambda plane: exposure.equalize_adapthist(plane, kernel_size=8))

@@ -55,7 +55,7 @@ def bars_of(ax):
     return ax.patches[0].get_data()
 
 
-def picture_of(ax):
+def image_of(ax):
     return ax.images[0].get_array()
 
 
@@ -71,12 +71,12 @@ def test_a_row_an_image():
     assert titles == ["before", "after", "histogram before", "histogram after"]
 
 
-def test_pictures_are_those_before_and_after():
+def test_images_are_drawn_before_and_after():
     x = faces(3, side=16)
     display = draw(x=x)
     for row, (before, after) in enumerate(zip(x, HistogramEqualizer().transform(x), strict=True)):
-        np.testing.assert_allclose(picture_of(display.ax_[row, 0])[..., 0], before[0] / 255)
-        np.testing.assert_allclose(picture_of(display.ax_[row, 1])[..., 0], after[0])
+        np.testing.assert_allclose(image_of(display.ax_[row, 0])[..., 0], before[0] / 255)
+        np.testing.assert_allclose(image_of(display.ax_[row, 1])[..., 0], after[0])
 
 
 def test_histogram_and_cdf_are_the_images():
@@ -98,8 +98,8 @@ def test_the_cdf_after_is_a_straight_line():
 def test_dark_images_look_dark():
     dark = faces(1, side=8) // 8
     display = draw(x=np.concatenate([dark, faces(1, side=8)]))
-    assert picture_of(display.ax_[0, 0]).max() < 0.15
-    assert picture_of(display.ax_[0, 1]).max() == 1
+    assert image_of(display.ax_[0, 0]).max() < 0.15
+    assert image_of(display.ax_[0, 1]).max() == 1
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_scale_of_gray(x, scale):
 def test_colour_images_are_drawn_in_colour():
     x = faces(2, 3, side=16)
     display = draw(x=x)
-    np.testing.assert_allclose(picture_of(display.ax_[0, 0]), np.moveaxis(x[0], 0, -1) / 255)
+    np.testing.assert_allclose(image_of(display.ax_[0, 0]), np.moveaxis(x[0], 0, -1) / 255)
     assert len(display.ax_[0, 2].lines) == len(display.ax_[0, 3].patches) == 3
     by_value = draw(HistogramEqualizer(color="value"), x).ax_[0, 2]
     assert len(by_value.lines) == 1
@@ -148,7 +148,7 @@ def test_colours_may_be_drawn_by_one_plane(color):
 
 def test_alpha_is_drawn_but_not_counted():
     display = draw(x=faces(1, 4, side=8))
-    assert picture_of(display.ax_[0, 0]).shape == (8, 8, 4)
+    assert image_of(display.ax_[0, 0]).shape == (8, 8, 4)
     assert len(display.ax_[0, 2].lines) == 3
 
 
@@ -156,9 +156,9 @@ def test_missing_pixels_are_blue_and_not_counted():
     x = faces(1, side=8, dtype="f8")
     x[..., :2, :] = np.nan
     display = draw(x=x)
-    red, _, blue = picture_of(display.ax_[0, 0])[0, 0]
+    red, _, blue = image_of(display.ax_[0, 0])[0, 0]
     assert blue > red
-    gray = picture_of(display.ax_[0, 0])[4, 0]
+    gray = image_of(display.ax_[0, 0])[4, 0]
     assert gray[0] == gray[1] == gray[2]
     expected = np.histogram(x[..., 2:, :], 32, range=(0, 1))[0]
     np.testing.assert_allclose(bars_of(display.ax_[0, 2]).values, expected / expected.max())
@@ -169,7 +169,7 @@ def test_a_mask_goes_to_transform_and_to_the_histograms():
     mask[:, :4] = False
     display = draw(x=x, mask=mask, n_images=2)
     expected = HistogramEqualizer().transform(x, mask=mask)
-    np.testing.assert_allclose(picture_of(display.ax_[1, 1])[..., 0], expected[1, 0])
+    np.testing.assert_allclose(image_of(display.ax_[1, 1])[..., 0], expected[1, 0])
     counts = np.histogram(x[0, 0, 4:], 32, range=(0, 255))[0]
     np.testing.assert_allclose(bars_of(display.ax_[0, 2]).values, counts / counts.max())
 
@@ -196,7 +196,7 @@ def test_the_tile_grid(words, rows, columns):
 # --- layouts and estimators -----------------------------------------------------------------------
 
 
-def test_layouts_make_the_same_picture():
+def test_layouts_make_the_same_image():
     x = faces(2, 3, side=8)
     last = np.moveaxis(x, 1, -1)
     expected = pixels_of(draw(x=x).figure_)

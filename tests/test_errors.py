@@ -260,7 +260,7 @@ def test_an_unknown_engine_is_named(monkeypatch):
 
 GRAY = faces(6, side=24)[:, 0]  # (n, h, w)
 KERAS = GRAY[..., np.newaxis]  # (n, h, w, 1)
-PHOTOS = np.moveaxis(faces(3, 3, 40), 1, -1)  # (n, h, w, 3)
+SCENES = np.moveaxis(faces(3, 3, 40), 1, -1)  # (n, h, w, 3)
 MASK = GRAY > 100
 
 
@@ -302,19 +302,19 @@ MISTAKES = {
         ["channel_axis=-1"],
     ),
     "colours last": (
-        lambda: HistogramMatcher().fit(PHOTOS),
+        lambda: HistogramMatcher().fit(SCENES),
         UserWarning,
         ["(3, 40, 40, 3) is read as (images, channels, height, width)", "of 40×3 pixels"],
         ["channel_axis=-1"],
     ),
     "one colour image": (
-        lambda: HistogramEqualizer(channel_axis=-1).transform(PHOTOS[0]),
+        lambda: HistogramEqualizer(channel_axis=-1).transform(SCENES[0]),
         UserWarning,
         ["(40, 40, 3) has 3 axes", "as gray images, also with channel_axis=-1: 40 images of 40×3"],
         ["X[None], of shape (1, 40, 40, 3)."],
     ),
     "one colour image, channels first": (
-        lambda: HistogramEqualizer().transform(PHOTOS[0]),
+        lambda: HistogramEqualizer().transform(SCENES[0]),
         UserWarning,
         ["(40, 40, 3) has 3 axes", "as gray images: 40 images of 40×3 pixels"],
         ["X[None], of shape (1, 40, 40, 3), and set channel_axis=-1."],
@@ -356,7 +356,7 @@ MISTAKES = {
         ["Pass X[None], if X is one image", "Or use strength='even'."],
     ),
     "colours of another layout in rows": (
-        lambda: HistogramEqualizer(image_shape=(40, 40)).fit(PHOTOS.reshape(3, -1)),
+        lambda: HistogramEqualizer(image_shape=(40, 40)).fit(SCENES.reshape(3, -1)),
         ValueError,
         ["image_shape=(40, 40) has 1600 pixels, but X has 4800 features"],
         ["Give (height, width), or with channel_axis=1 (channels, height, width)."],
@@ -368,7 +368,7 @@ MISTAKES = {
         ["expected (6, 24, 24)", "pass numpy.broadcast_to(mask, (6, 24, 24))"],
     ),
     "a mask of colour images": (
-        lambda: HistogramEqualizer().fit(PHOTOS, mask=PHOTOS[..., 0] > 9),
+        lambda: HistogramEqualizer().fit(SCENES, mask=SCENES[..., 0] > 9),
         ValueError,
         ["mask has shape (3, 40, 40)"],
         ["expected (3, 40, 3)", "Set channel_axis=-1, if the last axis of X is"],
@@ -464,13 +464,13 @@ MISTAKES = {
         ["expected images", "X[None]"],
     ),
     "one colour image for the display": (
-        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(channel_axis=-1), PHOTOS[0]),
+        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(channel_axis=-1), SCENES[0]),
         ValueError,
         ["X has shape (40, 40, 3)"],
         ["expected an array of images", "Pass X[None]."],
     ),
     "one colour image for the display, channels first": (
-        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(), PHOTOS[0]),
+        lambda: EqualizationDisplay.from_estimator(HistogramEqualizer(), SCENES[0]),
         ValueError,
         ["X has shape (40, 40, 3)"],
         ["expected an array of images", "Pass X[None], and set channel_axis=-1."],

@@ -1,6 +1,6 @@
 """Pickles: estimators and the work on chunks of dask arrays give the same bits in other processes.
 
-Records such as conventions are compared by identity. A copy of a record would be taken for another
+Records such as conventions are compared by identity. A copy of a record would count as another
 convention, in silence.
 """
 

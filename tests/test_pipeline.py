@@ -30,7 +30,7 @@ N, SIDE, PEOPLE = 48, 10, 4
 
 @pytest.fixture(scope="module")
 def people():
-    """Four "people", each lit differently in every picture: (n, 1, h, w) uint8 and y."""
+    """Four "people", each lit differently in every image: (n, 1, h, w) uint8 and y."""
     rng = np.random.default_rng(0)
     y = np.arange(N) % PEOPLE
     patterns = rng.random((PEOPLE, 1, SIDE, SIDE))

@@ -101,7 +101,7 @@ def test_block_size_changes_nothing(monkeypatch, strength):
         assert_same(relight(x, strength, random_state=0), out)
 
 
-def test_more_bits_are_the_same_picture():
+def test_more_bits_are_the_same_image():
     x = faces(5, 1, 16)
     narrow, wide = (relight(x.astype(t) * t(s), random_state=0) for t, s in ((np.uint8, 1),
                     (np.uint16, 257)))  # fmt: skip

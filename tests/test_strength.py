@@ -1,4 +1,4 @@
-"""strength: how far images are changed, between not at all and wholly."""
+"""strength: how far images are changed, from not at all to completely."""
 
 import numpy as np
 import pytest

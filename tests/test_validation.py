@@ -59,7 +59,7 @@ def test_an_object_array_of_unequal_images_is_named():
         HistogramEqualizer().transform(X)
 
 
-def test_lists_of_pictures_are_arrays():
+def test_lists_of_images_are_arrays():
     x = faces(3)[:, 0]
     expected = HistogramEqualizer().transform(x)
     of_objects = np.empty(3, object)
