@@ -63,7 +63,7 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
     value_range : "dtype", tuple of two floats or None, default=None
         The range of intensities that the bins cover. None: from the smallest to the largest counted
         pixel of each plane. (low, high): the same range for all planes, so that a hot pixel, or
-        anything else that an image shows, does not move the bins. Their edges are
+        anything else that an image shows, does not move the bins. The edges are
         `numpy.linspace(low, high, n_bins + 1)`. Pixels outside of the range are clipped to it
         first. "dtype": the full range of integers, [0, 1] for floats. 12-bit images in uint16 would
         then fill only 16 of 256 bins, so give (0, 4095) for them. With the convention "skimage",
@@ -77,18 +77,18 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         percent, as in :class:`sklearn.preprocessing.RobustScaler`. The quantiles are
         `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside of this
         range are clipped to it first. If both quantiles are equal in the precision of the plane,
-        the bins cover the plane's own range. It is an error together with `value_range`, and with
-        the convention "opencv".
+        the bins cover the plane's own range. It cannot be combined with `value_range` or the
+        convention "opencv".
     convention : {"histeq", "skimage", "opencv"}, default="histeq"
-        The definition of CLAHE that is computed:
+        Which definition of CLAHE is used:
 
         - "histeq": the definition of this package, given below. Images have any dtype and range,
           and the output is floats in [0, 1].
         - "skimage": `skimage.exposure.equalize_adapthist`, bit for bit. Its `kernel_size` is
           `tile_shape` or else `max(side // n_tiles, 1)`. The output is floats in [0, 1].
         - "opencv": `cv2.createCLAHE(clip_limit, tileGridSize=n_tiles[::-1])`, bit for bit as on
-          x86-64 (on ARM, up to one pixel in a thousand of OpenCV's own result is one level off).
-          Input and output are uint8 or uint16.
+          x86-64. On ARM, OpenCV's own result differs by one level in up to one of a thousand
+          pixels. Input and output are uint8 or uint16.
 
         The last two refuse negative values, floats above 1, NaN and masks.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"

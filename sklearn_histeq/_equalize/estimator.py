@@ -89,7 +89,7 @@ class HistogramEqualizer(ImageTransformer):
     value_range : "dtype", tuple of two floats or None, default=None
         The range of intensities that the bins cover. None: from the smallest to the largest counted
         pixel of each plane. (low, high): the same range for all planes, so that a hot pixel, or
-        anything else that an image shows, does not move the bins. Their edges are
+        anything else that an image shows, does not move the bins. The edges are
         `numpy.linspace(low, high, n_bins + 1)`. Pixels outside of the range are clipped to it
         first. "dtype": the full range of integers, [0, 1] for floats. 12-bit images in uint16 would
         then fill only 16 of 256 bins, so give (0, 4095) for them. Where there is one bin per level,
@@ -101,14 +101,13 @@ class HistogramEqualizer(ImageTransformer):
         percent, as in :class:`sklearn.preprocessing.RobustScaler`. The quantiles are
         `numpy.percentile(plane[counted].astype(float64), quantile_range)`. Pixels outside of this
         range are clipped to it first. If both quantiles are equal in the precision of the plane,
-        the bins cover the plane's own range. It is an error together with `value_range`, or
-        `scope="dataset"`, and where there is one bin per level.
+        the bins cover the plane's own range. It cannot be combined with `value_range` or
+        `scope="dataset"`, nor used where there is one bin per level.
     convention : {"skimage", "numpy", "opencv", "pillow"}, default="skimage"
-        The library whose results are computed, bit for bit:
+        The function whose result is computed, bit for bit:
 
         - "skimage": `skimage.exposure.equalize_hist`; floats in (0, 1].
-        - "numpy": the NumPy recipe [2]_, 256 bins unless `n_bins` says otherwise; float64 in [0,
-          255].
+        - "numpy": the NumPy recipe [2]_ with 256 bins, or `n_bins`; float64 from 0 to 255.
         - "opencv": `cv2.equalizeHist`; input and output are uint8.
         - "pillow": `PIL.ImageOps.equalize`; input and output are uint8.
     scope : {"image", "dataset"}, default="image"
@@ -123,13 +122,13 @@ class HistogramEqualizer(ImageTransformer):
     strength : float, default=1.0
         How far images are equalized, from 0 (not at all) to 1 (completely). The result is
         `(1 - strength) * u + strength * t`, computed in double precision before `dtype` is applied.
-        Here t is the equalized image. u is the image itself on the scale of the convention:
-        `value_range`, to which the image is clipped, or else the full range of its dtype becomes
-        [0, 1] or [0, 255]. So floats outside of [0, 1] need a `value_range`. For this purpose,
-        integers may have one even with one bin per level. With "opencv" and "pillow" the sum is
-        rounded to uint8, halves to even. With a `color` other than "channels", only the plane that
-        it names is blended, and the colours follow it. Below 1, the output must be uniform, and
-        there is no `inverse_transform`.
+        Here t is the equalized image. u is the image itself, linearly mapped to the range of the
+        convention ([0, 1] or [0, 255]): from `value_range`, to which it is clipped, or otherwise
+        from the full range of its dtype. So floats outside of [0, 1] need a `value_range`. For this
+        purpose, integers may have one even with one bin per level. With "opencv" and "pillow" the
+        sum is rounded to uint8, halves to even. With a `color` other than "channels", only the
+        plane that it names is blended, and the colours follow it. Below 1, the output must be
+        uniform, and there is no `inverse_transform`.
     color : {"channels", "value", "luminance", "lightness"}, default="channels"
         What is equalized in colour images. All values but the first need RGB or RGBA images, with
         the channels in this order. Alpha is not equalized, only brought to the range of the output.
@@ -201,7 +200,7 @@ class HistogramEqualizer(ImageTransformer):
 
     - A plane with one counted level becomes 1.0 (255 with "numpy", 0.0 with
       `output_distribution="normal"`). "opencv" and "pillow" leave it as it is, as their libraries
-      do. With a `value_range` it is mapped like any other level.
+      do. With a `value_range`, the level is mapped like any other.
     - Where bins cannot be computed, the pixels are replaced by their ranks, which gives the exact
       empirical CDF. This happens when two neighbouring edges coincide in the dtype of the plane,
       when an edge, a center or a slope is not finite, and, with `n_bins="auto"`, for integers that

@@ -42,7 +42,7 @@ class LocalHistogramEqualizer(ImageTransformer):
         is the share of its own axis, and an odd integer >= 1 the width along it. At the border of
         the image the window is cut off.
     convention : {"histeq", "skimage"}, default="histeq"
-        The definition that is computed:
+        Which definition is used:
 
         - "histeq": the definition of this package, given below. Images have any dtype and range,
           and the output is floats in [0, 1].

@@ -43,7 +43,7 @@ def read(source: Source) -> Picture:
         if data[1 + n_bytes :].strip():
             raise PictureError("it holds more than one picture, but expected one")
     if len(values) != n or values.max() > top:
-        raise PictureError(f"it is damaged: it has not {n} values up to {top}")
+        raise PictureError(f"it is damaged: it does not have {n} values up to {top}")
     own = None if top == np.iinfo(dtype).max else top
     page = Page(values.astype(dtype.newbyteorder("=")).reshape(shape), top=own)
     start = b"".join(line + b"\n" for line in [magic, *comments])

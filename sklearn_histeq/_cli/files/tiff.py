@@ -132,7 +132,7 @@ def _check_segments(plane: _Plane, n_file_bytes: int) -> None:
     page, n, entry = plane.page, plane.shape[2], plane.directory.entry
     is_odd = any(entry(tag).n_values not in (0, 1, n) for tag in (_BITS, _FORMAT))
     if is_odd or n < plane.n_colors + len(page.extrasamples) or len(plane.alphas) > 1:
-        raise PictureError(f"it is damaged: it has not {n} samples, or several alpha channels")
+        raise PictureError(f"it is damaged: it does not have {n} samples, or several alphas")
     n_together = 1 if page.planarconfig == _SEPARATE else n
     size = math.prod(plane.segment) * n_together * plane.dtype.itemsize
     if min(plane.segment) < 1 or size > 2 * plane.n_bytes + picture.METADATA_BYTES:
