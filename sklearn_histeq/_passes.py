@@ -177,16 +177,6 @@ def part_places(shape, n_pixels=None, by_rows=False):
     return [(*whole[:axis], part, *whole[axis + 1 :]) for part in parts]
 
 
-def row_places(planes, n_pixels, map_parts, n_copied=0):
-    """Return places of rows for each thread if threads share one plane, else of all rows.
-
-    Those of a single thread are of about n_copied pixels, unless that is 0.
-    """
-    if map_parts is map or planes.shape[0] * planes.shape[1] > 1:
-        n_pixels = max(n_pixels, n_copied) if n_copied else None
-    return part_places(planes.shape[2:], n_pixels, by_rows=True)
-
-
 def around(place, shape, reach):
     """Return a place with what is in reach on every side, cut at the border of the whole plane."""
     if not reach:

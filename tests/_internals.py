@@ -7,8 +7,9 @@ kernels were built.
 """
 
 import math
+import pickle
 import warnings
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from sklearn_histeq._base import VersionedEstimator
 from sklearn_histeq._clahe import definition as clahe_definition
 from sklearn_histeq._clahe import devices as clahe_devices
 from sklearn_histeq._equalize.conventions import CONVENTIONS, EqualizeConvention
+from sklearn_histeq._passes import Whole, cut, own_pixels
 
 ENGINE_VARIABLE = "SKLEARN_HISTEQ_ENGINE"
 
@@ -73,6 +75,14 @@ def set_parts_of_large_planes(patch, n_pixels):
         for name in ("N_PART", "N_COPIED"):
             patch.setattr(f"sklearn_histeq._kernels.arrays.{name}", n_pixels)
         set_parts_of_local(patch, n_pixels)
+
+
+def set_counts_of_tiles(patch, n_counts=None, n_pixels=None):
+    """Let parts count the tiles around them for more counts; let kernels count so many pixels."""
+    if n_counts is not None:
+        patch.setattr("sklearn_histeq._clahe.passes.FEW_COUNTS", n_counts)
+    if n_pixels is not None:
+        patch.setattr("sklearn_histeq._clahe.counts.LARGEST_INT32", n_pixels)
 
 
 def set_parts_of_blending(patch, n_pixels):
@@ -163,6 +173,35 @@ def watch_transfers(patch):
 
     patch.setattr(namespaces, "to_numpy", watched)
     return moved
+
+
+# --- passes over parts ----------------------------------------------------------------------------
+
+
+def in_parts(estimator, planes, mask, places, dtype):
+    """Planes (n, c, *spatial) by an estimator's passes over parts at places; or why they are whole.
+
+    All is pickled on its way, as dask does, and results of parts are added in the order of places.
+    """
+    whole = Whole(planes.shape[2:], planes.dtype, dtype, mask is not None, planes.dtype)
+    passes = _sent(estimator._passes(whole, None))
+    if isinstance(passes, str):
+        return passes
+    out, found = np.zeros(planes.shape, dtype), None
+    parts = cut(planes, mask, out, places, passes.reach)
+    for read, add, find, _ in passes.reads:
+        results = [_sent(read(found, own_pixels(part)._replace(out=None))) for part in parts]
+        while len(results) > 1:
+            results = [reduce(add, results[i : i + 3]) for i in range(0, len(results), 3)]
+        found = _sent(find(found, results[0]))
+    for part in parts:
+        passes.write(found, part)
+    return out
+
+
+def _sent(thing):
+    """What arrives elsewhere."""
+    return pickle.loads(pickle.dumps(thing))
 
 
 # --- an oracle ------------------------------------------------------------------------------------

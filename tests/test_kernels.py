@@ -158,7 +158,9 @@ def test_arguments_that_are_no_numbers_are_refused():
     with pytest.raises(TypeError, match="a slice"):
         local.local(pixels, None, row(float), status, geometry, (0, 2), False, False)
     with pytest.raises(TypeError, match="a tuple of tiles"):
-        clahe.clahe(pixels, None, row(float), status, [], slice(0, 1), 1.0, 4, False, None)
+        clahe.count_codes(pixels, row("int32"), [])
+    with pytest.raises(TypeError, match="a tuple of centers"):
+        clahe.blend_tiles(pixels, row(float), status, [], row(float), row(float), 4, False)
     with pytest.raises(TypeError, match="real number"):
         match.map_by_lines(pixels, row(float), row(float, 3, 2), np.ones(1), None)
 
@@ -170,21 +172,6 @@ SLICES = [slice(None), slice(3, None), slice(None, 5), slice(-5, -2), slice(4, 1
 NO_ROWS = [slice(5, 5), slice(9, 3), slice(N_ROWS, None), slice(100, 200), slice(-3, -9)]
 
 
-# one row or layer of tiles: its edges, those around each row of pixels or slice, and the shares
-ONE = np.array([[0, 1]], np.int32), np.zeros((2, 1), np.int32), np.zeros(1)
-
-
-def tiles_of(n_tiles):
-    """The edges of the tiles of square planes, and the argument `tiles` of peers' CLAHE."""
-    pixels = np.arange(N_ROWS, dtype=np.int32).reshape(n_tiles, -1)
-    edges = np.stack([pixels[:, 0], pixels[:, -1] + 1], axis=1, dtype=np.int32)
-    place = (np.arange(N_ROWS) + 0.5) / pixels.shape[1] + 0.5  # from the center before the first
-    places = place.astype(np.int32)
-    shares = np.stack([1 - (place - places), place - places], axis=1)
-    between = np.clip([places - 1, places], 0, n_tiles - 1).astype(np.int32)
-    return edges, (pixels, pixels, between, places, shares[:, 1].copy(), shares, *ONE)
-
-
 def write_local(x, out, rows, geometry=((1, N_ROWS, N_ROWS), (0, 2, 2))):
     status, geometry = np.empty(len(x), np.uint8), np.array(geometry, np.int64)
     local.local(x, None, out, status, geometry, rows, False, False)
@@ -194,34 +181,9 @@ def write_volume(x, out, rows):
     write_local(x, out, rows, ((4, N_ROWS // 4, N_ROWS), (1, 2, 2)))
 
 
-def write_clahe(x, out, rows):
-    edges, (_, _, between, _, fy, shares, *_) = tiles_of(3)
-    tiles = edges, edges, between, between[0], fy, shares, *ONE
-    clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False, None)
-
-
-def write_clahe_volume(x, out, rows):
-    """Of slices of one row of pixels."""
-    edges, (_, _, between, _, fz, shares, *_) = tiles_of(3)
-    tiles = ONE[0], edges, ONE[1], between[0], ONE[2], shares, edges, between, fz
-    clahe.clahe(x, None, out, np.empty(len(x), np.uint8), tiles, rows, 2.0, 16, False, None)
-
-
-def write_opencv(x, out, rows):
-    clahe.clahe_opencv(x, out, tiles_of(3)[1], rows, 40.0)
-
-
-def write_skimage(x, out, rows):
-    clahe.blend_skimage_rows(x, out, tiles_of(3)[1], rows, 40.0, 256)
-
-
 WRITERS = [
     (write_local, "uint8", "float64"),
     (write_volume, "uint8", "float64"),
-    (write_clahe, "uint8", "float64"),
-    (write_clahe_volume, "uint8", "float64"),
-    (write_opencv, "uint8", "uint8"),
-    (write_skimage, "uint16", "uint16"),
 ]
 
 
@@ -231,19 +193,15 @@ def test_rows_are_written_as_python_slices_them(write, pixel, output, rows):
     x = np.random.default_rng(0).integers(0, 255, (1, N_ROWS**2)).astype(pixel)
     whole, guarded = np.full((1, N_ROWS**2), 7, output), np.full((3, N_ROWS**2), 7, output)
     write(x, whole, slice(0, N_ROWS))
-    expected, written = np.full_like(guarded, 7), guarded[1:2]
-    if write is write_skimage:  # into the rows of a whole plane
-        expected[1].reshape(N_ROWS, N_ROWS)[rows] = whole.reshape(N_ROWS, N_ROWS)[rows]
-    else:
-        found = whole.reshape(N_ROWS, N_ROWS)[rows].reshape(-1)
-        expected[1, : found.size] = found
-        written = guarded[1:2, : found.size]
+    expected, found = np.full_like(guarded, 7), whole.reshape(N_ROWS, N_ROWS)[rows].reshape(-1)
+    expected[1, : found.size] = found
+    written = guarded[1:2, : found.size]
     write(x, written, rows)
     assert (np.diff(whole[0].astype(float)) != 0).any()
     np.testing.assert_array_equal(guarded, expected)
 
 
-@pytest.mark.parametrize(("write", "pixel", "output"), WRITERS[:5])
+@pytest.mark.parametrize(("write", "pixel", "output"), WRITERS)
 def test_the_rows_of_several_planes_follow_each_other(write, pixel, output):
     x = np.random.default_rng(0).integers(0, 255, (2, N_ROWS**2)).astype(pixel)
     whole, part = np.empty((2, N_ROWS**2), output), np.empty((2, 5 * N_ROWS), output)

@@ -254,6 +254,7 @@ def test_threads_change_nothing(memory, depth, monkeypatch):
             assert_same(threads.fit_transform(memory(x)[None], mask=mask[None]), expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*works on whole images")  # the definition
 def test_chunks():
     array = pytest.importorskip("dask.array", reason="the extra dask is not installed")
     x = np.stack([volume(seed=seed) for seed in range(5)])

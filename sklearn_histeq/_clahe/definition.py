@@ -5,7 +5,6 @@
 """
 
 import inspect
-import math
 from functools import reduce
 from itertools import pairwise, product
 
@@ -268,14 +267,20 @@ def _skimage_within(plane, limits, dtype, rule):
 def _skimage_tables(codes, rule):
     """Return the tables of all tiles, by steps 2 to 4 of `_skimage`: (*n_tiles, n_bins)."""
     sides = [tiles.skimage_pixels(*side) for side in zip(codes.shape, rule.tiles, strict=True)]
-    n_pixels, top = math.prod(rule.tiles), grays.N_GRAYS - 1
-    limit = n_pixels if rule.clip_limit is None else max(int(rule.clip_limit * n_pixels), 1)
     tables = np.empty((*map(len, sides), rule.n_bins))
     for tile in np.ndindex(tables.shape[:-1]):
         pixels = codes[np.ix_(*(side[k] for side, k in zip(sides, tile, strict=True)))]
-        counts = skimage_clip(np.bincount(pixels.reshape(-1), minlength=rule.n_bins), limit)
-        tables[tile] = np.minimum(counts.cumsum() * (top / n_pixels), top).astype(int)
+        counts = np.bincount(pixels.reshape(-1), minlength=rule.n_bins)
+        tables[tile] = skimage_table(counts, rule.clip_limit)
     return tables
+
+
+def skimage_table(counts, clip_limit):
+    """Return the table of a tile from its counts, by steps 3 and 4 of `_skimage`."""
+    n_pixels, top = int(counts.sum()), grays.N_GRAYS - 1
+    limit = n_pixels if clip_limit is None else max(int(clip_limit * n_pixels), 1)
+    counts = skimage_clip(counts, limit)
+    return np.minimum(counts.cumsum() * (top / n_pixels), top).astype(int)
 
 
 def skimage_clip(counts, limit):

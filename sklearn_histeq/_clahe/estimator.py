@@ -17,6 +17,7 @@ from .._input import parameters, warn_the_caller
 from .._input.layout import images_of
 from .._input.parameters import ALL_QUANTILES
 from .._input.problem import Setting
+from .._passes import Part, below_each_other
 from . import tiles
 from .conventions import CONVENTIONS, ClaheRule
 from .parameters import (
@@ -277,19 +278,30 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         images.layout.check_width(images.X.shape, *images.planes.shape[1:])
 
     def _function(self, images, learned):
-        used = self._tiles(images.planes.shape[2:])
-        self._warn(images, used)
-        convention = self._convention
-        limit = convention.engine_clip_limit(self.clip_limit, self.n_bins)
-        span = OWN
-        if convention.takes_n_bins:  # else "dtype" changes nothing
-            ranges = self.value_range, self.quantile_range
-            dtype = self._plane_dtype(images.X.dtype)
-            span = span_of(*ranges, dtype, convention.takes_negative)
-        rule = ClaheRule(used, limit, self.n_bins, convention, span)
+        rule = self._rule(images.planes.shape[2:], self._plane_dtype(images.X.dtype))
+        self._warn(images, rule.tiles)
         function = partial(_clahe, rule)
         is_global = images.planes.ndim > 4 and rule.of_whole_planes is not None
         return partial(on_slices, function) if is_global else function
+
+    def _passes(self, whole, learned):
+        rule, engine = self._rule(whole.shape, whole.dtype), _engine.select(np.empty(0))
+        if not rule.of_whole_planes:
+            return engine.clahe.passes(whole, rule)
+        found = engine.equalize.passes(whole, rule.of_whole_planes)
+        if isinstance(found, str) or len(whole.shape) == 2:
+            return found
+        reads = (each._replace(read=partial(_on_slices, each.read)) for each in found.reads)
+        return found._replace(reads=tuple(reads), write=partial(_on_slices, found.write))
+
+    def _rule(self, shape, dtype):
+        """Return how planes of a shape and a dtype are equalized."""
+        convention, span = self._convention, OWN
+        if convention.takes_n_bins:  # else "dtype" changes nothing
+            ranges = self.value_range, self.quantile_range
+            span = span_of(*ranges, dtype, convention.takes_negative)
+        limit = convention.engine_clip_limit(self.clip_limit, self.n_bins)
+        return ClaheRule(self._tiles(shape), limit, self.n_bins, convention, span)
 
     # Tiles ---------------------------------------------------------------------------------------
 
@@ -338,3 +350,12 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
 def _clahe(rule, planes, mask, out, map_parts):
     """Equalize planes by the CDFs of their tiles; return their status."""
     return _engine.select(planes).clahe.clahe(planes, mask, out, rule, map_parts)
+
+
+def _on_slices(function, found, part):
+    """Return function(found, part) of the slices of volumes below each other."""
+    planes, mask, out = (None if each is None else below_each_other(each) for each in part[:3])
+    found = function(found, Part(planes, mask, out, part.place, part.outer))
+    if out is not None and not np.may_share_memory(out, part.out):
+        part.out[...] = out.reshape(part.out.shape)
+    return found

@@ -21,6 +21,7 @@ namespace histeq::HISTEQ_TARGET {
 
 /* Arrays that every plane of a call uses anew. */
 struct HisteqArrays {
+    ptrdiff_t lanes;         /* of a row of tiles */
     Grid<double> grid;       /* of integers and doubles */
     Grid<float> float_grid;  /* of floats */
     int32_t *counts;         /* (n_bins + 1, lanes), the last of pixels that do not count */
@@ -28,7 +29,7 @@ struct HisteqArrays {
     int32_t *n_counted;      /* (lanes,), pixels of each tile */
     double *cdfs;            /* (n_bins + 1, lanes) */
     double *tables;          /* 2 of (n_codes + 1, lanes) */
-    double *layers;          /* of volumes 2 of (n_rows, n_bins, lanes): the CDFs of two layers */
+    double *layers = nullptr; /* of volumes 2 of (n_rows, n_bins, lanes): the CDFs of two layers */
     double *points, *gaps;   /* (n_bins,), bin centers, and the distances to the next */
     int32_t *codes, *bins;   /* (256,), a level's entry in the tables and its bin, times lanes */
     int32_t *below;          /* (256,), the point below a level */
@@ -38,10 +39,9 @@ struct HisteqArrays {
     double *row, *row_weights;        /* (width,) */
     double *levels;          /* (256,) */
 
-    HisteqArrays(Scratch &scratch, const Tiling &tiling, ptrdiff_t n_bins,
-                 ptrdiff_t n_levels) {
-        const ptrdiff_t lanes = lanes_of(tiling.n_tiles), width = tiling.width;
-        const ptrdiff_t n_codes = greatest(n_levels, n_bins) + 1;
+    HisteqArrays(Scratch &scratch, ptrdiff_t width, ptrdiff_t lanes, ptrdiff_t n_bins)
+        : lanes(lanes) {
+        const ptrdiff_t n_codes = greatest(ptrdiff_t{256}, n_bins) + 1;
         grid.thresholds = scratch.array<double>(2 * n_bins + 1);
         float_grid.thresholds = reinterpret_cast<float *>(grid.thresholds);
         counts = scratch.array<int32_t>((n_bins + 1) * lanes);
@@ -49,7 +49,6 @@ struct HisteqArrays {
         n_counted = scratch.array<int32_t>(lanes);
         cdfs = scratch.array<double>((n_bins + 1) * lanes);
         tables = scratch.array<double>((2 * n_codes + 1) * lanes);
-        layers = scratch.array<double>(tiling.depth > 1 ? 2 * tiling.n_rows * n_bins * lanes : 0);
         points = scratch.array<double>(n_bins);
         gaps = scratch.array<double>(n_bins);
         codes = scratch.array<int32_t>(3 * 256);
@@ -72,6 +71,27 @@ struct HisteqArrays {
         else
             return grid;
     }
+
+    /* The CDFs of row k of a layer of a volume, of which two layers are kept. */
+    double *layer_row(ptrdiff_t layer, ptrdiff_t k, ptrdiff_t n_rows, ptrdiff_t n_bins) const {
+        return layers + ((layer & 1) * n_rows + k) * n_bins * lanes;
+    }
+};
+
+/* A plane, a volume, or a part of these, while it is worked on. */
+template <class Pixel> struct HisteqPlane {
+    const Pixel *x;
+    const uint8_t *mask;
+    ptrdiff_t n;
+    bool is_weighted = false; /* not all pixels count */
+    bool is_counted = false;  /* arrays.of_plane is known */
+    /* Bytes look up the values of their levels, where these are fewer than the pixels are worth. */
+    bool has_level_tables = false;
+    LevelRange range = {0, 0}; /* of bytes */
+    /* The CDFs of the tiles, with row k of a layer `step` behind row k - 1; nullptr: the tiles are
+     * counted when their turn comes. */
+    const double *cdfs = nullptr;
+    ptrdiff_t step = 0;
 };
 
 constexpr ptrdiff_t N_WEIGHED = 128; /* pixels whose gaps are collected at once */
@@ -112,9 +132,8 @@ inline void weigh(const double *x, const int32_t *intervals, ptrdiff_t n,
 
 /* Set the bin, the code, the point below and the weight of each level of a plane of bytes. Its code
  * is the place of the level, or the point below. */
-inline void set_levels(LevelRange range, bool has_level_tables, ptrdiff_t lanes,
-                       const HisteqArrays &arrays) {
-    const ptrdiff_t n_levels = range.n_levels();
+inline void set_levels(LevelRange range, bool has_level_tables, const HisteqArrays &arrays) {
+    const ptrdiff_t n_levels = range.n_levels(), lanes = arrays.lanes;
     const int32_t last = (arrays.grid.last >> 1) - 1;
     for (ptrdiff_t i = 0; i < n_levels; ++i)
         arrays.levels[i] = static_cast<double>(range.low + i);
@@ -139,81 +158,74 @@ template <class Pixel> void locate_row(const Pixel *x, ptrdiff_t n, HisteqArrays
         locate(arrays.row, n, arrays.grid, arrays.intervals);
 }
 
-/* Set table_index to the bins of row y of the pixels, times lanes; pixels that do not count have
- * the bin n_bins. */
+/* Set table_index to the bins of n pixels from a place on, times lanes; pixels that do not count
+ * have the bin n_bins. Returns table_index. */
 template <class Pixel>
-void bin_row(const Pixel *x, const uint8_t *mask, ptrdiff_t y, const Tiling &tiling,
-             bool is_weighted, HisteqArrays &arrays) {
-    const ptrdiff_t n = tiling.width, start = y * n;
-    const int32_t lanes = static_cast<int32_t>(lanes_of(tiling.n_tiles));
+int32_t *bin_row(const HisteqPlane<Pixel> &plane, ptrdiff_t start, ptrdiff_t n,
+                 HisteqArrays &arrays) {
+    const int32_t lanes = static_cast<int32_t>(arrays.lanes);
     const int32_t n_bins = arrays.grid_of<Pixel>().last >> 1;
     int32_t *table_index = arrays.table_index;
     if constexpr (sizeof(Pixel) == 1) {
-        map_each(x + start, n, arrays.bins, table_index);
+        map_each(plane.x + start, n, arrays.bins, table_index);
     } else {
-        locate_row(x + start, n, arrays);
+        locate_row(plane.x + start, n, arrays);
         for (ptrdiff_t i = 0; i < n; ++i)
             table_index[i] = least(arrays.intervals[i] >> 1, n_bins - 1) * lanes;
     }
-    for (ptrdiff_t i = 0; is_weighted && i < n; ++i)
-        table_index[i] = is_counted(x, mask, start + i) ? table_index[i] : n_bins * lanes;
+    for (ptrdiff_t i = 0; plane.is_weighted && i < n; ++i)
+        table_index[i] =
+            is_counted(plane.x, plane.mask, start + i) ? table_index[i] : n_bins * lanes;
+    return table_index;
 }
 
 /* Counts ------------------------------------------------------------------------------------- */
 
-/* Count the bins of each tile of row k of a layer, and its pixels. */
+/* Count the bins of each tile of row k of a layer. */
 template <class Pixel>
-void count_tiles(const Pixel *x, const uint8_t *mask, ptrdiff_t layer, ptrdiff_t k,
-                 bool is_weighted, const Tiling &tiling, ptrdiff_t n_bins, HisteqArrays &arrays) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_tiles = tiling.n_tiles;
-    const int32_t *columns = tiling.columns, *rows = tiling.rows + 2 * k;
-    const int32_t *slices = tiling.layers + 2 * layer, n_rows = rows[1] - rows[0];
-    int32_t *counts = arrays.counts;
-    std::memset(counts, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
-    std::memset(arrays.n_counted, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
-    for (ptrdiff_t i = 0; i < (slices[1] - slices[0]) * n_rows; ++i) {
-        const ptrdiff_t y = (slices[0] + i / n_rows) * tiling.height + rows[0] + i % n_rows;
-        bin_row(x, mask, y, tiling, is_weighted, arrays);
-        if (columns[1] * n_tiles == tiling.width)
-            count_lanes(arrays.table_index, n_tiles, columns[1], 1, counts);
-        else
-            for (ptrdiff_t t = 0; t < n_tiles; ++t)
-                for (ptrdiff_t j = columns[2 * t]; j < columns[2 * t + 1]; ++j)
-                    ++counts[arrays.table_index[j] + t];
-    }
-    for (ptrdiff_t t = 0; t < n_tiles; ++t)
-        arrays.n_counted[t] = (slices[1] - slices[0]) * n_rows *
-                                  (columns[2 * t + 1] - columns[2 * t]) -
-                              counts[n_bins * lanes + t];
+void count_bins_of_row(const HisteqPlane<Pixel> &plane, ptrdiff_t layer, ptrdiff_t k,
+                       const Tiles &tiles, ptrdiff_t n_bins, HisteqArrays &arrays) {
+    const size_t n_counts = static_cast<size_t>((n_bins + 1) * arrays.lanes);
+    const ptrdiff_t width = tiles.width;
+    std::memset(arrays.counts, 0, n_counts * sizeof(int32_t));
+    count_tile_row<int32_t>(layer, k, tiles, {1, 1}, nullptr, arrays.counts, [&](ptrdiff_t y) {
+        return bin_row(plane, y * width, width, arrays);
+    });
 }
 
 /* Count the bins of the whole plane. */
 template <class Pixel>
-void count_whole(const Pixel *x, const uint8_t *mask, const Tiling &tiling,
-                 ptrdiff_t n_bins, HisteqArrays &arrays) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
+void count_whole(const HisteqPlane<Pixel> &plane, ptrdiff_t width, ptrdiff_t n_bins,
+                 HisteqArrays &arrays) {
+    const ptrdiff_t lanes = arrays.lanes;
     std::memset(arrays.of_plane, 0, static_cast<size_t>((n_bins + 1) * lanes) * sizeof(int32_t));
-    for (ptrdiff_t y = 0; y < tiling.depth * tiling.height; ++y) {
-        bin_row(x, mask, y, tiling, true, arrays);
-        for (ptrdiff_t i = 0; i < tiling.width; ++i)
-            ++arrays.of_plane[arrays.table_index[i] + i % TILE_LANES];
+    for (ptrdiff_t start = 0; start < plane.n; start += width) {
+        const int32_t *bins = bin_row(plane, start, width, arrays);
+        for (ptrdiff_t i = 0; i < width; ++i)
+            ++arrays.of_plane[bins[i] + i % TILE_LANES];
     }
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         for (ptrdiff_t j = 1; j < TILE_LANES; ++j)
             arrays.of_plane[b * lanes] += arrays.of_plane[b * lanes + j];
 }
 
+/* Set the numbers of counted pixels of tiles; where there is no tile, any number will do. */
+inline void sum_counts(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, int32_t *sums) {
+    std::memset(sums, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
+    for (ptrdiff_t b = 0; b < n_bins; ++b)
+        for (ptrdiff_t t = 0; t < lanes; ++t)
+            sums[t] += counts[b * lanes + t];
+    for (ptrdiff_t t = 0; t < lanes; ++t)
+        sums[t] += !sums[t];
+}
+
 /* Give the plane's counts to the tiles without a counted pixel; false: these are wanted first. */
-inline bool fill_tiles(bool is_known, const Tiling &tiling, ptrdiff_t n_bins,
+inline bool fill_tiles(bool is_known, ptrdiff_t n_tiles, ptrdiff_t n_bins,
                        const HisteqArrays &arrays) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
-    for (ptrdiff_t t = 0; t < lanes; ++t) {
+    const ptrdiff_t lanes = arrays.lanes;
+    for (ptrdiff_t t = 0; t < n_tiles; ++t) {
         if (arrays.n_counted[t])
             continue;
-        if (t >= tiling.n_tiles) {
-            arrays.n_counted[t] = 1; /* no tile: any number will do */
-            continue;
-        }
         if (!is_known)
             return false;
         for (ptrdiff_t b = 0; b < n_bins; ++b) {
@@ -262,16 +274,15 @@ inline void sum_over(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
 
 /* Set the limits of TILE_LANES tiles; see `clip_counts` of the reference engine. */
 inline void find_limits(const int32_t *counts, ptrdiff_t lanes, const int32_t *n_counted,
-                        const ClaheRule &rule, Limits &limits) {
+                        double clip_limit, ptrdiff_t n_bins, Limits &limits) {
     int32_t thresholds[TILE_LANES], over[TILE_LANES], sums[TILE_LANES], n_over[TILE_LANES];
-    const ptrdiff_t n_bins = rule.n_bins;
     int n_open = TILE_LANES;
     for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
         const double m = n_counted[j];
-        limits.limit[j] = rule.clip_limit * greatest(m / static_cast<double>(n_bins), 1.0);
+        limits.limit[j] = clip_limit * greatest(m / static_cast<double>(n_bins), 1.0);
         limits.d[j] = 0.0, limits.n_pixels[j] = m, n_over[j] = 0;
     }
-    if (rule.clip_limit == std::numeric_limits<double>::infinity())
+    if (clip_limit == std::numeric_limits<double>::infinity())
         return;
     while (n_open) {
         for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
@@ -331,6 +342,20 @@ void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, cons
     }
 }
 
+/* Set the CDFs (n_bins, lanes) of a row of tiles from their counts. */
+HISTEQ_APART inline void set_cdfs(const int32_t *counts, const int32_t *n_counted, ptrdiff_t lanes,
+                                  const ClaheRule &rule, double *cdfs) {
+    const ptrdiff_t n_bins = rule.n_bins;
+    Limits limits;
+    for (ptrdiff_t t = 0; t < lanes; t += TILE_LANES) {
+        find_limits(counts + t, lanes, n_counted + t, rule.clip_limit, n_bins, limits);
+        if (are_powers_of_two(limits.n_pixels))
+            clipped_cdfs<true>(counts + t, n_bins, lanes, limits, cdfs + t);
+        else
+            clipped_cdfs<false>(counts + t, n_bins, lanes, limits, cdfs + t);
+    }
+}
+
 /* The values of n_levels levels in the CDFs of a row of tiles: a level lies the share weights
  * beyond the point below. */
 inline void level_values(const double *cdfs, ptrdiff_t lanes, ptrdiff_t n_levels,
@@ -343,59 +368,42 @@ inline void level_values(const double *cdfs, ptrdiff_t lanes, ptrdiff_t n_levels
     }
 }
 
-/* A plane while it is worked on. */
-struct HisteqPlane {
-    int status;
-    LevelRange range; /* of bytes */
-    bool is_weighted; /* not all pixels count */
-    bool is_counted;  /* arrays.of_plane is known */
-    /* Bytes look up the values of their levels, where these are fewer than the pixels are worth. */
-    bool has_level_tables;
-};
-
-/* Set the CDFs of row k of a layer of tiles. */
+/* Set the CDFs of row k of a layer of tiles, which are counted. */
 template <class Pixel>
-void build_cdfs(const Pixel *x, const uint8_t *mask, ptrdiff_t layer, ptrdiff_t k,
-                const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
-                HisteqArrays &arrays, double *cdfs) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_bins = rule.n_bins;
-    Limits limits;
-    count_tiles(x, mask, layer, k, plane.is_weighted, tiling, n_bins, arrays);
-    if (!fill_tiles(plane.is_counted, tiling, n_bins, arrays)) {
-        count_whole(x, mask, tiling, n_bins, arrays);
+void build_cdfs(HisteqPlane<Pixel> &plane, ptrdiff_t layer, ptrdiff_t k, const Tiles &tiles,
+                const ClaheRule &rule, HisteqArrays &arrays, double *cdfs) {
+    const ptrdiff_t n_tiles = tiles.columns.n, n_bins = rule.n_bins;
+    const ptrdiff_t n_in_column = tiles.layers.length(layer) * tiles.rows.length(k);
+    count_bins_of_row(plane, layer, k, tiles, n_bins, arrays);
+    for (ptrdiff_t t = 0; t < arrays.lanes; ++t)
+        arrays.n_counted[t] = t < n_tiles ? n_in_column * tiles.columns.length(t) -
+                                                arrays.counts[n_bins * arrays.lanes + t]
+                                          : 1; /* no tile: any number will do */
+    if (!fill_tiles(plane.is_counted, n_tiles, n_bins, arrays)) {
+        count_whole(plane, tiles.width, n_bins, arrays);
         plane.is_counted = true;
-        fill_tiles(true, tiling, n_bins, arrays);
+        fill_tiles(true, n_tiles, n_bins, arrays);
     }
-    for (ptrdiff_t t = 0; t < lanes; t += TILE_LANES) {
-        find_limits(arrays.counts + t, lanes, arrays.n_counted + t, rule, limits);
-        if (are_powers_of_two(limits.n_pixels))
-            clipped_cdfs<true>(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
-        else
-            clipped_cdfs<false>(arrays.counts + t, n_bins, lanes, limits, cdfs + t);
-    }
-}
-
-/* The kept CDFs of row k of a layer of a volume. */
-inline double *layer_row(const HisteqArrays &arrays, const Tiling &tiling, ptrdiff_t n_bins,
-                         ptrdiff_t layer, ptrdiff_t k) {
-    return arrays.layers +
-           ((layer & 1) * tiling.n_rows + k) * n_bins * lanes_of(tiling.n_tiles);
+    set_cdfs(arrays.counts, arrays.n_counted, arrays.lanes, rule, cdfs);
 }
 
 /* Set the tables of row k of the tiles, for a slice: the values of levels, or the CDFs. Those of
  * volumes lie between the CDFs of two layers: (1 - fz) * front + fz * back. */
 template <class Pixel>
-void build_tables(const Pixel *x, const uint8_t *mask, ptrdiff_t slice, ptrdiff_t k,
-                  const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
-                  HisteqArrays &arrays, double *tables) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n_bins = rule.n_bins;
+void build_tables(HisteqPlane<Pixel> &plane, ptrdiff_t slice, ptrdiff_t k, const Tiles &tiles,
+                  const Centers &centers, const ClaheRule &rule, HisteqArrays &arrays,
+                  double *tables) {
+    const ptrdiff_t lanes = arrays.lanes, n_bins = rule.n_bins, n_rows = centers.n_rows();
     double *cdfs = plane.has_level_tables ? arrays.cdfs : tables;
-    if (tiling.depth == 1) {
-        build_cdfs(x, mask, 0, k, tiling, rule, plane, arrays, cdfs);
-    } else {
-        const double *front = layer_row(arrays, tiling, n_bins, tiling.front[slice], k);
-        const double *back = layer_row(arrays, tiling, n_bins, tiling.back[slice], k);
-        const double fz = tiling.fz[slice], gz = 1.0 - fz;
+    if (centers.depth == 1 && !plane.cdfs) {
+        build_cdfs(plane, 0, k, tiles, rule, arrays, cdfs);
+    } else { /* those of one layer are multiplied by 1 and 0 */
+        const auto row = [&](ptrdiff_t layer) {
+            return plane.cdfs ? plane.cdfs + (layer * n_rows + k) * plane.step
+                              : arrays.layer_row(layer, k, n_rows, n_bins);
+        };
+        const double *front = row(centers.front[slice]), *back = row(centers.back[slice]);
+        const double fz = centers.fz[slice], gz = 1.0 - fz;
         for (ptrdiff_t i = 0; i < n_bins * lanes; ++i)
             cdfs[i] = gz * front[i] + fz * back[i];
     }
@@ -459,138 +467,219 @@ inline void blend_points(const double *up, const double *down, ptrdiff_t lanes,
 /* Set arrays.row to the values of a row of pixels between two rows of tables. */
 template <class Pixel>
 void blend_row(const Pixel *x, const double *up, const double *down, double fy,
-               bool has_level_tables, const Tiling &tiling, HisteqArrays &arrays) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n = tiling.width;
+               bool has_level_tables, const Centers &centers, HisteqArrays &arrays) {
+    const ptrdiff_t lanes = arrays.lanes, n = centers.width;
     int32_t *table_index = arrays.table_index;
     if constexpr (sizeof(Pixel) == 1) {
         for (ptrdiff_t i = 0; i < n; ++i)
-            table_index[i] = arrays.codes[x[i]] + tiling.places[i];
+            table_index[i] = arrays.codes[x[i]] + centers.places[i];
         if (has_level_tables)
-            return blend_levels(up, down, table_index, tiling.shares, fy, n, arrays.row);
+            return blend_levels(up, down, table_index, centers.shares, fy, n, arrays.row);
         map_each(x, n, arrays.level_weights, arrays.row_weights);
     } else {
         locate_row(x, n, arrays);
         weigh(arrays.row, arrays.intervals, n, arrays, table_index, arrays.row_weights);
         for (ptrdiff_t i = 0; i < n; ++i)
-            table_index[i] = table_index[i] * static_cast<int32_t>(lanes) + tiling.places[i];
+            table_index[i] = table_index[i] * static_cast<int32_t>(lanes) + centers.places[i];
     }
-    blend_points(up, down, lanes, arrays, tiling.shares, fy, n, arrays.row);
+    blend_points(up, down, lanes, arrays, centers.shares, fy, n, arrays.row);
 }
 
 /* Planes ------------------------------------------------------------------------------------- */
 
-/* Find the bins of a plane, over a given range or its own, and with them its status: IS_FLAT where
- * the own range is one level. */
+/* Set the bins of a plane over a range; false where they are not certain. */
 template <class Pixel>
-HisteqPlane set_bins(const Pixel *x, const uint8_t *mask, const double *given,
-                     const Tiling &tiling, const ClaheRule &rule, HisteqArrays &arrays) {
-    const ptrdiff_t n_pixels = tiling.height * tiling.width, n = tiling.depth * n_pixels;
-    HisteqPlane plane{0, {0, 0}, mask != nullptr, false, false};
+bool set_bins(double low, double high, ptrdiff_t n_bins, HisteqArrays &arrays) {
     auto &grid = arrays.grid_of<Pixel>();
-    if constexpr (std::is_floating_point_v<Pixel>) {
-        plane.status = find_range(x, mask, n, grid.low, grid.high);
-        plane.is_weighted |= (plane.status & HAS_NAN) != 0;
-    } else {
-        plane.range = find_range(x, mask, n);
-        plane.status = plane.range.low > plane.range.high ? IS_EMPTY : 0;
-        grid.low = plane.range.low, grid.high = plane.range.high;
-    }
-    if (plane.status & (HAS_INF | IS_EMPTY))
-        return plane;
-    const bool is_given = take_range(given, grid.low, grid.high);
-    if constexpr (sizeof(Pixel) == 1)
-        if (is_given) /* levels beyond the counted ones differ, too */
-            plane.range = find_range(x, nullptr, n);
-    if (!is_given && grid.low == grid.high)
-        plane.status |= IS_FLAT;
-    else if (!make_grid(grid.low, grid.high, rule.n_bins, true, grid))
-        plane.status |= REFER;
-    else
-        set_points(grid, rule.n_bins, arrays);
-    if constexpr (sizeof(Pixel) == 1)
-        if (!plane.status) {
-            const ptrdiff_t lanes = lanes_of(tiling.n_tiles);
-            const ptrdiff_t n_rows = tiling.below[tiling.height - 1] + 1;
-            plane.has_level_tables =
-                plane.range.n_levels() * lanes * n_rows <= N_TABLE_ENTRIES * n_pixels;
-            set_levels(plane.range, plane.has_level_tables, lanes, arrays);
-        }
-    return plane;
+    grid.low = low, grid.high = high;
+    if (!make_grid(grid.low, grid.high, n_bins, true, grid))
+        return false;
+    set_points(grid, n_bins, arrays);
+    return true;
 }
 
-/* The package's own CLAHE of some rows of a slice, into out. */
+/* Set what bytes look up, between the centers of tiles; `range` holds all n pixels. */
+inline void set_level_tables(HisteqPlane<uint8_t> &plane, LevelRange range, const Centers &centers,
+                             const HisteqArrays &arrays) {
+    const ptrdiff_t n_entries = range.n_levels() * arrays.lanes * centers.n_rows();
+    plane.range = range;
+    plane.has_level_tables = n_entries <= N_TABLE_ENTRIES * centers.height * centers.width;
+    set_levels(range, plane.has_level_tables, arrays);
+}
+
+/* Find the bins of a plane, over a given range or its own, and with them its status:
+ * IS_FLAT where the own range is one level. */
 template <class Pixel>
-void clahe_slice(const Pixel *x, const uint8_t *mask, ptrdiff_t slice, RowSlice rows,
-                 const Tiling &tiling, const ClaheRule &rule, HisteqPlane &plane,
-                 HisteqArrays &arrays, Output out) {
+int find_bins(HisteqPlane<Pixel> &plane, const double *given, const Centers &centers,
+              ptrdiff_t n_bins, HisteqArrays &arrays) {
+    auto &grid = arrays.grid_of<Pixel>();
+    LevelRange range;
+    int status;
+    if constexpr (std::is_floating_point_v<Pixel>) {
+        status = find_range(plane.x, plane.mask, plane.n, grid.low, grid.high);
+    } else {
+        range = find_range(plane.x, plane.mask, plane.n);
+        status = range.low > range.high ? IS_EMPTY : 0;
+        grid.low = range.low, grid.high = range.high;
+    }
+    plane.is_weighted = plane.mask || status & HAS_NAN;
+    if (status & (HAS_INF | IS_EMPTY))
+        return status;
+    const bool is_given = take_range(given, grid.low, grid.high);
+    if (!is_given && grid.low == grid.high)
+        return status | IS_FLAT;
+    if (!set_bins<Pixel>(grid.low, grid.high, n_bins, arrays))
+        return status | REFER;
+    if constexpr (sizeof(Pixel) == 1) /* levels beyond the counted ones differ, if given */
+        set_level_tables(plane, is_given ? find_range(plane.x, nullptr, plane.n) : range, centers,
+                         arrays);
+    return status;
+}
+
+/* The package's own CLAHE of a slice, into out. */
+template <class Pixel>
+void clahe_slice(HisteqPlane<Pixel> &plane, ptrdiff_t slice, const Tiles &tiles,
+                 const Centers &centers, const ClaheRule &rule, HisteqArrays &arrays, Output out) {
     const ptrdiff_t n_codes = plane.has_level_tables ? plane.range.n_levels() : rule.n_bins;
-    const ptrdiff_t size = (n_codes + 1) * lanes_of(tiling.n_tiles);
-    ptrdiff_t built = tiling.above[rows.begin] - 1;
-    for (ptrdiff_t y = rows.begin; y < rows.end; ++y) {
-        while (built < tiling.below[y]) {
+    const ptrdiff_t size = (n_codes + 1) * arrays.lanes, width = centers.width;
+    ptrdiff_t built = centers.above[0] - 1;
+    for (ptrdiff_t y = 0; y < centers.height; ++y) {
+        while (built < centers.below[y]) {
             ++built;
-            build_tables(x, mask, slice, built, tiling, rule, plane, arrays,
+            build_tables(plane, slice, built, tiles, centers, rule, arrays,
                          arrays.tables + (built & 1) * size);
         }
-        const ptrdiff_t start = (slice * tiling.height + y) * tiling.width;
-        blend_row(x + start, arrays.tables + (tiling.above[y] & 1) * size,
-                  arrays.tables + (tiling.below[y] & 1) * size, tiling.fy[y],
-                  plane.has_level_tables, tiling, arrays);
-        store(arrays.row, tiling.width, {rule.is_float32, 1.0},
-              out.from((y - rows.begin) * tiling.width));
+        blend_row(plane.x + (slice * centers.height + y) * width,
+                  arrays.tables + (centers.above[y] & 1) * size,
+                  arrays.tables + (centers.below[y] & 1) * size, centers.fy[y],
+                  plane.has_level_tables, centers, arrays);
+        store(arrays.row, width, {rule.is_float32, 1.0}, out.from(y * width));
     }
 }
 
-/* The package's own CLAHE of some rows of a plane, or slices of a volume, into out; returns the
- * status of the whole. */
+/* The package's own CLAHE of all slices of a plane or a volume, into out. */
 template <class Pixel>
-int clahe_plane(const Pixel *x, const uint8_t *mask, const double *given, const Tiling &tiling,
-                const ClaheRule &rule, HisteqArrays &arrays, Output out) {
-    HisteqPlane plane = set_bins(x, mask, given, tiling, rule, arrays);
-    const ptrdiff_t step = tiling.depth > 1 ? tiling.height * tiling.width : tiling.width;
-    const ptrdiff_t begin = tiling.begin * step, end = tiling.end * step;
-    if (plane.status & IS_FLAT) {
-        fill_counted(x + begin, end - begin, 1.0, out);
-        return plane.status & ~IS_FLAT;
+void clahe_slices(HisteqPlane<Pixel> &plane, const Tiles &tiles, const Centers &centers,
+                  const ClaheRule &rule, HisteqArrays &arrays, Output out) {
+    ptrdiff_t layer = centers.front[0] - 1;
+    for (ptrdiff_t z = 0; z < centers.depth; ++z) {
+        for (; centers.depth > 1 && !plane.cdfs && layer < centers.back[z]; ++layer)
+            for (ptrdiff_t k = 0; k < tiles.rows.n; ++k)
+                build_cdfs(plane, layer + 1, k, tiles, rule, arrays,
+                           arrays.layer_row(layer + 1, k, tiles.rows.n, rule.n_bins));
+        clahe_slice(plane, z, tiles, centers, rule, arrays,
+                    out.from(z * centers.height * centers.width));
     }
-    if (plane.status & (HAS_INF | IS_EMPTY | REFER))
-        return plane.status;
-    if (tiling.depth == 1) {
-        clahe_slice(x, mask, 0, {tiling.begin, tiling.end}, tiling, rule, plane, arrays, out);
-        return plane.status;
-    }
-    ptrdiff_t layer = tiling.front[tiling.begin] - 1;
-    for (ptrdiff_t z = tiling.begin; z < tiling.end; ++z) {
-        for (; layer < tiling.back[z]; ++layer)
-            for (ptrdiff_t k = 0; k < tiling.n_rows; ++k)
-                build_cdfs(x, mask, layer + 1, k, tiling, rule, plane, arrays,
-                           layer_row(arrays, tiling, rule.n_bins, layer + 1, k));
-        clahe_slice(x, mask, z, {0, tiling.height}, tiling, rule, plane, arrays,
-                    out.from(z * step - begin));
-    }
-    return plane.status;
 }
 
-/* The package's own CLAHE of the slice `rows` of the rows of each plane (height * width,), or of the
- * slices of each volume (depth * height * width,), into the same row of out, which has these pixels
- * alone; clip_limit is infinite for none. REFER in the status: the bins are not certain, and nothing
- * is written. ranges (..., 2), if given, are what the bins of each plane span; NaN: its own range. */
+/* The package's own CLAHE of each plane (height * width,) or volume (depth * height * width,), into
+ * the same row of out; clip_limit is infinite for none. REFER in the status: the bins are not
+ * certain, and nothing is written. ranges (..., 2), if given, are what the bins of each plane span;
+ * NaN: its own range. */
 template <class Pixel>
-int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Tiling tiles,
-          RowSlice rows, double clip_limit, ptrdiff_t n_bins, bool is_float32,
+int clahe(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status, Tiles tiles,
+          Centers centers, double clip_limit, ptrdiff_t n_bins, bool is_float32,
           Array<const double> ranges) {
+    const ptrdiff_t n = planes.shape[1], lanes = lanes_of(tiles.columns.n);
     const ClaheRule rule{clip_limit, n_bins, is_float32};
-    const Tiling tiling = within(tiles, rows);
     Scratch scratch;
-    HisteqArrays arrays(scratch, tiling, n_bins, N_LEVELS<Pixel> == 256 ? 256 : 0);
+    HisteqArrays arrays(scratch, centers.width, lanes, n_bins);
+    arrays.layers =
+        scratch.array<double>(centers.depth > 1 ? 2 * tiles.rows.n * n_bins * lanes : 0);
     if (!scratch.is_complete)
         return NO_MEMORY;
-    const ptrdiff_t n_rows = (tiling.end - tiling.begin) * (tiling.depth > 1 ? tiling.height : 1);
-    const ptrdiff_t n_written = n_rows * tiling.width;
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
-        const int found = clahe_plane(planes.row(p), mask_of(p, planes, mask), range_of(ranges, p),
-                                      tiling, rule, arrays, out.from(p * n_written));
-        status[p] = static_cast<uint8_t>(found);
+        HisteqPlane<Pixel> plane{planes.row(p), mask_of(p, planes, mask), planes.shape[1]};
+        const int found = find_bins(plane, range_of(ranges, p), centers, n_bins, arrays);
+        if (found & IS_FLAT)
+            fill_counted(plane.x, n, 1.0, out.from(p * n));
+        else if (!(found & (HAS_INF | IS_EMPTY | REFER)))
+            clahe_slices(plane, tiles, centers, rule, arrays, out.from(p * n));
+        status[p] = static_cast<uint8_t>(found & ~IS_FLAT);
+    }
+    return DONE;
+}
+
+/* In passes over parts of planes ------------------------------------------------------------- */
+
+/* Set the counts (n_layers * n_rows, n_planes, n_bins * lanes) of the bins of the tiles of a part of
+ * planes, in bins over ranges (n_planes, 2); nothing is counted in planes of NaN. The status says
+ * whether a plane has NaN, and then whether its bins are not certain (REFER). */
+template <class Pixel>
+int count_tiles(Planes<Pixel> planes, Mask mask, Array<uint8_t> status, Tiles tiles,
+                Array<const double> ranges, Array<int32_t> counts, ptrdiff_t n_bins) {
+    const ptrdiff_t n_planes = planes.shape[0], lanes = lanes_of(tiles.columns.n);
+    const size_t size = static_cast<size_t>(n_bins * lanes) * sizeof(int32_t);
+    Scratch scratch;
+    HisteqArrays arrays(scratch, tiles.width, lanes, n_bins);
+    if (!scratch.is_complete)
+        return NO_MEMORY;
+    for (ptrdiff_t p = 0; p < n_planes; ++p) {
+        HisteqPlane<Pixel> plane{planes.row(p), mask_of(p, planes, mask), planes.shape[1]};
+        plane.is_weighted = plane.mask || status[p] & HAS_NAN;
+        const double *range = ranges.row(p);
+        const bool has_range = range[0] == range[0];
+        if (has_range && !set_bins<Pixel>(range[0], range[1], n_bins, arrays))
+            status[p] |= REFER;
+        const bool is_counted = has_range && !(status[p] & REFER);
+        if constexpr (sizeof(Pixel) == 1)
+            if (is_counted)
+                set_levels(LevelRange{0, 255}, false, arrays);
+        for (ptrdiff_t k = 0; k < tiles.layers.n * tiles.rows.n; ++k) {
+            int32_t *of_row = counts.start + (k * n_planes + p) * n_bins * lanes;
+            std::memset(of_row, 0, size);
+            if (!is_counted)
+                continue;
+            count_bins_of_row(plane, k / tiles.rows.n, k % tiles.rows.n, tiles, n_bins, arrays);
+            std::memcpy(of_row, arrays.counts, size);
+        }
+    }
+    return DONE;
+}
+
+/* Set the CDFs of rows of tiles from their counts (n_rows, n_bins * lanes). */
+template <class Count>
+int find_cdfs(Planes<Count> counts, Array<double> cdfs, double clip_limit, ptrdiff_t n_bins) {
+    const ptrdiff_t lanes = counts.shape[1] / n_bins;
+    Scratch scratch;
+    int32_t *n_counted = scratch.array<int32_t>(lanes);
+    if (!scratch.is_complete)
+        return NO_MEMORY;
+    for (ptrdiff_t k = 0; k < counts.shape[0]; ++k) {
+        sum_counts(counts.row(k), n_bins, lanes, n_counted);
+        set_cdfs(counts.row(k), n_counted, lanes, {clip_limit, n_bins, false}, cdfs.row(k));
+    }
+    return DONE;
+}
+
+/* The package's own CLAHE of a part of planes by the CDFs (n_layers * n_rows, n_planes, n_bins *
+ * lanes) of the tiles around it, in bins over ranges (n_planes, 2); NaN: a plane of one level.
+ * Nothing is written to planes whose status has IS_EMPTY, HAS_INF or REFER. */
+template <class Pixel>
+int blend_tiles(Planes<Pixel> planes, Output out, Array<const uint8_t> status, Centers centers,
+                Array<const double> ranges, Array<const double> cdfs, ptrdiff_t n_bins,
+                bool is_float32) {
+    const ptrdiff_t n = planes.shape[1], lanes = cdfs.shape[2] / n_bins;
+    const ClaheRule rule{0.0, n_bins, is_float32};
+    Scratch scratch;
+    HisteqArrays arrays(scratch, centers.width, lanes, n_bins);
+    if (!scratch.is_complete)
+        return NO_MEMORY;
+    for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
+        HisteqPlane<Pixel> plane{planes.row(p), nullptr, n};
+        const double *range = ranges.row(p);
+        plane.cdfs = cdfs.start + p * cdfs.shape[2], plane.step = cdfs.shape[1] * cdfs.shape[2];
+        if (status[p] & (HAS_INF | IS_EMPTY | REFER))
+            continue;
+        if (range[0] != range[0]) { /* one level has no bins */
+            fill_counted(plane.x, n, 1.0, out.from(p * n));
+            continue;
+        }
+        if (!set_bins<Pixel>(range[0], range[1], n_bins, arrays))
+            continue;
+        if constexpr (sizeof(Pixel) == 1)
+            set_level_tables(plane, find_range(plane.x, nullptr, n), centers, arrays);
+        clahe_slices(plane, {}, centers, rule, arrays, out.from(p * n));
     }
     return DONE;
 }

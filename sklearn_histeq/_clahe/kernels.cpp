@@ -5,37 +5,54 @@
 
 namespace histeq {
 
-/* Tiles are a tuple of arrays:
- *
- * rows, columns: the tiles' edges (n, 2), or, for the peers' equal tiles, their pixels (n, side)
- * between (2, height): the rows of tiles around each row of pixels
- * places (width,): where a pixel's two tiles begin in a row of tables
- * fy (height,), shares (width, 2): the shares of the lower row, of the left and the right tile
- * layers (n, 2), between (2, depth), fz (depth,): the same of layers of tiles and slices */
-template <> struct Argument<Tiling> {
-    static Tiling from(Call &call, PyObject *tuple) {
+/* The numbers that a tuple has at place i. */
+template <class Number>
+Array<const Number> item(Call &call, PyObject *tuple, Py_ssize_t i) {
+    PyObject *array = call.has_failed ? nullptr : PyTuple_GetItem(tuple, i);
+    call.has_failed |= !array;
+    if (call.has_failed)
+        return {};
+    return Argument<Array<const Number>>::from(call, array);
+}
+
+/* Tiles are a tuple of arrays: the shape (3,) of the planes, and for layers, rows and columns the
+ * starts (n + 1,) of tiles and their pixels (starts[n],) or None. */
+template <> struct Argument<Tiles> {
+    static Tiles from(Call &call, PyObject *tuple) {
         if (!call.expect(PyTuple_Check(tuple), "a tuple of tiles"))
             return {};
-        const auto rows = item<int32_t>(call, tuple, 0), columns = item<int32_t>(call, tuple, 1);
-        const auto between = item<int32_t>(call, tuple, 2), places = item<int32_t>(call, tuple, 3);
-        const auto fy = item<double>(call, tuple, 4), shares = item<double>(call, tuple, 5);
-        const auto layers = item<int32_t>(call, tuple, 6), slices = item<int32_t>(call, tuple, 7);
-        const auto fz = item<double>(call, tuple, 8);
-        return {rows.start,    columns.start,    between.row(0), between.row(1),
-                places.start,  fy.start,         shares.start,   columns.shape[0],
-                rows.shape[1], columns.shape[1], fy.shape[0],    places.shape[0],
-                layers.start,  slices.row(0),    slices.row(1),  fz.start,
-                rows.shape[0], fz.shape[0],      0,              fy.shape[0]};
+        const auto shape = item<int32_t>(call, tuple, 0);
+        const TiledAxis layers = axis(call, tuple, 1), rows = axis(call, tuple, 3);
+        const TiledAxis columns = axis(call, tuple, 5);
+        if (call.has_failed)
+            return {};
+        return {layers, rows, columns, shape[1], shape[2]};
     }
 
   private:
-    template <class Number>
-    static Array<const Number> item(Call &call, PyObject *tuple, Py_ssize_t i) {
-        PyObject *array = call.has_failed ? nullptr : PyTuple_GetItem(tuple, i);
-        call.has_failed |= !array;
-        if (call.has_failed)
+    static TiledAxis axis(Call &call, PyObject *tuple, Py_ssize_t i) {
+        const auto starts = item<int32_t>(call, tuple, i), pixels = item<int32_t>(call, tuple, i + 1);
+        TiledAxis found{starts.start, pixels.start, starts.shape[0] - 1, true};
+        for (ptrdiff_t k = 1; !call.has_failed && k < found.n; ++k)
+            found.is_even &= found.length(k) == found.length(0);
+        return found;
+    }
+};
+
+/* Centers are a tuple of arrays: between (2, depth), fz (depth,); between (2, height), fy (height,);
+ * places (width,), shares (width, 2). */
+template <> struct Argument<Centers> {
+    static Centers from(Call &call, PyObject *tuple) {
+        if (!call.expect(PyTuple_Check(tuple), "a tuple of centers"))
             return {};
-        return Argument<Array<const Number>>::from(call, array);
+        const auto slices = item<int32_t>(call, tuple, 0);
+        const auto fz = item<double>(call, tuple, 1);
+        const auto rows = item<int32_t>(call, tuple, 2);
+        const auto fy = item<double>(call, tuple, 3);
+        const auto places = item<int32_t>(call, tuple, 4);
+        const auto shares = item<double>(call, tuple, 5);
+        return {slices.row(0), slices.row(1), fz.start,    rows.row(0),  rows.row(1),    fy.start,
+                places.start,  shares.start,  fz.shape[0], fy.shape[0], places.shape[0]};
     }
 };
 

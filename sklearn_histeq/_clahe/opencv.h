@@ -15,31 +15,39 @@ namespace histeq::HISTEQ_TARGET {
 
 /* Arrays that every plane of a call uses anew. */
 struct OpencvArrays {
+    int32_t *table_index, *row; /* (width,) */
+    float *shares;              /* (2, width), of the left and of the right tile */
+
+    OpencvArrays(Scratch &scratch, const Centers &centers) {
+        const ptrdiff_t width = centers.width;
+        table_index = scratch.array<int32_t>(width);
+        row = scratch.array<int32_t>(width);
+        shares = scratch.array<float>(2 * width);
+        for (ptrdiff_t i = 0; scratch.is_complete && i < width; ++i) {
+            shares[i] = static_cast<float>(centers.shares[2 * i]);
+            shares[width + i] = static_cast<float>(centers.shares[2 * i + 1]);
+        }
+    }
+};
+
+/* Arrays for the tables of tiles that are counted when their turn comes. */
+struct OpencvTiles {
     uint16_t *codes;    /* (n,), of planes of words: the ranks of their levels */
     int32_t *levels;    /* (n_codes,), with a rank */
     int32_t *counts;    /* (n_codes, lanes) */
     uint16_t *tables;   /* 2 of (n_codes, lanes + 2) */
-    int32_t *table_index, *row;
     uint16_t *padded;   /* a row of the tiles' pixels */
-    float *shares;      /* (2, width), of the left and of the right tile */
     Present *present;
 
-    OpencvArrays(Scratch &scratch, const Tiling &tiling, ptrdiff_t n_levels) {
-        const ptrdiff_t n = tiling.height * tiling.width, lanes = lanes_of(tiling.n_tiles);
+    OpencvTiles(Scratch &scratch, const Tiles &tiles, ptrdiff_t n, ptrdiff_t n_levels) {
+        const ptrdiff_t lanes = lanes_of(tiles.columns.n);
         const ptrdiff_t n_codes = n_levels == 256 ? 256 : least(n_levels, n);
         codes = scratch.array<uint16_t>(n_levels == 256 ? 0 : n);
         levels = scratch.array<int32_t>(n_codes);
         counts = scratch.array<int32_t>(n_codes * lanes);
         tables = scratch.array<uint16_t>(2 * n_codes * (lanes + 2) + TILE_LANES);
-        table_index = scratch.array<int32_t>(tiling.width);
-        row = scratch.array<int32_t>(tiling.width);
-        padded = scratch.array<uint16_t>(tiling.n_tiles * tiling.tile_width);
-        shares = scratch.array<float>(2 * tiling.width);
+        padded = scratch.array<uint16_t>(tiles.columns.n_pixels());
         present = scratch.array<Present>(n_levels > 256);
-        for (ptrdiff_t i = 0; scratch.is_complete && i < tiling.width; ++i) {
-            shares[i] = static_cast<float>(tiling.shares[2 * i]);
-            shares[tiling.width + i] = static_cast<float>(tiling.shares[2 * i + 1]);
-        }
     }
 };
 
@@ -85,7 +93,7 @@ inline __m256i load_ints(const int32_t *p) {
 
 /* Set OpenCV's tables of TILE_LANES tiles of a row: clipped counts and shares, cumulated, times
  * scale, rounded half to even. */
-inline void build_opencv(const int32_t *counts, const OpencvTables &tables, uint16_t *out) {
+HISTEQ_APART inline void build_opencv(const int32_t *counts, const OpencvTables &tables, uint16_t *out) {
     const OpencvShares shares(counts, tables);
     const OpencvTables t = tables; /* a copy, which stores leave as it is */
     const ptrdiff_t stride = t.lanes + 2;
@@ -179,84 +187,126 @@ inline void blend_opencv(const uint16_t *up, const uint16_t *down, const int32_t
     }
 }
 
-/* Count the codes of each tile of row k. */
-template <class Code>
-void count_opencv(const Code *codes, ptrdiff_t k, const Tiling &tiling, ptrdiff_t n_codes,
-                  const OpencvArrays &arrays) {
-    const ptrdiff_t lanes = lanes_of(tiling.n_tiles), n = tiling.n_tiles * tiling.tile_width;
-    Code *padded = reinterpret_cast<Code *>(arrays.padded);
-    std::memset(arrays.counts, 0, static_cast<size_t>(n_codes * lanes) * sizeof(int32_t));
-    for (ptrdiff_t y = 0; y < tiling.tile_height; ++y) {
-        const Code *row = codes + tiling.rows[k * tiling.tile_height + y] * tiling.width;
-        if (n > tiling.width) {
-            for (ptrdiff_t i = 0; i < n; ++i)
-                padded[i] = row[tiling.columns[i]];
-            row = padded;
-        }
-        count_lanes(row, tiling.n_tiles, tiling.tile_width, lanes, arrays.counts);
+/* Set the tables (n_codes, lanes + 2) of a row of n_tiles tiles from their counts. */
+inline void set_tables_opencv(const int32_t *counts, ptrdiff_t n_tiles, const OpencvTables &tables,
+                              uint16_t *out) {
+    for (ptrdiff_t t = 0; t < tables.lanes; t += TILE_LANES)
+        build_opencv(counts + t, tables, out + 1 + t);
+    repeat_outer(out, tables.n_codes, n_tiles, tables.lanes + 2);
+}
+
+/* The blend of the pixels of a plane with such codes, by the tables of rows of tiles: row_of(k) is
+ * that of row k. */
+template <class Code, class Level, class RowOf>
+void blend_rows_opencv(const Code *codes, ptrdiff_t stride, const Centers &centers,
+                       const OpencvArrays &arrays, Level *out, const RowOf &row_of) {
+    for (ptrdiff_t y = 0; y < centers.height; ++y) {
+        const ptrdiff_t start = y * centers.width;
+        const uint16_t *up = row_of(centers.above[y]), *down = row_of(centers.below[y]);
+        index_tables(codes + start, centers.width, stride, centers.places, arrays.table_index);
+        blend_opencv(up, down, arrays.table_index, arrays.shares,
+                     static_cast<float>(centers.fy[y]), centers.width, arrays.row);
+        narrow(arrays.row, centers.width, out + start);
     }
 }
 
-/* cv2.createCLAHE of some rows of a plane, whose pixels have n_codes codes, into out. */
+/* cv2.createCLAHE of a plane with such codes, into out. */
 template <class Code, class Level>
-void clahe_opencv_codes(const Code *codes, const Tiling &tiling, const OpencvTables &tables,
+void clahe_opencv_codes(const Code *codes, const Tiles &tiles, const Centers &centers,
+                        const OpencvTables &tables, const OpencvTiles &scratch,
                         const OpencvArrays &arrays, Level *out) {
     const ptrdiff_t stride = tables.lanes + 2, size = tables.n_codes * stride;
-    ptrdiff_t built = tiling.above[tiling.begin] - 1;
-    for (ptrdiff_t y = tiling.begin; y < tiling.end; ++y) {
-        while (built < tiling.below[y]) {
-            uint16_t *slot = arrays.tables + (++built & 1) * size;
-            count_opencv(codes, built, tiling, tables.n_codes, arrays);
-            for (ptrdiff_t t = 0; t < tables.lanes; t += TILE_LANES)
-                build_opencv(arrays.counts + t, tables, slot + 1 + t);
-            repeat_outer(slot, tables.n_codes, tiling.n_tiles, stride);
+    ptrdiff_t built = -1;
+    blend_rows_opencv(codes, stride, centers, arrays, out, [&](ptrdiff_t k) {
+        while (built < k) {
+            const size_t n_counts = static_cast<size_t>(tables.n_codes * tables.lanes);
+            std::memset(scratch.counts, 0, n_counts * sizeof(int32_t));
+            count_codes_of_row(codes, ++built, tiles, {tables.lanes, 1},
+                               reinterpret_cast<Code *>(scratch.padded), scratch.counts);
+            set_tables_opencv(scratch.counts, tiles.columns.n, tables,
+                              scratch.tables + (built & 1) * size);
         }
-        index_tables(codes + y * tiling.width, tiling.width, stride, tiling.places,
-                     arrays.table_index);
-        blend_opencv(arrays.tables + (tiling.above[y] & 1) * size,
-                     arrays.tables + (tiling.below[y] & 1) * size, arrays.table_index,
-                     arrays.shares, static_cast<float>(tiling.fy[y]), tiling.width, arrays.row);
-        narrow(arrays.row, tiling.width, out + (y - tiling.begin) * tiling.width);
-    }
+        return scratch.tables + (k & 1) * size;
+    });
 }
 
 /* Number the levels that a plane has; returns how many there are. */
-inline int32_t code_levels(const uint16_t *x, ptrdiff_t n, const OpencvArrays &arrays) {
+inline int32_t code_levels(const uint16_t *x, ptrdiff_t n, const OpencvTiles &scratch) {
     const LevelRange range = find_range(x, nullptr, n);
-    const int32_t n_codes = find_present(x, nullptr, n, range, *arrays.present);
-    find_ranks(x, n, range, *arrays.present, arrays.codes);
+    const int32_t n_codes = find_present(x, nullptr, n, range, *scratch.present);
+    find_ranks(x, n, range, *scratch.present, scratch.codes);
     for (ptrdiff_t i = 0; i < n; ++i)
-        arrays.levels[arrays.codes[i]] = x[i];
+        scratch.levels[scratch.codes[i]] = x[i];
     return n_codes;
 }
 
-/* cv2.createCLAHE of the slice `rows` of the rows of each plane, into the same row of out, which has
- * these rows of pixels alone; the limit is a number of pixels. */
+/* What the tables of tiles of so many pixels have in common. */
+inline OpencvTables tables_of(ptrdiff_t n_levels, ptrdiff_t lanes, ptrdiff_t n_pixels,
+                              double clip_limit) {
+    const float scale = static_cast<float>(n_levels - 1) / static_cast<float>(n_pixels);
+    const int32_t limit = static_cast<int32_t>(clip_limit);
+    return {nullptr, n_levels, lanes, limit, static_cast<int32_t>(n_levels), scale};
+}
+
+/* cv2.createCLAHE of each plane, into the same row of out; the limit is a number of pixels. */
 template <class Level>
-int clahe_opencv(Planes<Level> planes, Array<Level> out, Tiling tiles, RowSlice rows,
+int clahe_opencv(Planes<Level> planes, Array<Level> out, Tiles tiles, Centers centers,
                  double clip_limit) {
-    constexpr int32_t n_levels = N_LEVELS<Level>;
-    const Tiling tiling = within(tiles, rows);
-    Scratch scratch;
-    const OpencvArrays arrays(scratch, tiling, n_levels);
-    if (!scratch.is_complete)
+    const ptrdiff_t n = planes.shape[1];
+    Scratch memory;
+    const OpencvArrays arrays(memory, centers);
+    const OpencvTiles scratch(memory, tiles, n, N_LEVELS<Level>);
+    if (!memory.is_complete)
         return NO_MEMORY;
-    const float tile_pixels = static_cast<float>(tiling.tile_height * tiling.tile_width);
-    OpencvTables tables{nullptr,
-                        n_levels,
-                        lanes_of(tiling.n_tiles),
-                        static_cast<int32_t>(clip_limit),
-                        n_levels,
-                        static_cast<float>(n_levels - 1) / tile_pixels};
+    OpencvTables tables = tables_of(N_LEVELS<Level>, lanes_of(tiles.columns.n),
+                                    tiles.rows.length(0) * tiles.columns.length(0), clip_limit);
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
         if constexpr (sizeof(Level) == 1) {
-            clahe_opencv_codes(planes.row(p), tiling, tables, arrays, out.row(p));
+            clahe_opencv_codes(planes.row(p), tiles, centers, tables, scratch, arrays, out.row(p));
         } else {
-            tables.levels = arrays.levels;
-            tables.n_codes = code_levels(planes.row(p), planes.shape[1], arrays);
-            clahe_opencv_codes(arrays.codes, tiling, tables, arrays, out.row(p));
+            tables.levels = scratch.levels;
+            tables.n_codes = code_levels(planes.row(p), n, scratch);
+            clahe_opencv_codes(scratch.codes, tiles, centers, tables, scratch, arrays, out.row(p));
         }
     }
+    return DONE;
+}
+
+/* In passes over parts of planes ------------------------------------------------------------- */
+
+/* Set OpenCV's tables (n_rows, n_levels * (lanes + 2)) of rows of n_tiles tiles of n_pixels pixels
+ * from the counts (n_rows, n_levels * lanes) of all levels. */
+template <class Count>
+int find_tables_opencv(Planes<Count> counts, Array<uint16_t> tables, ptrdiff_t n_tiles,
+                       ptrdiff_t n_pixels, double clip_limit) {
+    const ptrdiff_t lanes = lanes_of(n_tiles), n_levels = counts.shape[1] / lanes;
+    const OpencvTables rule = tables_of(n_levels, lanes, n_pixels, clip_limit);
+    Scratch scratch;
+    uint16_t *row = scratch.array<uint16_t>(tables.shape[1] + TILE_LANES);
+    if (!scratch.is_complete)
+        return NO_MEMORY;
+    for (ptrdiff_t k = 0; k < counts.shape[0]; ++k) {
+        set_tables_opencv(counts.row(k), n_tiles, rule, row);
+        std::memcpy(tables.row(k), row, static_cast<size_t>(tables.shape[1]) * sizeof(uint16_t));
+    }
+    return DONE;
+}
+
+/* OpenCV's blend of a part of planes by the tables (n_rows, n_planes, n_levels * stride) of the tiles
+ * around it. */
+template <class Level>
+int blend_tiles_opencv(Planes<Level> planes, Array<Level> out, Centers centers,
+                       Array<const uint16_t> tables) {
+    const ptrdiff_t size = tables.shape[2];
+    Scratch scratch;
+    const OpencvArrays arrays(scratch, centers);
+    if (!scratch.is_complete)
+        return NO_MEMORY;
+    for (ptrdiff_t p = 0; p < planes.shape[0]; ++p)
+        blend_rows_opencv(planes.row(p), size / N_LEVELS<Level>, centers, arrays, out.row(p),
+                          [=](ptrdiff_t k) {
+                              return tables.start + (k * tables.shape[1] + p) * size;
+                          });
     return DONE;
 }
 

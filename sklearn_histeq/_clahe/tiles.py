@@ -4,6 +4,7 @@ Rows and columns are treated alike, one axis at a time.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,41 @@ class Axis(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
     fraction: np.ndarray
+
+
+class Side(NamedTuple):
+    """An axis that is cut into tiles.
+
+    Attributes
+    ----------
+    pixels : ndarray of ints
+        The pixels that tiles count, one tile after the other. The peers count some twice.
+    starts : ndarray of shape (n_tiles + 1,), int
+        Where in `pixels` tiles begin, and where the last ends.
+    axis : Axis
+        Between which tiles pixels lie.
+    repeats_outer : bool
+        How tables of tiles lie side by side. True: the tables of the outer tiles are repeated
+        beyond them, as in the peers' arithmetic, where pixels there lie between the two.
+    """
+
+    pixels: np.ndarray
+    starts: np.ndarray
+    axis: Axis
+    repeats_outer: bool = False
+
+    @property
+    def n_tiles(self):
+        """The number of tiles."""
+        return len(self.starts) - 1
+
+    @property
+    def places(self):
+        """Where each pixel's two tiles begin in a row of tables side by side."""
+        lower, upper = self.axis.lower, self.axis.upper
+        if not self.repeats_outer:
+            return lower
+        return np.where(upper > lower, upper, np.where(lower == 0, 0, self.n_tiles))
 
 
 def per_axis(value, n_axes):
@@ -63,6 +99,21 @@ def axis(length, n_tiles):
     gap = np.where(upper > lower, centers[upper] - centers[lower], 1)
     inside = (pixels >= centers[0]) & (upper > lower)
     return Axis(lower, upper, np.where(inside, (pixels - centers[lower]) / gap, 0))
+
+
+def side(length, n_tiles):
+    """Return an axis with the package's own tiles."""
+    return Side(np.arange(length), edges(length, n_tiles), axis(length, n_tiles))
+
+
+def reach(side):
+    """Return how far the pixels of the two tiles around a pixel lie from it, at most."""
+    lowest, highest = (f.reduceat(side.pixels, side.starts[:-1]) for f in (np.minimum, np.maximum))
+    lower, upper, _ = side.axis
+    here = np.arange(len(lower))
+    before = here - np.minimum(lowest[lower], lowest[upper])
+    behind = np.maximum(highest[lower], highest[upper]) - here
+    return int(max(before.max(), behind.max()))
 
 
 # Tiles as the peers cut them ---------------------------------------------------------------------
@@ -127,6 +178,22 @@ def opencv_axis(length, n_tiles, tile_length):
     return Axis(np.maximum(lower, 0), np.minimum(lower + 1, n_tiles - 1), position - below)
 
 
+def skimage_side(length, t):
+    """Return an axis with scikit-image's tiles of length t."""
+    return _equal_side(skimage_pixels(length, t), skimage_axis(length, t))
+
+
+def opencv_side(length, n_tiles, t):
+    """Return an axis with cv2's tiles of length t."""
+    pixels = opencv_padding(length, n_tiles * t).reshape(n_tiles, t)
+    return _equal_side(pixels, opencv_axis(length, n_tiles, t))
+
+
+def _equal_side(pixels, axis):
+    starts = np.arange(len(pixels) + 1) * pixels.shape[1]
+    return Side(pixels.reshape(-1), starts, axis, repeats_outer=True)
+
+
 # One record per way to cut an image into tiles ---------------------------------------------------
 
 
@@ -143,11 +210,14 @@ class Tiling(NamedTuple):
         `tile_shape(shape, tiles)` returns the shape of the smallest tile.
     edges : callable
         `edges(shape, tiles)` returns where tiles begin along both axes and where the last ends.
+    sides : callable
+        `sides(shape, tiles)` returns the `Side` of each axis; of planes, too, three of them.
     """
 
     tiles: Callable
     tile_shape: Callable
     edges: Callable
+    sides: Callable
 
 
 def _even_tiles(shape, n_tiles, tile_shape):
@@ -186,6 +256,21 @@ def _opencv_edges(shape, n_tiles):
     return _equal_edges(shape, opencv_tile_shape(shape, n_tiles))
 
 
-EVEN = Tiling(_even_tiles, _even_tile_shape, _even_edges)
-SKIMAGE = Tiling(_skimage_tiles, _skimage_tile_shape, _equal_edges)
-OPENCV = Tiling(_opencv_tiles, opencv_tile_shape, _opencv_edges)
+@lru_cache(maxsize=16)
+def _even_sides(shape, n_tiles):
+    return tuple(map(side, as_volume(shape), as_volume(n_tiles)))
+
+
+@lru_cache(maxsize=16)
+def _skimage_sides(shape, tile_shape):
+    return side(1, 1), *map(skimage_side, shape, tile_shape)
+
+
+@lru_cache(maxsize=16)
+def _opencv_sides(shape, n_tiles):
+    return side(1, 1), *map(opencv_side, shape, n_tiles, opencv_tile_shape(shape, n_tiles))
+
+
+EVEN = Tiling(_even_tiles, _even_tile_shape, _even_edges, _even_sides)
+SKIMAGE = Tiling(_skimage_tiles, _skimage_tile_shape, _equal_edges, _skimage_sides)
+OPENCV = Tiling(_opencv_tiles, opencv_tile_shape, _opencv_edges, _opencv_sides)

@@ -10,7 +10,7 @@ namespace histeq::HISTEQ_TARGET {
 
 void list_kernels(KernelList &list) {
     HISTEQ_KERNEL(transpose_pixels, uint8_t, uint16_t, uint32_t, uint64_t);
-    HISTEQ_KERNEL(find_ranges, float, double);
+    HISTEQ_KERNEL(find_ranges, uint8_t, uint16_t, float, double);
     HISTEQ_KERNEL(add_level_counts, uint8_t, uint16_t);
     HISTEQ_KERNEL(rank_planes, uint16_t, int32_t, uint32_t, int64_t, uint64_t);
     HISTEQ_KERNEL(look_up, uint8_t, uint16_t, int32_t);

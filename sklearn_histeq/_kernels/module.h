@@ -96,7 +96,7 @@ class Call {
     bool has_failed = false; /* there is an error in Python */
 
   private:
-    Py_buffer none = {}, arrays[16];
+    Py_buffer none = {}, arrays[20];
     int n_arrays = 0;
 };
 

@@ -14,15 +14,21 @@
 namespace histeq::HISTEQ_TARGET {
 
 /* Set the status and the range of the counted pixels of each plane; low > high where none is. */
-template <class Real>
-int find_ranges(Planes<Real> planes, Mask mask, Array<uint8_t> status, Array<double> lows,
+template <class Pixel>
+int find_ranges(Planes<Pixel> planes, Mask mask, Array<uint8_t> status, Array<double> lows,
                 Array<double> highs) {
+    const ptrdiff_t n = planes.shape[1];
     for (ptrdiff_t p = 0; p < planes.shape[0]; ++p) {
-        Real low, high;
         const uint8_t *counted = mask_of(p, planes, mask);
-        status[p] =
-            static_cast<uint8_t>(find_range(planes.row(p), counted, planes.shape[1], low, high));
-        lows[p] = low, highs[p] = high;
+        if constexpr (std::is_floating_point_v<Pixel>) {
+            Pixel low, high;
+            status[p] = static_cast<uint8_t>(find_range(planes.row(p), counted, n, low, high));
+            lows[p] = low, highs[p] = high;
+        } else {
+            const LevelRange range = find_range(planes.row(p), counted, n);
+            status[p] = range.low > range.high ? IS_EMPTY : 0;
+            lows[p] = range.low, highs[p] = range.high;
+        }
     }
     return DONE;
 }
