@@ -271,4 +271,4 @@ def test_values_go_back_while_another_thread_learns():
 
 def test_the_docstring_says_that_several_threads_may_not_learn():
     for learner in (HistogramEqualizer, HistogramMatcher):
-        assert "Not for several threads at once" in learner.partial_fit.__doc__
+        assert "Do not call it in several threads at once" in learner.partial_fit.__doc__

@@ -201,7 +201,7 @@ def test_a_last_axis_of_three_or_four_is_no_colour(width):
 
 
 def test_opencv_has_no_volumes():
-    with pytest.raises(ValueError, match=r"spatial_dims=3 with convention='opencv'.*planes"):
+    with pytest.raises(ValueError, match=r"spatial_dims=3 with convention='opencv'.*no volumes"):
         adapted(volume(), convention="opencv")
 
 
