@@ -156,7 +156,7 @@ def test_arguments_that_are_no_numbers_are_refused():
     with pytest.raises(TypeError):
         equalize.equalize(pixels, None, row(float), status, "many", 0, None)
     with pytest.raises(TypeError, match="a slice"):
-        local.local(pixels, None, row(float), status, geometry, (0, 2), False, False)
+        local.local(pixels, None, row(float), status, geometry, (0, 2), None, False, False)
     with pytest.raises(TypeError, match="a tuple of tiles"):
         clahe.count_codes(pixels, row("int32"), [])
     with pytest.raises(TypeError, match="a tuple of centers"):
@@ -174,7 +174,7 @@ NO_ROWS = [slice(5, 5), slice(9, 3), slice(N_ROWS, None), slice(100, 200), slice
 
 def write_local(x, out, rows, geometry=((1, N_ROWS, N_ROWS), (0, 2, 2))):
     status, geometry = np.empty(len(x), np.uint8), np.array(geometry, np.int64)
-    local.local(x, None, out, status, geometry, rows, False, False)
+    local.local(x, None, out, status, geometry, rows, None, False, False)
 
 
 def write_volume(x, out, rows):

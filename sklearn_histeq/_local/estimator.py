@@ -194,8 +194,14 @@ class LocalHistogramEqualizer(ImageTransformer):
         if images.X.ndim == 2 and self.image_shape is None:
             came, remedy = images.layout.problem_of_rows(images.planes.shape[-1], "windows")
             warn_the_caller(came, remedy=remedy)
-        radii = windows.radii(self.window, images.planes.shape[2:])
-        return partial(_local, LocalRule(radii, self._convention))
+        return partial(_local, self._rule(images.planes.shape[2:]))
+
+    def _passes(self, whole, learned):
+        return _engine.compiled().engine.local.passes(whole, self._rule(whole.shape))
+
+    def _rule(self, shape):
+        """Return how windows of planes of a spatial shape become values."""
+        return LocalRule(windows.radii(self.window, shape), self._convention)
 
 
 def _local(rule, planes, mask, out, map_parts):

@@ -34,17 +34,6 @@ template <class Pixel> bool are_compared(const Windows &windows) {
     return width <= std::numeric_limits<Signs<Pixel>>::max() && height <= most / width / depth;
 }
 
-/* Twice the mid-rank of a pixel: up to 2**32 of a window of 2**31 pixels, so without a sign. */
-inline int32_t twice_rank(Below counts) {
-    return static_cast<int32_t>(2 * static_cast<uint32_t>(counts.below) +
-                                static_cast<uint32_t>(counts.equal));
-}
-
-/* The mid-rank as a share of the n pixels of a window. */
-inline double mid_rank(int32_t twice, int32_t n) {
-    return static_cast<double>(static_cast<uint32_t>(twice)) / (2.0 * static_cast<double>(n));
-}
-
 /* Whether each pixel counts, and how many pixels of each window do. */
 class Counted {
   public:
@@ -185,12 +174,16 @@ template <class Pixel, class Count> class Scores {
     const uint8_t *in = nullptr;
 };
 
-/* Write mid-ranks of a row of pixels as the output type; NaN stays. */
+/* Write mid-ranks of a row of pixels as the output type; NaN stays. Where a window has no counted
+ * pixel, they are those in the whole volume. */
 template <class Pixel>
 void write_ranks(const Pixel *x, const int32_t *scores, const int32_t *n_counted, ptrdiff_t n,
-                 bool is_float32, double *row, Output out) {
+                 bool is_float32, Whole<Pixel> *whole, double *row, Output out) {
     for (ptrdiff_t i = 0; i < n; ++i)
         row[i] = mid_rank(scores[i], n_counted[i]);
+    for (ptrdiff_t i = 0; whole && i < n; ++i)
+        if (!n_counted[i])
+            row[i] = whole->rank_of(x[i]);
     if constexpr (std::is_floating_point_v<Pixel>)
         for (ptrdiff_t i = 0; i < n; ++i)
             row[i] = x[i] == x[i] ? row[i] : std::numeric_limits<double>::quiet_NaN();
@@ -218,53 +211,38 @@ template <class Pixel> int find_status(const Pixel *x, const uint8_t *mask, ptrd
     }
 }
 
-/* A volume: its first pixel that the windows reach, its highest level where that matters, and its
- * counts. */
-template <class Pixel> struct Volume {
-    const Pixel *x;
-    double top;
-    Whole<Pixel> &whole;
-};
-
-/* Equalize the rows of a volume that are to be written, into out. */
+/* Equalize the rows of the volume at x that are to be written, into out. */
 template <class Pixel, class Count>
-void equalize_rows(const Volume<Pixel> &volume, const Windows &windows, Counted &counted,
-                   Scores<Pixel, Count> &scores, double *values, Output out) {
+void equalize_rows(const Pixel *x, const Windows &windows, Counted &counted,
+                   Scores<Pixel, Count> &scores, Whole<Pixel> &whole, double *values, Output out) {
     const ptrdiff_t width = windows.width;
     for (ptrdiff_t y = windows.written.begin; y < windows.written.end; ++y) {
         const Row row = windows.row(y);
-        int32_t *n_counted = counted.of_row(row);
-        const Pixel *x = volume.x + y * width;
+        const int32_t *n_counted = counted.of_row(row);
         const Output written = out.from((y - windows.written.begin) * width);
         if constexpr (std::is_integral_v<Pixel>)
             if (windows.is_peer) {
                 const int32_t *found = scores.template of_row<false>(row, n_counted);
-                write_levels(found, n_counted, width, volume.top, as<Pixel>(written.start));
+                write_levels(found, n_counted, width, whole.top(), as<Pixel>(written.start));
                 continue;
             }
-        int32_t *found = scores.template of_row<true>(row, n_counted);
-        for (ptrdiff_t i = 0; counted.is_in && i < width; ++i)
-            if (!n_counted[i]) {
-                found[i] = twice_rank(volume.whole.counts_at(x[i]));
-                n_counted[i] = volume.whole.n_counted;
-            }
-        write_ranks(x, found, n_counted, width, windows.is_float32, values, written);
+        const int32_t *found = scores.template of_row<true>(row, n_counted);
+        write_ranks(x + y * width, found, n_counted, width, windows.is_float32,
+                    counted.is_in ? &whole : nullptr, values, written);
     }
 }
 
 /* Equalize the rows that are to be written of each volume. */
 template <class Count, class Pixel>
 int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
-                     const Windows &of_all) {
-    ptrdiff_t first = 0;
-    const Windows windows = of_all.reached(first);
-    const ptrdiff_t n = of_all.n_pixels();
+                     const Windows &windows, Array<const double> known) {
+    const ptrdiff_t n = windows.n_pixels();
     const ptrdiff_t n_written = (windows.written.end - windows.written.begin) * windows.width;
     Scratch scratch;
     const bool may_have_gaps = mask.start || std::is_floating_point_v<Pixel>;
     Counted counted(scratch, windows, may_have_gaps);
     Scores<Pixel, Count> scores(scratch, windows);
-    Whole<Pixel> whole(scratch, n, may_have_gaps);
+    Whole<Pixel> whole(scratch, n, may_have_gaps && !known.start);
     double *values = scratch.array<double>(windows.width);
     if (!scratch.is_complete)
         return NO_MEMORY;
@@ -273,18 +251,12 @@ int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t>
         const uint8_t *of_plane = mask_of(p, planes, mask);
         const int found = find_status(plane, of_plane, n);
         status[p] = static_cast<uint8_t>(found);
-        if (found & (HAS_INF | IS_EMPTY))
+        if (found & HAS_INF || (found & IS_EMPTY && !known.start))
             continue;
-        double top = 255;
-        if constexpr (sizeof(Pixel) == 2)
-            if (windows.is_peer)
-                top = greatest(find_range(plane, nullptr, n).high, 3);
-        whole.take(plane, of_plane);
-        counted.take(plane + first, of_plane ? of_plane + first : nullptr,
-                     of_plane || (found & HAS_NAN));
-        scores.take(plane + first, counted.is_in);
-        const Volume<Pixel> volume{plane + first, top, whole};
-        equalize_rows(volume, windows, counted, scores, values, out.from(p * n_written));
+        whole.take(plane, of_plane, known.start ? known.row(p) : nullptr, known.shape[1]);
+        counted.take(plane, of_plane, of_plane || (found & HAS_NAN));
+        scores.take(plane, counted.is_in);
+        equalize_rows(plane, windows, counted, scores, whole, values, out.from(p * n_written));
     }
     return DONE;
 }
@@ -292,20 +264,25 @@ int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t>
 /* Equalize each pixel of each plane or volume by the window around it, into the same row of out.
  * geometry: (depth, height, width) of a volume, a plane having depth 1, and how far windows reach
  * along each of these. Only the slice `rows` of the rows of pixels, which are numbered through all
- * slices of a volume, is written: out has these rows alone. is_peer: values are scikit-image's
- * levels, of the planes' own type; is_float32: the images are in single precision. */
+ * slices of a volume, is written: out has these rows alone. known: of planes that are parts of larger
+ * ones, a row of what matters of the larger one, as in `Whole`; None: they are whole, or nothing
+ * matters. is_peer: values are scikit-image's levels, of the planes' own type; is_float32: the
+ * images are in single precision. */
 template <class Pixel>
 int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
-          Array<const int64_t> geometry, RowSlice rows, bool is_peer, bool is_float32) {
+          Array<const int64_t> geometry, RowSlice rows, Array<const double> known, bool is_peer,
+          bool is_float32) {
     const auto at = [geometry](int i) { return static_cast<ptrdiff_t>(geometry[i]); };
     rows = rows.within(at(0) * at(1));
     const Windows windows{at(0), at(1), at(2), {at(3), at(4), at(5)}, {rows.begin, rows.end},
                           is_peer, is_float32};
     if (is_peer && out.type != TYPE<Pixel>)
         return NOT_WRITTEN;
+    if (windows.n_pixels() > std::numeric_limits<int32_t>::max())
+        return NO_MEMORY;
     if (windows.column_size() <= std::numeric_limits<uint16_t>::max())
-        return equalize_volumes<uint16_t>(planes, mask, out, status, windows);
-    return equalize_volumes<uint32_t>(planes, mask, out, status, windows);
+        return equalize_volumes<uint16_t>(planes, mask, out, status, windows, known);
+    return equalize_volumes<uint32_t>(planes, mask, out, status, windows, known);
 }
 
 } // namespace histeq::HISTEQ_TARGET

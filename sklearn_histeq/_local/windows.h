@@ -48,24 +48,6 @@ struct Windows {
     ptrdiff_t column_size() const {
         return least(2 * radii.slices + 1, depth) * least(2 * radii.rows + 1, height);
     }
-
-    /* The part of the volume that the windows reach, as a volume of its own: some slices of it, or
-     * some rows of its only slice. Windows that are cut off there are cut off in the volume, too.
-     * `start` becomes its first pixel. */
-    Windows reached(ptrdiff_t &start) const {
-        Windows part = *this;
-        const bool is_plane = depth == 1;
-        const ptrdiff_t size = is_plane ? 1 : height; /* rows in each of what is cut */
-        const ptrdiff_t length = is_plane ? height : depth;
-        const ptrdiff_t radius = is_plane ? radii.rows : radii.slices;
-        const ptrdiff_t last = greatest(written.end - 1, written.begin);
-        const Span kept = {around(written.begin / size, radius, length).begin,
-                           around(last / size, radius, length).end};
-        (is_plane ? part.height : part.depth) = kept.size();
-        part.written = {written.begin - kept.begin * size, written.end - kept.begin * size};
-        start = kept.begin * size * width;
-        return part;
-    }
 };
 
 } // namespace histeq::HISTEQ_TARGET
