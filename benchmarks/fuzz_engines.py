@@ -9,7 +9,8 @@ array_api_strict or torch), with the compiled engine; it has up to 40 images in 
 This runs so many cases for each path and dtype, with each instruction set in turn. Each case runs
 once more in another process, which gets it by a pickle. The path "estimators" calls estimators,
 from four threads at once, too; the other paths call the functions of planes below them, whose
-arguments dask sends to its workers. Sizes, distributions,
+arguments dask sends to its workers. The paths "chunks" compare dask arrays, which are cut at random
+along every axis, with arrays in memory. Sizes, distributions,
 n_bins, masks, NaN, output types and memory layouts are drawn at random. Outputs are filled with
 rubbish first, so that what an engine does not write is seen. It stops at the first case whose bits
 differ.
@@ -807,6 +808,7 @@ def outcome(estimator, X, mask):
     """Return transformed images, or the message of an error."""
     try:
         out = estimator.transform(X, mask=mask)
+        out = out if isinstance(out, np.ndarray) else out.compute()
     except ValueError as error:
         return str(error)
     return out.astype(out.dtype.newbyteorder("="), copy=False)  # pickles change the byte order
@@ -870,6 +872,61 @@ def volumes_path(rng, dtype):
     return 0
 
 
+def chunks_path(kind):
+    """Return a path that compares chunks of dask arrays, cut along all axes, with arrays in memory.
+
+    kind: the class of the estimators.
+    """
+    import dask
+
+    def compare(rng, dtype):
+        planes, mask = random_planes_and_mask(rng, dtype)
+        if rng.random() < 0.2:  # a color
+            planes = np.concatenate([planes[:, :1], planes[:, -1:], planes[:, :1]], axis=1)
+        X, estimator = planes, random_estimator(rng, planes)
+        while not isinstance(estimator, kind):
+            estimator = random_estimator(rng, planes)
+        if rng.random() < 0.3:
+            X, mask = cut_into_slices(rng, planes, mask)
+            estimator.set_params(spatial_dims=3, **as_of_volumes(estimator, X))
+        elif rng.random() < 0.3:
+            X = np.moveaxis(planes, 1, -1)
+            estimator.set_params(channel_axis=-1)
+        expected = outcome_of_fit(clone(estimator), X, mask)
+        chunks = in_chunks(rng, X), None if mask is None else in_chunks(rng, mask)
+        with dask.config.set(scheduler="synchronous"):
+            found = outcome_of_fit(estimator, *chunks)
+        is_text = isinstance(expected, str) or isinstance(found, str)
+        is_same = type(expected) is type(found) if is_text else same(expected, found)
+        assert is_same, f"chunks {[x is not None and x.chunks for x in chunks]} differ: {estimator}"
+        return 0
+
+    return compare
+
+
+def as_of_volumes(estimator, volumes):
+    """Return those parameters that images and volumes do not share, as they are for volumes."""
+    params = estimator.get_params()
+    changed = {"reference": params["reference"]} if "reference" in params else {}
+    if changed.get("reference") is not None:
+        changed["reference"] = changed["reference"].reshape(volumes.shape[1:])
+    for name in {"n_tiles", "window"} & params.keys():
+        value = params[name]
+        changed[name] = (3, *value) if isinstance(value, tuple) else value
+    return changed
+
+
+def in_chunks(rng, array):
+    """Return a dask array of few or many chunks along every axis, of which some may be empty."""
+    import dask.array as da
+
+    chunks = []
+    for size in array.shape:
+        cuts = rng.integers(0, size, rng.integers(0, 4), endpoint=True)
+        chunks.append(tuple(np.diff([0, *np.sort(cuts), size]).tolist()))
+    return da.from_array(array, chunks=tuple(chunks))
+
+
 def outcome_of_fit(estimator, X, mask):
     """Return images transformed by an estimator that is fitted to them, or the error's message.
 
@@ -892,6 +949,12 @@ class _others:
     process: ProcessPoolExecutor
 
 
+KINDS = {
+    "equalize": HistogramEqualizer,
+    "clahe": AdaptiveHistogramEqualizer,
+    "local": LocalHistogramEqualizer,
+    "match": HistogramMatcher,
+}
 BYTES = ("uint8",)
 PATHS = {
     "equalize skimage": (equalize_path(EQUALIZE["skimage"], "uniform"), DTYPES),
@@ -940,7 +1003,7 @@ def run_path(name, dtype, n_cases, seed):
     """Run the cases of one path and dtype; return how many planes equal the peer's, too."""
     run, _ = PATHS[name]
     limits = arrays.N_PART, arrays.N_COPIED
-    if "parts" in name or "clahe" in name:  # so that planes have parts
+    if "parts" in name or "clahe" in name or "chunks" in name:  # so that planes have parts
         set_part_sizes(200, 100)
     rng = np.random.default_rng([seed, *name.encode(), *dtype.encode()])
     n_like_peer = 0
@@ -1005,6 +1068,8 @@ def main():
     else:  # they need the threads and the process below
         PATHS["estimators"] = estimators_path, DTYPES
         PATHS["volumes"] = volumes_path, DTYPES
+        for name, kind in KINDS.items():
+            PATHS[f"chunks {name}"] = chunks_path(kind), ("uint8", "uint16", "float32")
     if options.library == "array_api_strict":  # the standard has no float16
         _engines.outputs = [name for name in OUTPUTS if name != "float16"]
     _engines.n_images = options.images

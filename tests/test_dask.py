@@ -250,6 +250,30 @@ def test_processes_change_nothing(processes):
             assert_same(new(name).fit(X).transform(X).compute(), new(name).fit_transform(x))
 
 
+PARTS = [
+    HistogramEqualizer(),
+    AdaptiveHistogramEqualizer(n_tiles=3),
+    LocalHistogramEqualizer(window=9, convention="skimage"),
+    HistogramMatcher(landmarks="nyul"),
+]
+
+
+def compare_parts(slowly=lambda X: X):
+    """One image in 30 chunks, with whatever scheduler is set."""
+    x = faces(1, 1, 60, "u2")[:, 0]
+    X = slowly(da.from_array(x, chunks=(1, 12, 10)))
+    results = dask.compute(*(sklearn.clone(each).fit(X).transform(X) for each in PARTS))
+    for estimator, result in zip(PARTS, results):
+        assert_same(result, sklearn.clone(estimator).fit(x).transform(x))
+
+
+def test_threads_and_processes_do_not_change_one_image_in_many_chunks(processes):
+    with dask.config.set(scheduler="threads", num_workers=2):
+        compare_parts()
+    with dask.config.set(scheduler="processes", pool=processes):
+        compare_parts()
+
+
 def test_many_chunks_are_added_as_a_tree():
     x = pictures(n=300, c=1)
     for name in ("dataset", "matcher"):
@@ -612,6 +636,14 @@ def test_a_killed_worker_changes_nothing(client):
         with killed_soon(client):
             assert_same_state(new("dataset").fit(X), expected)
         assert_same(expected.transform(X).compute(), expected.transform(x))
+
+
+def test_a_killed_worker_changes_nothing_in_one_image_of_many_chunks(client):
+    def slowly(X):
+        return X.map_blocks(slow, dtype=X.dtype, meta=np.empty((0, 0, 0), X.dtype))
+
+    with dask.config.set(scheduler="distributed"), killed_soon(client):
+        compare_parts(slowly)
 
 
 # --- dask is not needed ---------------------------------------------------------------------------
