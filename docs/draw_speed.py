@@ -1,9 +1,10 @@
-"""Write the table and the figure of the page on performance.
+"""Write the tables and the figure of the page on performance.
 
     python docs/draw_speed.py [FOLDER]
 
-Both have eight comparisons that benchmarks/bench_equalize.py has measured and written to
-docs/measurements. Nothing is measured here.
+One table and the figure have eight comparisons that benchmarks/bench_equalize.py has measured and
+written to docs/measurements. The other table has the estimators with their default parameters, most
+of which benchmarks/bench_paths.py has measured. Nothing is measured here.
 """
 
 import csv
@@ -34,6 +35,18 @@ SHOWN = [
 HEAD = ["instead of a loop over", "images → result", "times faster", "ms per megapixel", "take"]
 
 
+# The row of speed_dtypes.csv, and what it measures.
+DEFAULTS = {
+    "HistogramEqualizer": "`HistogramEqualizer()`",
+    "the same, normal": '`HistogramEqualizer(output_distribution="normal")`',
+    "HistogramMatcher": "`HistogramMatcher()`",
+    "CLAHE histeq": "`AdaptiveHistogramEqualizer()`",
+}
+WINDOWS = ["side of an image, windows of 1/8", "128"]  # the row of speed_growth.csv
+WINDOWS_SHOWN = "`LocalHistogramEqualizer()`, images of 128×128"
+HEAD_DEFAULTS = ["estimator", "uint8", "uint16", "float64"]
+
+
 def read(name):
     """Return the rows of a table of measurements, without its head."""
     with open(DOCS / "measurements" / f"speed_{name}.csv", newline="", encoding="utf-8") as file:
@@ -50,6 +63,23 @@ def shown():
         ratio, ns = measured[path, peer]
         found.append((function, path, f"{ratio:.{0 if ratio >= 10 else 1}f}", f"{ns:.2f}", code))
     return found
+
+
+def defaults():
+    """Return the rows of the table of defaults: an estimator, and ms per megapixel per dtype.
+
+    Images of each dtype are measured as multiples of the plain path.
+    """
+    plain = next(float(ns) for path, ns, *_ in read("paths") if path.startswith("plain"))
+    with open(DOCS / "measurements" / "speed_dtypes.csv", newline="", encoding="utf-8") as file:
+        multiples = {row["`transform`"]: row for row in csv.DictReader(file)}
+    found = [
+        (code, *(plain * float(multiples[name][dtype]) for dtype in HEAD_DEFAULTS[1:]))
+        for name, code in DEFAULTS.items()
+    ]
+    (windows,) = (row[2:] for row in read("growth") if row[:2] == WINDOWS)
+    found.append((WINDOWS_SHOWN, *map(float, windows)))
+    return [(code, *(f"{ns:.{0 if ns >= 10 else 1}f}" for ns in cells)) for code, *cells in found]
 
 
 def draw(rows, path):
@@ -73,12 +103,13 @@ def draw(rows, path):
 
 
 def main(folder=DOCS):
-    """Write the table and the figure below a folder."""
+    """Write the tables and the figure below a folder."""
     rows, folder = shown(), Path(folder)
     lines = [(f"`{function}`", *rest, f"`{code}`") for function, *rest, code in rows]
-    path = folder / "measurements" / "speed.csv"
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([HEAD, *lines])
+    for name, table in {"": [HEAD, *lines], "_defaults": [HEAD_DEFAULTS, *defaults()]}.items():
+        path = folder / "measurements" / f"speed{name}.csv"
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(table)
     draw(rows, folder / "images" / "performance.svg")
 
 
