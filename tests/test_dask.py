@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import sklearn
 from _helpers import assert_same, faces
-from _internals import watch_n_jobs
+from _internals import needs_kernels, watch_n_jobs
 from sklearn.decomposition import IncrementalPCA
 from sklearn.pipeline import make_pipeline
 
@@ -205,6 +205,7 @@ def test_images_without_a_number_stay_nan_in_parts(value_range):
     assert_lazy_same(equalizer.transform(split(x)), equalizer.fit_transform(x))
 
 
+@needs_kernels  # the definition warns that it puts images together
 @pytest.mark.parametrize("name", ["image", "range", "dataset"])
 def test_what_is_far_from_the_images_in_fit_is_told_once_of_parts(name):
     x = pictures("u1", n=4)

@@ -378,6 +378,7 @@ def test_a_fitted_estimator_of_volumes_in_a_pickle(estimator):
 
 
 @by_every_estimator
+@pytest.mark.filterwarnings("ignore:.*works on whole images")  # the definition
 def test_chunks_of_volumes(estimator):
     array = pytest.importorskip("dask.array", reason="the extra dask is not installed")
     x, mask = volumes(7), np.random.default_rng(0).random((7, 4, 6, 5)) < 0.6
