@@ -310,7 +310,7 @@ def limits(rounds):
     yield "copy a byte", best(lambda: np.copyto(target, source)), "ns"
     yield "copy a byte to new memory", best(source.copy), "ns"
     count = partial(cv2.calcHist, [source[: 2**22]], [0], None, [256], [0, 256])
-    yield "count a pixel, cv2.calcHist", best(count) * 16, "ns"
+    yield "count one pixel, cv2.calcHist", best(count) * 16, "ns"
     yield "compute square roots in the cache: 2 threads beside 1", two_threads(70), "times faster"
 
 
