@@ -186,6 +186,16 @@ def test_planes_whose_bins_are_not_certain_are_put_together():
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("low", [-3, 0.5, 2])
+def test_parts_where_single_precision_leaves_one_number_of_a_range(low):
+    rng = np.random.default_rng(0)
+    x = rng.random((1, 2, 30, 40)).astype(np.float32)
+    estimator = AdaptiveHistogramEqualizer(convention="skimage", value_range=(low, low + 1e-10))
+    expected = estimator.fit_transform(x)
+    found = in_parts(estimator, x, None, places_of(rng, (30, 40)), expected.dtype)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("dtype", "params", "reason"),
     [

@@ -329,6 +329,13 @@ def test_skimages_arithmetic_over_a_given_range(plane, shares, tile, clip, n_bin
     assert_same(out, skimage_within(plane, tile, (clip or 0) / n_bins, n_bins, scaled))
 
 
+@pytest.mark.parametrize("low", [-3, 0.5, 2])
+def test_skimages_arithmetic_where_single_precision_leaves_one_number_of_a_range(low):
+    plane = faces(1, 1, 24, "f4")[0, 0]
+    out = adapted(plane, value_range=(low, low + 1e-10), convention="skimage", tile_shape=7)
+    assert_same(out, skimage_within(plane, (7, 7), 0.01, 256, (low * 65535, low * 65535)))
+
+
 @pytest.mark.parametrize("dtype", ["u4", "i4", "u8", "i8"])
 def test_skimages_arithmetic_of_wide_integers(dtype):
     """They become their share of the range; scikit-image would take their upper bits."""

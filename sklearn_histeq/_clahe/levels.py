@@ -83,7 +83,7 @@ def tables_of_bins(dtype, ranges, n_bins):
 def _grays(levels, low, high):
     """Return equalize_adapthist's grays of levels of 16 bits in images of the range [low, high]."""
     if low == high:
-        return np.full(len(levels), np.rint(min(low, grays.N_GRAYS - 1)))
+        return np.full(len(levels), np.rint(np.clip(low, 0, grays.N_GRAYS - 1)))
     return np.rint((levels.clip(low, high) - low) / (high - low) * (grays.N_GRAYS - 1))
 
 

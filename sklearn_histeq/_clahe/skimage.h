@@ -41,8 +41,8 @@ void stretch_levels(const Level *x, ptrdiff_t n, const double *given, ptrdiff_t 
     take_range(given, low, high);
     const double width = high - low;
     const auto gray = [=](int32_t level) {
-        return width == 0
-                   ? round_half_even(least(low, N_GRAYS - 1.0))
+        return width == 0 /* as rescale_intensity has it for a range of one number */
+                   ? round_half_even(least(greatest(low, 0.0), N_GRAYS - 1.0))
                    : round_half_even((least(greatest(level * scale, low), high) - low) / width *
                                      (N_GRAYS - 1));
     };
