@@ -13,6 +13,14 @@ INTEGERS = [np.dtype(order + kind) for kind in ("u1", "i1", "u2", "i2", "u4", "i
 FLOATS = [np.dtype(order + kind) for kind in ("f2", "f4", "f8") for order in ("<", ">")]
 BOOL = np.dtype(bool)
 ALL = [BOOL, *INTEGERS, *FLOATS]
+# Ranges of bins that are one number or infinite in single precision, or overflow in 16 bits.
+BEYOND_SINGLE = [
+    (-3, -3 + 1e-10),
+    (0.5, 0.5 + 1e-10),
+    (2, 2 + 1e-10),
+    (-1e308, 1e308),
+    (-1e308, -1e300),
+]
 PLAIN = [np.dtype(kind) for kind in ("u1", "u2", "i2", "f4", "f8")]
 
 # For laws that several other tests would miss, too, or whose examples take long.

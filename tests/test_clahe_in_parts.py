@@ -11,6 +11,7 @@ from _internals import (
     set_counts_of_tiles,
     set_parts_of_large_planes,
 )
+from _strategies import BEYOND_SINGLE
 
 from sklearn_histeq import AdaptiveHistogramEqualizer
 
@@ -186,11 +187,11 @@ def test_planes_whose_bins_are_not_certain_are_put_together():
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("low", [-3, 0.5, 2])
-def test_parts_where_single_precision_leaves_one_number_of_a_range(low):
+@pytest.mark.parametrize("limits", BEYOND_SINGLE)
+def test_parts_over_ranges_that_single_precision_does_not_have(limits):
     rng = np.random.default_rng(0)
     x = rng.random((1, 2, 30, 40)).astype(np.float32)
-    estimator = AdaptiveHistogramEqualizer(convention="skimage", value_range=(low, low + 1e-10))
+    estimator = AdaptiveHistogramEqualizer(convention="skimage", value_range=limits)
     expected = estimator.fit_transform(x)
     found = in_parts(estimator, x, None, places_of(rng, (30, 40)), expected.dtype)
     np.testing.assert_array_equal(found, expected)

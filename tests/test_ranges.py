@@ -10,6 +10,7 @@ from _internals import set_parts_of_large_planes, set_work_per_thread
 from _oracles import equalize_colour, equalize_within, fails_within, plain, remembered
 from _oracles_clahe import clahe, n_tiles_within
 from _strategies import (
+    BEYOND_SINGLE,
     FLOATS,
     PLAIN,
     bin_numbers,
@@ -329,11 +330,13 @@ def test_skimages_arithmetic_over_a_given_range(plane, shares, tile, clip, n_bin
     assert_same(out, skimage_within(plane, tile, (clip or 0) / n_bins, n_bins, scaled))
 
 
-@pytest.mark.parametrize("low", [-3, 0.5, 2])
-def test_skimages_arithmetic_where_single_precision_leaves_one_number_of_a_range(low):
+@pytest.mark.parametrize("limits", BEYOND_SINGLE)
+def test_skimages_arithmetic_over_ranges_that_single_precision_does_not_have(limits):
     plane = faces(1, 1, 24, "f4")[0, 0]
-    out = adapted(plane, value_range=(low, low + 1e-10), convention="skimage", tile_shape=7)
-    assert_same(out, skimage_within(plane, (7, 7), 0.01, 256, (low * 65535, low * 65535)))
+    out = adapted(plane, value_range=limits, convention="skimage", tile_shape=7)
+    with np.errstate(over="ignore"):
+        scaled = (np.float32(limits).astype(np.float64) * 65535).clip(-1e307, 1e307)
+    assert_same(out, skimage_within(plane, (7, 7), 0.01, 256, tuple(scaled)))
 
 
 @pytest.mark.parametrize("dtype", ["u4", "i4", "u8", "i8"])

@@ -6,6 +6,7 @@ from .._arithmetic.dtypes import full_intensity
 
 N_GRAYS = 16384  # NR_OF_GRAY of skimage.exposure.equalize_adapthist
 N_LEVELS = 65536
+LARGEST = 1e307  # beyond, the widths of ranges are no finite numbers
 
 
 def in_16_bits(ranges, dtype):
@@ -17,7 +18,9 @@ def in_16_bits(ranges, dtype):
     ranges = np.asarray(ranges, np.float64)
     if is_wide(dtype):
         return np.where(np.isnan(ranges), np.nan, [0.0, N_LEVELS - 1.0])
-    return ranges * ((N_LEVELS - 1) / full_intensity(dtype))
+    with np.errstate(over="ignore"):
+        scaled = ranges * ((N_LEVELS - 1) / full_intensity(dtype))
+    return scaled.clip(-LARGEST, LARGEST)
 
 
 def is_wide(dtype):
