@@ -293,13 +293,17 @@ def random_n_bins(rng, convention):
 
 def random_span(rng, planes, takes_negative=True):
     """Return what bins span: mostly the own range, else a given one, or that of quantiles."""
-    kind, dtype = rng.integers(6), planes.dtype
+    kind, dtype = rng.integers(7), planes.dtype
     if kind == 3:
         return spans.span_of("dtype", (0, 100), dtype, takes_negative)
     if kind == 4:  # values that occur, or others
         some = np.nan_to_num(rng.choice(planes.ravel(), 2).astype(np.float64))
         low, high = sorted((some + rng.choice([0, 0.5, -3])).tolist())
         return spans.Span((low, high)) if low < high else spans.OWN
+    if kind == 6:  # far away, or of one number in single precision
+        scale = float(pick(rng, 1e-310, 1e-40, 1.0, 1e30, 1e300, 1e308))
+        low = scale * float(pick(rng, -1.0, 0.0, 0.5, 1.0))
+        return spans.Span((low, pick(rng, scale * 1.5, np.nextafter(low, np.inf).item())))
     if kind == 5:
         low, high = sorted(rng.choice([0, 0.5, 1, 25, 50, 50.5, 99, 100], 2, replace=False))
         return spans.span_of(None, (low, high), dtype)
