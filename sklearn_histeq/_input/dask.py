@@ -182,11 +182,10 @@ class Chunks:
     def _on_parts(self, task, name, found, X, mask):
         """Return the array of a task on all blocks of X: what is read, or the pixels written."""
         import dask.array as da
+        from dask.array.overlap import overlap_internal
 
-        task.axes, task.bounds = (
-            self._axes,
-            [np.cumsum([0, *X.chunks[axis]]) for axis in self._axes],
-        )
+        task.axes = self._axes
+        task.bounds = [np.cumsum([0, *X.chunks[axis]]) for axis in self._axes]
         self._number(task)
         axes, places = tuple(range(X.ndim)), (0, *self._axes)
         shape = [X.numblocks[axis] for axis in places]
@@ -196,9 +195,9 @@ class Chunks:
             out_axes, chunks = places, tuple((1,) * n_blocks for n_blocks in shape)
         if any(task.reach):
             depth = dict(zip(self._axes, task.reach, strict=True))
-            X = _overlapping(X, dict.fromkeys(axes, 0) | depth)
+            X = overlap_internal(X, dict.fromkeys(axes, 0) | depth)
             depth = dict(enumerate((0, *task.reach)))
-            mask = None if mask is None else _overlapping(mask, depth)
+            mask = None if mask is None else overlap_internal(mask, depth)
         meta = np.empty((0,) * len(out_axes), task.dtype or object)
         out = da.blockwise(
             _on_part,
@@ -305,13 +304,12 @@ class Chunks:
         if self._mask is None:
             return None
         chunks = [self.X.chunks[axis] for axis in (0, *self._axes)]
-        is_read, mask = not is_dask(self._mask), self._mask
-        if is_read:
-            mask = np.asarray(mask)
+        if not is_dask(self._mask):
+            mask = np.asarray(self._mask)
             return da.from_array(mask, chunks=(*chunks, *mask.shape[len(chunks) :]))
         if self._is_aligned_by_blocks():
-            return mask.rechunk(dict(enumerate(chunks[1:], 1)))
-        return mask.rechunk(dict(enumerate(chunks)))
+            return self._mask.rechunk(dict(enumerate(chunks[1:], 1)))
+        return self._mask.rechunk(dict(enumerate(chunks)))
 
 
 def is_dask(array):
@@ -360,13 +358,6 @@ def _at_least(array, sizes):
         axis: ensure_minimum_chunksize(size, array.chunks[axis])
         for axis, size in sizes.items() if size
     })  # fmt: skip
-
-
-def _overlapping(array, depth):
-    """Return a dask array whose chunks have what is around them, but for the border."""
-    from dask.array.overlap import overlap_internal
-
-    return overlap_internal(array, depth)
 
 
 def _cloned(array, seed):

@@ -63,9 +63,8 @@ def check_n_bins(n_bins, *, auto=True):
 
 def check_ranges(value_range, quantile_range, convention):
     """Refuse what bins cannot span: wrong values, both at once, or where there are no bins."""
-    if value_range is None or (isinstance(value_range, str) and value_range == "dtype"):
-        pass
-    elif not _are_increasing(value_range, -LARGEST_FLOAT, LARGEST_FLOAT):
+    is_named = value_range is None or (isinstance(value_range, str) and value_range == "dtype")
+    if not is_named and not _are_increasing(value_range, -LARGEST_FLOAT, LARGEST_FLOAT):
         raise input_error(
             (Setting("value_range", value_range),),
             (Value(None), ", ", Value("dtype"), ", or two finite numbers (low, high), low < high"),
