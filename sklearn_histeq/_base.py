@@ -30,8 +30,7 @@ from ._arithmetic.status import of_values
 from ._blocks import Output, Work, map_planes, on_volumes, sum_planes
 from ._input import Layout, Limits, input_error, parameters, read, warn_the_caller
 from ._input.images import check_color_mode, check_convention
-from ._input.masks import mask_shape
-from ._input.problem import Argument
+from ._input.masks import warn_of_mask
 from ._input.problem import X as _X
 from ._passes import Whole, keeping, of_colors, summing
 
@@ -140,9 +139,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         TypeError
             If X is a numpy.ma.MaskedArray (use `mask`) or sparse.
         """
-        images = self._read(X, mask)
-        self._warn_of_mask(y, images, "fit")
-        self._fit(X, images)
+        self._fit(X, y, mask, "fit")
         return self
 
     def fit_transform(
@@ -164,10 +161,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         X_out : ndarray
             The transformed images, as from `transform`.
         """
-        images = self._read(X, mask)
-        self._warn_of_mask(y, images, "fit_transform")
-        self._fit(X, images)
-        return self._transform(images)
+        return self._transform(self._fit(X, y, mask, "fit_transform"))
 
     def transform(self, X: ArrayLike, *, mask: ArrayLike | None = None) -> NDArray[Any]:
         """Transform images.
@@ -292,10 +286,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         """
         raise NotImplementedError
 
-    def _passes(self, whole, learned):
+    def _passes(self, engine, whole, learned):
         """Return the `Passes` that do the same in parts of planes, or why these must be whole.
 
-        `whole` is the `_passes.Whole` of the planes. The reason is a sentence without its period.
+        They are those of an engine; `whole` is the `_passes.Whole` of the planes. The reason is a
+        sentence without its period.
         """
         return "this estimator needs whole images"
 
@@ -349,7 +344,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
                 self._check_n_features(X, images.X, reset=False)
             self._check_n_channels(images)
         if getattr(self, "_shape_in", None) != images.X.shape[1:]:  # else fit has warned
-            self._warn_of_layout(images)
+            images.layout.warn_of_likely_mistakes(images.X.shape, *images.planes.shape[1:])
 
     def _check_state_params(self):
         """Refuse parameters other than those with which a distribution was learned."""
@@ -375,24 +370,6 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
                 ),
                 remedy="Check channel_axis (and image_shape for rows), or fit again.",
             )
-
-    def _warn_of_layout(self, images):
-        """Warn where colour channels are probably read as columns, or columns as channels."""
-        images.layout.warn_of_likely_mistakes(images.X.shape, *images.planes.shape[1:])
-
-    def _warn_of_mask(self, y, images, method):
-        """Warn of a mask that was passed as y, which is ignored."""
-        is_nested = isinstance(y, list) and y and isinstance(y[0], (list, np.ndarray))
-        if is_nested and parameters.shape_of(y) is not None:
-            y = np.asarray(y)
-        dtype, shape = str(getattr(y, "dtype", "")), getattr(y, "shape", ())
-        if dtype.endswith("bool") and tuple(shape) == mask_shape(images.X, images.planes):
-            warn_the_caller(
-                (Argument("y"), f" is a boolean array of shape {tuple(shape)}, the shape of a "
-                 "mask, and is ignored"),
-                remedy="If it says which pixels count, pass it by its name: "
-                f"{method}(X, mask=...).",
-            )  # fmt: skip
 
     def _check_library(self, images, method):
         """Refuse images of another library or device than those of fit, as scikit-learn does."""
@@ -427,16 +404,19 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
 
     # State ---------------------------------------------------------------------------------------
 
-    def _fit(self, X, images):
-        """Learn from images, where there is something to learn, and keep their shape."""
+    def _fit(self, X, y, mask, method):
+        """Learn from images, where there is something to learn; keep their shape; return them."""
+        images = self._read(X, mask)
+        warn_of_mask(y, images, method)
         self._check_values(images)
         self._set_state(self._fit_state(images))
         self._set_input_attributes(X, images)
+        return images
 
     def _partial_fit(self, X, y, mask):
         """Learn from one more batch of images, and return self: a subclass's partial_fit."""
         images = self._read(X, mask)
-        self._warn_of_mask(y, images, "partial_fit")
+        warn_of_mask(y, images, "partial_fit")
         is_first = not hasattr(self, self._fitted_attribute)
         if not is_first:
             self._check_as_fitted(X, images)
@@ -454,26 +434,27 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
             return
         dtype = self._output_dtype(images.X.dtype)
         if dtype.kind != "f":
-            work = Work(_find_values, Limits(self._convention, dtype), 1, self.n_jobs, True)
-            sum_planes(work, images._replace(mask=None), _add_nothing)
+            limits = Limits(self._convention, dtype)
+            work = Work(lambda planes, _: (None, of_values(planes)), limits, 1, self.n_jobs, True)
+            sum_planes(work, images._replace(mask=None), lambda *_: None)
 
     def _set_state(self, learned):
         """Replace all that was learned before, so that other threads see either the old or the new.
 
         What a transform needs is one attribute, `_learned`, which it reads once.
         """
-        stale = set(getattr(self, "_state_names", ())) - learned.keys()
+        before = set(getattr(self, "_state_names", ()))
         if learned:
             params = {name: copy.deepcopy(getattr(self, name)) for name in self._state_params}
             learned = {**learned, "_params_of_state": params}
             learned["_state_names"] = [*learned, "_state_names"]
         self.__dict__.update(learned)
-        for name in stale - learned.keys():
+        for name in before - learned.keys():
             self.__dict__.pop(name, None)
 
     def _set_input_attributes(self, X, images):
         """Set the attributes that describe the images passed to fit."""
-        self._warn_of_layout(images)
+        images.layout.warn_of_likely_mistakes(images.X.shape, *images.planes.shape[1:])
         self._check_n_features(X, images.X, reset=True)
         self.n_channels_in_ = images.planes.shape[1]
         self._shape_in = images.X.shape[1:]
@@ -515,39 +496,37 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
     def _transform(self, images):
         """Return transformed images."""
         self._check_container(images)
-        dtype, is_one_plane = images.X.dtype, self.color != "channels"
+        dtype, mode, stored = images.X.dtype, self._color_mode, None
         learned = self._learned if self._is_stateful else None
         function, ns = self._function(images, learned), _of_dtype(self._ns_per_pixel, dtype)
         if function is output.keep:  # colours, too, stay as they are
-            is_one_plane = False
-        elif is_one_plane:
-            stored, mode = self._stored(dtype, learned), self._color_mode
+            mode = None
+        if mode is not None:
+            stored = self._stored(dtype, learned)
             if self._sees_places and images.planes.ndim > 4:
                 function = partial(on_volumes, function, images.planes.shape[2:])
-            mapped = color_modes.map_plane
-            function = partial(mapped, function, _engine.color_mode, mode, stored)
+            function = partial(color_modes.map_plane, function, _engine.color_mode, mode, stored)
             ns += mode.ns_per_pixel
         out = Output(self._output_dtype(dtype), self.flatten)
         limits = Limits(self._convention, out.dtype, learned)
-        sees_places = self._sees_places and not is_one_plane
-        work = Work(function, limits, ns, self.n_jobs, is_one_plane, sees_places)
+        sees_places = self._sees_places and mode is None
+        work = Work(function, limits, ns, self.n_jobs, mode is not None, sees_places)
         if images.chunks is not None and images.chunks.are_parts and not self.flatten:
-            passes = self._passes_of(images, learned, function)
-            sees_places = sees_places if isinstance(passes, str) else self._sees_places
-            work = work._replace(sees_places=sees_places, passes=passes)
+            work = work._replace(passes=self._passes_of(images, learned, function, stored))
+            if not isinstance(work.passes, str):
+                work = work._replace(sees_places=self._sees_places)
         return map_planes(work, images, out)
 
-    def _passes_of(self, images, learned, function):
+    def _passes_of(self, images, learned, function, stored):
         """Return the passes that transform parts of images, or why these must be whole."""
-        if _engine.select(images.planes) is _engine.DEFINITION:
+        engine, whole = _engine.select(images.planes), self._whole(images)
+        if engine is _engine.DEFINITION:
             return WITHOUT_KERNELS
         if function is output.keep:
-            return keeping(images.mask is not None)
-        stored, whole = None, self._whole(images)
-        if self._color_mode is not None:
-            stored = self._stored(images.X.dtype, learned)
+            return keeping(whole.is_masked)
+        if stored is not None:
             whole = whole._replace(out_dtype=stored.dtype)
-        return self._of_colors(self._passes(whole, learned), stored)
+        return self._of_colors(self._passes(engine, whole, learned), stored)
 
     def _whole(self, images):
         """Return what is known of the planes of images before a pixel is read."""
@@ -610,15 +589,6 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         except (TypeError, AttributeError):  # no such dtype or convention: fit will say so
             return []
         return sorted(set(out), reverse=True)
-
-
-def _find_values(planes, mask):
-    """Return nothing, and the planes' status: NaN and infinities."""
-    return None, of_values(planes)
-
-
-def _add_nothing(a, b):
-    """Return the sum of nothing and nothing."""
 
 
 def _of_dtype(times, dtype):

@@ -184,7 +184,7 @@ def in_parts(estimator, planes, mask, places, dtype):
     All is pickled on its way, as dask does, and results of parts are added in the order of places.
     """
     whole = Whole(planes.shape[2:], planes.dtype, dtype, mask is not None, planes.dtype)
-    passes = _sent(estimator._passes(whole, None))
+    passes = _sent(estimator._passes(_engine.select(planes), whole, None))
     if isinstance(passes, str):
         return passes
     out, found = np.zeros(planes.shape, dtype), None

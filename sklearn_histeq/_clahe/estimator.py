@@ -284,8 +284,8 @@ class AdaptiveHistogramEqualizer(ImageTransformer):
         is_global = images.planes.ndim > 4 and rule.of_whole_planes is not None
         return partial(on_slices, function) if is_global else function
 
-    def _passes(self, whole, learned):
-        rule, engine = self._rule(whole.shape, whole.dtype), _engine.select(np.empty(0))
+    def _passes(self, engine, whole, learned):
+        rule = self._rule(whole.shape, whole.dtype)
         if not rule.of_whole_planes:
             return engine.clahe.passes(whole, rule)
         found = engine.equalize.passes(whole, rule.of_whole_planes)

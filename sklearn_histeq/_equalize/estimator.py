@@ -33,18 +33,17 @@ from .parameters import (
 )
 
 
-def _has_partial_fit(self):
-    """Return True if partial_fit is available; the AttributeError says why not."""
+def _check_has_partial_fit(self):
+    """Raise an AttributeError that says why partial_fit is not available."""
     if self.scope != "dataset":
         raise AttributeError(
             f"partial_fit needs scope='dataset': with scope={self.scope!r} each plane is equalized "
             "by its own CDF, and nothing is learned."
         )
-    return True
 
 
-def _has_inverse(self):
-    """Return True if inverse_transform is available; the AttributeError says why not."""
+def _check_has_inverse(self):
+    """Raise an AttributeError that says why inverse_transform is not available."""
     if self.scope != "dataset":
         raise AttributeError(
             f"inverse_transform needs scope='dataset'. With scope={self.scope!r} each image is "
@@ -63,7 +62,6 @@ def _has_inverse(self):
             f"inverse_transform needs strength=1: with strength={self.strength!r} equalized values "
             "are blended with the image."
         )
-    return True
 
 
 class HistogramEqualizer(ImageTransformer):
@@ -309,7 +307,7 @@ class HistogramEqualizer(ImageTransformer):
 
     # Public methods beyond the common ones -------------------------------------------------------
 
-    @only_if(_has_partial_fit)
+    @only_if(_check_has_partial_fit)
     def partial_fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (scope="dataset" only).
 
@@ -344,7 +342,7 @@ class HistogramEqualizer(ImageTransformer):
         """
         return self._partial_fit(X, y, mask)
 
-    @only_if(_has_inverse)
+    @only_if(_check_has_inverse)
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map equalized values back to intensities (scope="dataset" only).
 
@@ -432,12 +430,12 @@ class HistogramEqualizer(ImageTransformer):
         rule = self._rule(images.X.dtype)
         return partial(_equalize, rule if blend is None else rule._replace(blend=blend))
 
-    def _passes(self, whole, learned):
+    def _passes(self, engine, whole, learned):
         blend = None if self.strength == 1 else self._blend(whole.dtype, learned)
         if learned is not None:
             return data_set.passes(learned, self._convention, blend)
         rule = self._rule(whole.dtype)._replace(blend=blend)
-        return _engine.select(np.empty(0)).equalize.passes(whole, rule)
+        return engine.equalize.passes(whole, rule)
 
     def _blend(self, dtype, learned):
         """Return how equalized values of images of a dtype are blended with the images."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .parameters import shape_of
-from .problem import MASK, input_error
+from .problem import MASK, Argument, input_error, warn_the_caller
 
 
 def mask_shape(X, planes):
@@ -44,6 +44,20 @@ def _remedy_of_shape(came, expected, of_images):
     if came == expected[1:]:
         return f"If it holds for all images, pass numpy.broadcast_to(mask, {expected})."
     return ""
+
+
+def warn_of_mask(y, images, method):
+    """Warn of a mask that was passed to a method as y, which is ignored."""
+    is_nested = isinstance(y, list) and y and isinstance(y[0], (list, np.ndarray))
+    if is_nested and shape_of(y) is not None:
+        y = np.asarray(y)
+    dtype, shape = str(getattr(y, "dtype", "")), getattr(y, "shape", ())
+    if dtype.endswith("bool") and tuple(shape) == mask_shape(images.X, images.planes):
+        warn_the_caller(
+            (Argument("y"), f" is a boolean array of shape {tuple(shape)}, the shape of a mask, "
+             "and is ignored"),
+            remedy=f"If it says which pixels count, pass it by its name: {method}(X, mask=...).",
+        )  # fmt: skip
 
 
 def as_true_bool(X):

@@ -196,8 +196,8 @@ class LocalHistogramEqualizer(ImageTransformer):
             warn_the_caller(came, remedy=remedy)
         return partial(_local, self._rule(images.planes.shape[2:]))
 
-    def _passes(self, whole, learned):
-        return _engine.compiled().engine.local.passes(whole, self._rule(whole.shape))
+    def _passes(self, engine, whole, learned):
+        return engine.local.passes(whole, self._rule(whole.shape))
 
     def _rule(self, shape):
         """Return how windows of planes of a spatial shape become values."""

@@ -22,13 +22,12 @@ from .parameters import check_combination, check_landmarks, check_pixels, check_
 from .reference import check_channels, check_geometry, check_reference, check_scale, check_status
 
 
-def _has_partial_fit(self):
-    """Return True if partial_fit is available; the AttributeError says why not."""
+def _check_has_partial_fit(self):
+    """Raise an AttributeError that says why partial_fit is not available."""
     if self.reference is not None:
         raise AttributeError(
             "partial_fit needs reference=None: with a given reference nothing is learned."
         )
-    return True
 
 
 class HistogramMatcher(ImageTransformer):
@@ -247,7 +246,7 @@ class HistogramMatcher(ImageTransformer):
 
     # Public methods beyond the common ones -------------------------------------------------------
 
-    @only_if(_has_partial_fit)
+    @only_if(_check_has_partial_fit)
     def partial_fit(self, X: ArrayLike, y: Any = None, *, mask: ArrayLike | None = None) -> Self:
         """Learn from one more batch of images (reference=None only).
 
@@ -308,8 +307,7 @@ class HistogramMatcher(ImageTransformer):
 
     def _function(self, images, learned):
         if self.landmarks is not None:
-            values = namespaces.to_numpy(learned.mean)
-            return partial(_map_landmarks, Scale(check_landmarks(self.landmarks), values))
+            return partial(_map_landmarks, self._scale(learned))
         targets = self._targets(images, learned)
         if self.strength == 0:
             return output.keep
@@ -317,27 +315,25 @@ class HistogramMatcher(ImageTransformer):
             return partial(_match_in_range, targets)
         return partial(_match, targets)
 
-    def _passes(self, whole, learned):
-        engine = _engine.select(np.empty(0)).match
+    def _passes(self, engine, whole, learned):
         if self.landmarks is not None:
-            values = namespaces.to_numpy(learned.mean)
-            return engine.landmark_passes(whole, Scale(check_landmarks(self.landmarks), values))
+            return engine.match.landmark_passes(whole, self._scale(learned))
         targets = self._targets(None, learned)
         if not self._are_beyond(targets, whole.image_dtype):
-            return engine.passes(whole, targets)
-        passes = engine.passes(whole._replace(out_dtype=np.dtype(np.float64)), targets)
+            return engine.match.passes(whole, targets)
+        passes = engine.match.passes(whole._replace(out_dtype=np.dtype(np.float64)), targets)
         if isinstance(passes, str):
             return passes
         return passes._replace(write=partial(_write_in_range, passes.write))
 
+    def _scale(self, learned):
+        """Return the landmarks, and the values that they get."""
+        return Scale(check_landmarks(self.landmarks), namespaces.to_numpy(learned.mean))
+
     def _are_beyond(self, targets, dtype):
         """Return whether targets leave the range of floats for images of a dtype, or of outputs."""
-        floats = [
-            of
-            for of in (dtypes.single_or_double(dtype), self._output_dtype(dtype))
-            if of.kind == "f"
-        ]
-        largest = min(float(np.finfo(of).max) for of in floats)
+        types = dtypes.single_or_double(dtype), self._output_dtype(dtype)
+        largest = min(float(np.finfo(of).max) for of in types if of.kind == "f")
         return any(np.abs(target.values.astype(np.float64)).max() > largest for target in targets)
 
     # Learning ------------------------------------------------------------------------------------
@@ -346,8 +342,7 @@ class HistogramMatcher(ImageTransformer):
         if not self._is_stateful:
             self._targets(images, None)  # so that fit refuses a reference that does not fit
             return {}
-        dtype = dtypes.learned(images.X.dtype)
-        sums = self._sums_of(images)
+        sums, dtype = self._sums_of(images), dtypes.learned(images.X.dtype)
         return self._as_attributes(sums, dtype, images.n_images, images.library)
 
     def _update_state(self, images):
@@ -367,12 +362,8 @@ class HistogramMatcher(ImageTransformer):
         function, passes = _sum_quantiles, _quantile_passes
         if self.landmarks is not None:
             check_pixels(images)
-            standard_range = check_standard_range(self.standard_range)
-            learned = check_landmarks(self.landmarks), standard_range
-            function, passes = (
-                partial(_sum_landmarks, *learned),
-                partial(_landmark_passes, *learned),
-            )
+            scale = check_landmarks(self.landmarks), check_standard_range(self.standard_range)
+            function, passes = partial(_sum_landmarks, *scale), partial(_landmark_passes, *scale)
         return self._sum(function, images, quantiles.add, passes=passes)
 
     def _as_attributes(self, sums, dtype, n_samples_seen, library):
