@@ -468,19 +468,20 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         passes(engine, whole), if given, returns those that find the same in parts of planes; None:
         the function adds up over parts, too.
         """
-        mode, summed = self._color_mode, function
+        mode, summed, engine = self._color_mode, function, _engine.select(images.planes)
         if mode is not None:
             summed = partial(color_modes.count_plane, function, _engine.color_mode, mode)
-        copies_pixels = mode is not None or _engine.select(images.planes).copies_counted
+        copies_pixels = mode is not None or engine.copies_counted
         ns = _of_dtype(self._ns_per_counted_pixel, images.X.dtype)
         limits = Limits(self._convention, None, learned)
         work = Work(summed, limits, ns, self.n_jobs, copies_pixels)
         if images.chunks is not None and images.chunks.are_parts:
-            in_parts = summing(function, add)
-            if passes is not None:
-                engine = _engine.select(images.planes)
-                is_compiled = engine is not _engine.DEFINITION
-                in_parts = passes(engine, self._whole(images)) if is_compiled else WITHOUT_KERNELS
+            if passes is None:
+                in_parts = summing(function, add)
+            elif engine is _engine.DEFINITION:
+                in_parts = WITHOUT_KERNELS
+            else:
+                in_parts = passes(engine, self._whole(images))
             work = work._replace(passes=self._of_colors(in_parts))
         return sum_planes(work, images, add)
 

@@ -147,15 +147,11 @@ def _of_pandas(X):
     """
     if getattr(X, "ndim", 2) == 1:
         return X.to_numpy()  # perhaps of arrays
-    kinds = [dtype.kind for dtype in getattr(X, "dtypes", ()) if not _is_plain(dtype)]
-    if not kinds or not set(kinds) <= set("biuO") or X.isna().to_numpy().any():
+    dtypes = getattr(X, "dtypes", ())
+    kinds = {each.kind for each in dtypes if not isinstance(each, np.dtype) or each.kind == "O"}
+    if not kinds or not kinds <= set("biuO") or X.isna().to_numpy().any():
         return X
     return X.to_numpy()
-
-
-def _is_plain(dtype):
-    """Return whether a dtype is NumPy's, and of numbers."""
-    return isinstance(dtype, np.dtype) and dtype.kind != "O"
 
 
 def _refuse_files(X):
