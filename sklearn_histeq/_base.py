@@ -74,6 +74,10 @@ class VersionedEstimator(BaseEstimator):
     scikit-learn stores its own version, and only for its own estimators.
     """
 
+    if SITE:  # the HTML repr links a class to its page
+        _doc_link_module = "sklearn_histeq"
+        _doc_link_template = f"{SITE}/api/sklearn_histeq.{{estimator_name}}.html"
+
     def __getstate__(self):
         return {**super().__getstate__(), "_sklearn_histeq_version": __version__}
 
@@ -102,10 +106,6 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
     n_features_in_: int
     n_channels_in_: int
     feature_names_in_: NDArray[np.object_]
-
-    if SITE:  # the HTML repr links a class to its page
-        _doc_link_module = "sklearn_histeq"
-        _doc_link_template = f"{SITE}/api/sklearn_histeq.{{estimator_name}}.html"
 
     # mask is routed as metadata without a request by the user
     __metadata_request__fit = {"mask": True}

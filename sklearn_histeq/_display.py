@@ -328,12 +328,10 @@ def _read(name: str, X: Any, layout: Layout) -> tuple[NDArray[Any], NDArray[Any]
     """Return images as a checked array of NumPy, and their planes (n, c, *spatial)."""
     parameters.check_channel_axis(layout.channel_axis)
     parameters.check_image_shape(layout.image_shape, layout.spatial_dims)
-    is_numpys = isinstance(X, (list, tuple, np.ndarray))
-    X = X if is_numpys else np.asarray(X)
+    X = X if isinstance(X, (list, tuple, np.ndarray)) else np.asarray(X)
     images = read_in_memory(X, None, layout._replace(color="channels"))
     if images.planes.dtype.kind == "f" and np.isinf(images.planes).any():
-        came = Argument(name), " has infinite pixels"
-        raise input_error(came, "finite ones, or NaN")
+        raise input_error((Argument(name), " has infinite pixels"), "finite ones, or NaN")
     return images.X, images.planes
 
 
@@ -382,9 +380,7 @@ def _mask_of(before: NDArray[Any], mask: Any) -> NDArray[np.bool_] | None:
 
 def _gray_scale(images: NDArray[Any]) -> tuple[float, float]:
     """Return the intensities that are black and white."""
-    if images.dtype == np.bool_:
-        return 0, 1
-    if np.isnan(images).all():  # of integers none is
+    if images.dtype == np.bool_ or np.isnan(images).all():
         return 0, 1
     low, high = float(np.nanmin(images)), float(np.nanmax(images))
     if images.dtype.kind == "f" and low >= 0 and high <= 255:
@@ -464,15 +460,13 @@ def _curves_of(
     image: NDArray[Any], color: str, scale: tuple[float, float]
 ) -> tuple[NDArray[Any], Sequence[tuple[str, str]]]:
     """Return the planes whose histograms are drawn, and the colours of their bars and lines."""
-    if len(image) == 1:
-        return image, [(_BAR, _LINE)]
-    if color == "channels":
+    if len(image) > 1 and color == "channels":
         return image[:3], _RGB
-    mode, (low, high) = MODES[color], scale
-    if mode.is_relative:
-        shares, _ = mode.plane_of(_shares(image[np.newaxis], scale))
-        return low + shares[0] * (high - low), [(_BAR, _LINE)]
-    return mode.plane_of(image[np.newaxis])[0][0], [(_BAR, _LINE)]
+    if len(image) > 1:
+        mode, (low, high), images = MODES[color], scale, image[np.newaxis]
+        (image,), _ = mode.plane_of(_shares(images, scale) if mode.is_relative else images)
+        image = low + image * (high - low) if mode.is_relative else image
+    return image, [(_BAR, _LINE)]
 
 
 def _counted(plane: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:

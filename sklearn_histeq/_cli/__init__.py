@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sklearn_histeq._cli import signals
@@ -53,21 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str], is_process: bool) -> int:
     """Import and run a command, and return the exit status."""
     with signals.nothing_begun(), _imports_that_last(is_process):
-        work = _prepare(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
+                stream.reconfigure(errors="replace")
+        from sklearn_histeq._cli.parser import parse
+
+        work = parse(arguments)
     status = work() or 0
     if sys.stdout is not None:  # as in `histeq ... >&-`
         sys.stdout.flush()
     return status
-
-
-def _prepare(arguments: Sequence[str]) -> Callable[[], int | None]:
-    """Import what a command needs, and return its work."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
-            stream.reconfigure(errors="replace")
-    from sklearn_histeq._cli.parser import parse
-
-    return parse(arguments)
 
 
 @contextmanager

@@ -52,9 +52,18 @@ _DATA = (
 def parse(arguments: Sequence[str]) -> Callable[[], int | None]:
     """Return the work that the arguments ask for, which may return an exit status.
 
-    Without arguments the help is printed.
+    Without arguments the help is printed. Options may be written like the parameters, with
+    underscores.
     """
-    options = _parse(arguments or ["--help"])
+    arguments = arguments or ["--help"]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    known = [*_for_argparse(arguments[:end]), *arguments[end:]]
+    options, others = _parser().parse_known_args(known)
+    is_option = any(other.startswith("-") and other != "--" for other in others)
+    if is_option or (others and not hasattr(options, "paths")):
+        options.parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:  # names that stand after an option
+        options.paths += [other for other in others if other != "--"]
     work: Callable[[], int | None] = options.prepare(options)
     return work
 
@@ -65,20 +74,6 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Report what is wrong with the options, and exit."""
         self.exit(2, f"histeq: error: {message} (see {self.prog} --help)\n")
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; they may be written like the parameters, with underscores."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    parser = _parser()
-    known = [*_for_argparse(arguments[:end]), *arguments[end:]]
-    options, others = parser.parse_known_args(known)
-    is_option = any(other.startswith("-") and other != "--" for other in others)
-    if is_option or (others and not hasattr(options, "paths")):
-        options.parser.error(f"unrecognized arguments: {' '.join(others)}")
-    if others:  # names that stand after an option
-        options.paths += [other for other in others if other != "--"]
-    return options
 
 
 def _for_argparse(arguments: Iterable[str]) -> list[str]:

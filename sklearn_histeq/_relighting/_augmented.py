@@ -15,7 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from .._arithmetic import namespaces
-from .._base import ChannelAxis, ImageTransformer, VersionedEstimator, only_if
+from .._base import ChannelAxis, VersionedEstimator, only_if
 from .._input import Layout, input_error, parameters, read_in_memory, warn_the_caller
 from .._input.array_api import library_of
 from .._input.problem import Setting, Value
@@ -26,8 +26,11 @@ AUTO_STOPS = 10_000
 
 
 def inner(name):
-    """Return a decorator of a method that exists where the estimator has a method of this name."""
-    return only_if(lambda augmented: getattr(augmented._current, name))
+    """Return a decorator of a method that exists where the estimator has a method of this name.
+
+    The trained estimator answers, if there is one.
+    """
+    return only_if(lambda self: getattr(getattr(self, "estimator_", self.estimator), name))
 
 
 class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
@@ -124,9 +127,6 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
     (100,)
     """
 
-    _doc_link_module = ImageTransformer._doc_link_module
-    _doc_link_template = ImageTransformer._doc_link_template
-
     estimator_: Any
 
     def __init__(
@@ -205,7 +205,8 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         self._check_params()
         estimator = clone(self.estimator)
         if self.n_copies:
-            images = read_in_memory(X, None, self._layout())
+            layout = Layout("channels", self.channel_axis, self.image_shape)
+            images = read_in_memory(X, None, layout)
             n_images, times = len(images.X), self.n_copies + 1
             self._warn_of_leaks(times * n_images, params)
             X = self._with_copies(X, images)
@@ -218,18 +219,13 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         """Check the parameters, also those that are not used."""
         if not parameters.is_integer(self.n_copies) or self.n_copies < 0:
             raise input_error((Setting("n_copies", self.n_copies),), "an integer >= 0")
-        is_strength = isinstance(self.copies, str) and self.copies in LIGHTS
-        if not is_strength and not callable(self.copies):
+        if not (callable(self.copies) or (isinstance(self.copies, str) and self.copies in LIGHTS)):
             strengths = [piece for strength in LIGHTS for piece in (Value(strength), ", ")]
             raise input_error(
                 (Setting("copies", self.copies),),
                 (*strengths[:-1], " or a function (X, random_state) -> X"),
             )
         check_lights("harsh", self.channel_axis, self.image_shape, self.bits)
-
-    def _layout(self):
-        """Return how images are laid out."""
-        return Layout("channels", self.channel_axis, self.image_shape)
 
     def _with_copies(self, X, images):
         """Return images and their copies as one array of X's library; a data frame for one."""
@@ -238,7 +234,10 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         shape = (n_images * (self.n_copies + 1), *array.shape[1:])
         out = namespaces.empty(shape, dtype, array)
         out[:n_images, ...] = array
-        for i, seed in enumerate(self._seeds(), 1):
+        rng = check_random_state(self.random_state)
+        # the first ones are the same where there are more
+        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_copies).tolist()
+        for i, seed in enumerate(seeds, 1):
             block = out[i * n_images : (i + 1) * n_images, ...]
             block[...] = array  # a function may write into what it gets
             block[...] = self._copy(block, seed)
@@ -247,11 +246,6 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
         if type(X).__module__.startswith("polars"):
             return type(X)(out, schema=X.columns, orient="row")
         return type(X)(out, columns=X.columns)
-
-    def _seeds(self):
-        """Return a seed for each copy, the same ones first where there are more."""
-        rng = check_random_state(self.random_state)
-        return rng.randint(np.iinfo(np.int32).max, size=self.n_copies).tolist()
 
     def _copy(self, X, seed):
         """Return a copy of all images."""
@@ -473,11 +467,6 @@ class AugmentedEstimator(MetaEstimatorMixin, VersionedEstimator):
     def feature_names_in_(self):
         """The names of the features seen in fit."""
         return self.estimator_.feature_names_in_
-
-    @property
-    def _current(self):
-        """The estimator that answers: the trained one, if any."""
-        return getattr(self, "estimator_", self.estimator)
 
     def _call(self, method, args, params):
         """Call a method of the trained estimator with the metadata that it requests."""

@@ -218,12 +218,11 @@ def _scorer_of(scoring):
 
 def _seed_of(random_state):
     """Return a seed from 0 to 2**32 - 1."""
-    is_seed = parameters.is_integer(random_state)
-    if is_seed and not 0 <= random_state < 2**32:
+    if not parameters.is_integer(random_state):
+        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    if not 0 <= random_state < 2**32:
         raise input_error(
             (Setting("random_state", random_state),),
             "an integer from 0 to 2**32 - 1, a RandomState or None",
         )
-    if is_seed:
-        return int(random_state)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    return int(random_state)

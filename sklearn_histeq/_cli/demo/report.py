@@ -27,9 +27,13 @@ class Report:
         self._start = time.monotonic()
 
     def line(self, text: str = "") -> None:
-        """Print one line of results."""
+        """Print one line of results, with +- where the stream cannot encode ±."""
         self._status_line.clear()
-        print(self._encodable(text), file=self._out, flush=True)
+        try:
+            "±".encode(self._out.encoding or "utf-8")
+        except UnicodeEncodeError:
+            text = text.replace(" ±", "+-")
+        print(text, file=self._out, flush=True)
 
     def paragraph(self, text: str) -> None:
         """Print a paragraph in lines of 80 columns."""
@@ -47,14 +51,6 @@ class Report:
     def seconds(self) -> float:
         """Return the time since the report began."""
         return time.monotonic() - self._start
-
-    def _encodable(self, text: str) -> str:
-        """Replace the plus-minus sign where the stream cannot encode it."""
-        try:
-            "±".encode(self._out.encoding or "utf-8")
-        except UnicodeEncodeError:
-            text = text.replace(" ±", "+-")
-        return text
 
 
 def accuracy_header(columns: Sequence[str]) -> str:
