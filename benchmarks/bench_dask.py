@@ -17,6 +17,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +68,19 @@ def peak_memory():
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
 
 
+@contextmanager
+def workers(n_workers, memory):
+    """Yield a client of so many processes with one thread and a limit on their memory."""
+    cluster = LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        memory_limit=memory,
+        dashboard_address=":0",
+    )
+    with cluster, Client(cluster) as client:
+        yield client
+
+
 class Run(NamedTuple):
     """What was measured with a number of workers."""
 
@@ -79,14 +93,8 @@ class Run(NamedTuple):
 def run(source, target, n_workers, options):
     """Fit and transform with so many workers; return a `Run`."""
     shutil.rmtree(target, ignore_errors=True)
-    cluster = LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        memory_limit=options.memory,
-        dashboard_address=":0",
-    )
     seconds, cpu_seconds = {}, {}
-    with cluster, Client(cluster) as client:
+    with workers(n_workers, options.memory) as client:
         before = max(client.run(peak_memory).values())
         X = da.from_zarr(source)
         equalizer = HistogramEqualizer(scope=options.scope, dtype="input")
@@ -132,11 +140,8 @@ def main():
     parser.add_argument("--scope", default="dataset", help="of HistogramEqualizer")
     parser.add_argument("--directory", help="where the data set is kept for the run")
     options = parser.parse_args()
-    directory = tempfile.mkdtemp(dir=options.directory)
-    try:
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         measure(options, directory)
-    finally:
-        shutil.rmtree(directory)
 
 
 def measure(options, directory):

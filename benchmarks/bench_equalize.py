@@ -30,9 +30,8 @@ import _report
 import cv2
 import numpy as np
 from _machine import two_threads
-from PIL import Image, ImageOps
+from _peers import numpy_recipe, pillow, rank_equalize
 from skimage.exposure import equalize_adapthist, equalize_hist, match_histograms
-from skimage.filters import rank
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
@@ -100,29 +99,10 @@ class Comparison(NamedTuple):
         return PEERS[self.peer]
 
 
-def numpy_recipe(plane):
-    """The recipe of Solem's "Programming Computer Vision with Python"."""
-    density, edges = np.histogram(plane, 256, density=True)
-    cdf = density.cumsum()
-    return np.interp(plane, edges[:-1], 255 * cdf / cdf[-1])
-
-
-def pillow(plane):
-    """PIL.ImageOps.equalize, from an array to an array."""
-    return np.asarray(ImageOps.equalize(Image.fromarray(plane)))
-
-
 def kornia(plane):
     """kornia.enhance.equalize, from an array to an array; it takes floats in [0, 1]."""
     image = torch.from_numpy(plane)[None, None].float() / 255
     return kornia_equalize(image)[0, 0].numpy()
-
-
-def rank_equalize(plane, window):
-    """skimage.filters.rank.equalize with a square or a cube as footprint; it takes integers."""
-    if plane.dtype.kind == "f":
-        plane = (plane * 255).astype(np.uint8)
-    return rank.equalize(plane, np.ones((window,) * plane.ndim, np.uint8))
 
 
 PEERS = {

@@ -21,8 +21,7 @@ import time
 import dask.array as da
 import numpy as np
 import zarr
-from bench_dask import forget, peak_memory
-from distributed import Client, LocalCluster
+from bench_dask import forget, peak_memory, workers
 
 from sklearn_histeq import AdaptiveHistogramEqualizer, LocalHistogramEqualizer
 
@@ -55,13 +54,7 @@ def new_array(path, side, chunk):
 
 def run(step, source, target, n_workers, options):
     """Do a step with so many new workers; return its seconds, those of processors, and a peak."""
-    cluster = LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        memory_limit=options.memory,
-        dashboard_address=":0",
-    )
-    with cluster, Client(cluster) as client:
+    with workers(n_workers, options.memory) as client:
         processes = set(client.run(os.getpid).values())
         if not options.warm:
             forget(source)
@@ -110,11 +103,8 @@ def main():
     parser.add_argument("--memory", default="1GiB", help="limit of each worker")
     parser.add_argument("--directory", help="where the images are kept for the run")
     options = parser.parse_args()
-    directory = tempfile.mkdtemp(dir=options.directory)
-    try:
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         measure(options, directory)
-    finally:
-        shutil.rmtree(directory)
 
 
 def measure(options, directory):

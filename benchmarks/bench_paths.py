@@ -21,8 +21,8 @@ import _machine
 import _report
 import numpy as np
 from _machine import time_of
+from _peers import rank_equalize
 from skimage.exposure import equalize_hist, match_histograms
-from skimage.filters import rank
 from sklearn.base import clone
 
 from sklearn_histeq import (
@@ -38,7 +38,7 @@ N_PEER = 2**18  # pixels; scikit-image takes long
 THREADS = ThreadPoolExecutor(2)
 
 
-def images(side, dtype="uint8", n_levels=None, n_channels=1):
+def images(side=96, dtype="uint8", n_levels=None, n_channels=1):
     """Return images (n, c, side, side) with a smooth part and noise, over a range of a dtype."""
     rng = np.random.default_rng(0)
     n = max(1, N_IMAGES * 96 * 96 // (side * side * n_channels))
@@ -94,11 +94,6 @@ def fill(x):
     return run, x.size
 
 
-def volumes(dtype="uint8", n_channels=1):
-    """Return as many images as 50 slices of a volume each: (n, c, d, h, w)."""
-    return stacked(images(96, dtype, n_channels=n_channels))
-
-
 def stacked(x):
     """Return images (n, c, h, w) as 50 slices of a volume each, (n, c, d, h, w)."""
     depth = min(50, len(x))
@@ -122,97 +117,81 @@ HE, CLAHE = HistogramEqualizer, AdaptiveHistogramEqualizer
 LOCAL, LANDMARKS = LocalHistogramEqualizer, partial(HistogramMatcher, landmarks="nyul")
 
 
+def path(estimator, *of_images, do=transform, has_mask=False, n_channels=1):
+    """Return a function that prepares a path: (function to measure, number of pixels).
+
+    The images, of which `of_images` says the side, the dtype and the levels, lie as the estimator
+    expects them; as many of them as volumes have slices make a volume.
+    """
+
+    def prepare():
+        x = images(*of_images, n_channels=n_channels)
+        options = {"mask": mask_of(x)} if has_mask else {}
+        x = stacked(x) if estimator.spatial_dims == 3 else x
+        x = channels_last(x) if estimator.channel_axis == -1 else x
+        return do(clone(estimator), x, **options)
+
+    return prepare
+
+
 def paths():
     """Return a function for each path that prepares it: (function to measure, number of pixels)."""
+    opencv, value = {"convention": "opencv"}, {"color": "value"}
     found = {
-        "a new float64 array, filled": lambda: fill(images(96)),
-        "float64": lambda: transform(HE(), images(96, "float64")),
-        "float32": lambda: transform(HE(), images(96, "float32")),
-        "uint16": lambda: transform(HE(), images(96, "uint16")),
-        "uint16 of 12 bits": lambda: transform(HE(), images(96, "uint16", 4096)),
-        "uint16 28×28": lambda: transform(HE(), images(28, "uint16")),
-        "int32 within 1,000 levels": lambda: transform(HE(), images(96, "int32", 1000)),
-        "int32 far apart": lambda: transform(HE(), images(96, "int32")),
-        "NumPy recipe, uint8": lambda: transform(HE(convention="numpy"), images(96)),
-        "uint8 with a mask": lambda: transform(HE(), images(96), mask=mask_of(images(96))),
-        "float64 with a mask": lambda: transform(
-            HE(), images(96, "float64"), mask=mask_of(images(96))
-        ),
-        "opencv, uint8 → uint8": lambda: transform(HE(convention="opencv"), images(96)),
-        "opencv, (n, 3, h, w)": lambda: transform(
-            HE(convention="opencv", channel_axis=1), images(96, n_channels=3)
-        ),
-        "opencv, (n, h, w, 3)": lambda: transform(
-            HE(convention="opencv", channel_axis=-1), channels_last(images(96, n_channels=3))
-        ),
-        "one image of 96×96 per call": lambda: one_by_one("transform", images(96), 1),
-        "the same, all results kept": lambda: one_by_one("transform", images(96)),
-        "the same, fit_transform": lambda: one_by_one("fit_transform", images(96), 1),
-        "color=value, (n, 3, h, w)": lambda: transform(HE(color="value"), images(96, n_channels=3)),
-        "color=luminance, (n, 3, h, w)": lambda: transform(
-            HE(color="luminance"), images(96, n_channels=3)
-        ),
-        "color=lightness, (n, 3, h, w)": lambda: transform(
-            HE(color="lightness"), images(96, n_channels=3)
-        ),
-        "color=value, (n, h, w, 3)": lambda: transform(
-            HE(color="value", channel_axis=-1), channels_last(images(96, n_channels=3))
-        ),
-        "inverse, uint8": lambda: inverse(images(96)),
+        "a new float64 array, filled": lambda: fill(images()),
+        "float64": path(HE(), 96, "float64"),
+        "float32": path(HE(), 96, "float32"),
+        "uint16": path(HE(), 96, "uint16"),
+        "uint16 of 12 bits": path(HE(), 96, "uint16", 4096),
+        "uint16 28×28": path(HE(), 28, "uint16"),
+        "int32 within 1,000 levels": path(HE(), 96, "int32", 1000),
+        "int32 far apart": path(HE(), 96, "int32"),
+        "NumPy recipe, uint8": path(HE(convention="numpy")),
+        "uint8 with a mask": path(HE(), has_mask=True),
+        "float64 with a mask": path(HE(), 96, "float64", has_mask=True),
+        "opencv, uint8 → uint8": path(HE(**opencv)),
+        "opencv, (n, 3, h, w)": path(HE(**opencv), n_channels=3),
+        "opencv, (n, h, w, 3)": path(HE(**opencv, channel_axis=-1), n_channels=3),
+        "one image of 96×96 per call": lambda: one_by_one("transform", images(), 1),
+        "the same, all results kept": lambda: one_by_one("transform", images()),
+        "the same, fit_transform": lambda: one_by_one("fit_transform", images(), 1),
+        "color=value, (n, 3, h, w)": path(HE(**value), n_channels=3),
+        "color=luminance, (n, 3, h, w)": path(HE(color="luminance"), n_channels=3),
+        "color=lightness, (n, 3, h, w)": path(HE(color="lightness"), n_channels=3),
+        "color=value, (n, h, w, 3)": path(HE(**value, channel_axis=-1), n_channels=3),
+        "inverse, uint8": lambda: inverse(images()),
         "inverse, float64": lambda: inverse(images(96, "float64")),
     }
     for name in ("uint16", "float32", "float64"):
-        found[f"{name}, (n, 3, h, w)"] = lambda name=name: transform(
-            HE(), images(96, name, n_channels=3)
-        )
-        found[f"{name}, (n, h, w, 3)"] = lambda name=name: transform(
-            HE(channel_axis=-1), channels_last(images(96, name, n_channels=3))
-        )
+        found[f"{name}, (n, 3, h, w)"] = path(HE(), 96, name, n_channels=3)
+        found[f"{name}, (n, h, w, 3)"] = path(HE(channel_axis=-1), 96, name, n_channels=3)
     for name, side in (("uint8", 96), ("float64", 96), ("uint8", 32)):
-        found[f"normal, {name} {side}×{side}"] = lambda name=name, side=side: transform(
-            HE(output_distribution="normal"), images(side, name)
-        )
+        normal = HE(output_distribution="normal")
+        found[f"normal, {name} {side}×{side}"] = path(normal, side, name)
+    learning = {
+        "scope=dataset": HE(scope="dataset"),
+        "matcher": HistogramMatcher(),
+        "landmarks": LANDMARKS(),
+    }
     for name in ("uint8", "uint16", "float64", "float32"):
-        found[f"scope=dataset, fit {name}"] = lambda name=name: fit(
-            HE(scope="dataset"), images(96, name)
-        )
-        found[f"scope=dataset, transform {name}"] = lambda name=name: transform(
-            HE(scope="dataset"), images(96, name)
-        )
-        found[f"matcher, fit {name}"] = lambda name=name: fit(HistogramMatcher(), images(96, name))
-        found[f"matcher, transform {name}"] = lambda name=name: transform(
-            HistogramMatcher(), images(96, name)
-        )
-        found[f"landmarks, fit {name}"] = lambda name=name: fit(LANDMARKS(), images(96, name))
-        found[f"landmarks, transform {name}"] = lambda name=name: transform(
-            LANDMARKS(), images(96, name)
-        )
-        found[f"matcher, strength=0.5, {name}"] = lambda name=name: transform(
-            HistogramMatcher(strength=0.5), images(96, name)
-        )
-    for side in (32, 96):
-        found[f"CLAHE, uint8 {side}×{side}"] = lambda side=side: transform(CLAHE(), images(side))
+        for what, estimator in learning.items():
+            found[f"{what}, fit {name}"] = path(estimator, 96, name, do=fit)
+            found[f"{what}, transform {name}"] = path(estimator, 96, name)
+        half = HistogramMatcher(strength=0.5)
+        found[f"matcher, strength=0.5, {name}"] = path(half, 96, name)
     found |= {
-        "CLAHE, uint8 96×96 with a mask": lambda: transform(
-            CLAHE(), images(96), mask=mask_of(images(96))
-        ),
-        "CLAHE, float64 96×96": lambda: transform(CLAHE(), images(96, "float64")),
-        "CLAHE of OpenCV, uint8": lambda: transform(CLAHE(convention="opencv"), images(96)),
-        "CLAHE of scikit-image, uint8": lambda: transform(CLAHE(convention="skimage"), images(96)),
+        "CLAHE, uint8 32×32": path(CLAHE(), 32),
+        "CLAHE, uint8 96×96": path(CLAHE()),
+        "CLAHE, uint8 96×96 with a mask": path(CLAHE(), has_mask=True),
+        "CLAHE, float64 96×96": path(CLAHE(), 96, "float64"),
+        "CLAHE of OpenCV, uint8": path(CLAHE(**opencv)),
+        "CLAHE of scikit-image, uint8": path(CLAHE(convention="skimage")),
     }
     for name in ("float64", "float32"):
-        found |= {
-            f"value_range, {name}": lambda name=name: transform(
-                HE(value_range=(0, 1)), images(96, name)
-            ),
-            f"quantile_range, {name}": lambda name=name: transform(
-                HE(quantile_range=(1, 99)), images(96, name)
-            ),
-        }
-    for name, ranges in {"value_range": (0, 255), "quantile_range": (1, 99)}.items():
-        found[f"CLAHE, {name}, uint8"] = lambda ranges={name: ranges}: transform(
-            CLAHE(**ranges), images(96)
-        )
+        found[f"value_range, {name}"] = path(HE(value_range=(0, 1)), 96, name)
+        found[f"quantile_range, {name}"] = path(HE(quantile_range=(1, 99)), 96, name)
+    found["CLAHE, value_range, uint8"] = path(CLAHE(value_range=(0, 255)))
+    found["CLAHE, quantile_range, uint8"] = path(CLAHE(quantile_range=(1, 99)))
     return found | volume_paths() | local_paths()
 
 
@@ -226,16 +205,15 @@ def volume_paths():
         "local 11×11×11, ": LOCAL(window=11, spatial_dims=3),
     }
     found = {
-        f"volumes, {what}{dtype}": lambda of=of, dtype=dtype: transform(clone(of), volumes(dtype))
-        for what, of in estimators.items()
+        f"volumes, {what}{dtype}": path(estimator, 96, dtype)
+        for what, estimator in estimators.items()
         for dtype in ("uint8", "uint16", "float32", "float64")
     }
+    last = HE(spatial_dims=3, channel_axis=-1)
     return found | {
-        "volumes, uint8, (n, d, h, w, 3)": lambda: transform(
-            HE(spatial_dims=3, channel_axis=-1), channels_last(volumes(n_channels=3))
-        ),
+        "volumes, uint8, (n, d, h, w, 3)": path(last, n_channels=3),
         "volumes, uint8, in Fortran order": lambda: transform(
-            HE(spatial_dims=3), np.asfortranarray(volumes())
+            HE(spatial_dims=3), np.asfortranarray(stacked(images()))
         ),
     }
 
@@ -243,9 +221,7 @@ def volume_paths():
 def local_paths():
     """Return the paths of local equalization."""
     return {
-        f"local {n}×{n}, {name}": lambda n=n, params=params, dtype=dtype: transform(
-            LOCAL(window=n, **params), images(96, dtype)
-        )
+        f"local {n}×{n}, {name}": path(LOCAL(window=n, **params), 96, dtype)
         for n in (5, 25)
         for name, (dtype, params) in {
             "uint8 → uint8": ("uint8", {"convention": "skimage"}),
@@ -255,16 +231,9 @@ def local_paths():
     }
 
 
-def rank_equalize(plane, window):
-    """skimage.filters.rank.equalize with a square footprint; it takes integers."""
-    if plane.dtype.kind == "f":
-        plane = (plane * 255).astype(np.uint8)
-    return rank.equalize(plane, np.ones((window, window), np.uint8))
-
-
 def compared():
     """Return paths to compare with scikit-image: a function that prepares, images, the peer."""
-    target = images(96)[0, 0]
+    target = images()[0, 0]
     found = {
         "float64 512×512": (lambda x: transform(HE(), x), 512, "float64", equalize_hist),
         "matcher, uint8 96×96": (
@@ -354,13 +323,13 @@ def dtype_rows(options):
 
 def chosen_paths(options):
     """Return the paths to measure, the plain one first."""
-    all_paths = {PLAIN: lambda: transform(HE(), images(96))} | paths()
+    all_paths = {PLAIN: path(HE())} | paths()
     return {name: prepare for name, prepare in all_paths.items() if options.only in name}
 
 
 def path_rows(options):
     """Yield a row for each path: name, ns per pixel, multiple, gain of two threads."""
-    run_plain, n_plain = transform(HE(), images(96))
+    run_plain, n_plain = transform(HE(), images())
     for name, prepare in chosen_paths(options).items():
         yield name, *measure(options.rounds, *prepare(), partial(run_plain, 1), n_plain)
 

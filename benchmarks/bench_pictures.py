@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import time
+import timeit
 from collections.abc import Callable
+from functools import partial
 
 import imagecodecs
 import numpy as np
@@ -45,15 +47,12 @@ def main() -> None:
     pictures = [estimator.transform(getattr(data, name)()[None])[0] for name in NAMES]
     print(f"{len(pictures)} equalized pictures, {sum(p.nbytes for p in pictures)} bytes of pixels")
     for name, write in WRITERS.items():
-        seconds = n_bytes = 0.0
+        seconds, n_bytes = 0.0, 0
         for picture in pictures:
-            times = []
-            for _ in range(5):
-                began = time.process_time()
-                size = write(picture)
-                times.append(time.process_time() - began)
-            seconds, n_bytes = seconds + min(times), n_bytes + size
-        print(f"{name:34s} {seconds:6.3f} s {n_bytes:10.0f} bytes")
+            call = partial(write, picture)
+            seconds += min(timeit.repeat(call, timer=time.process_time, number=1))
+            n_bytes += call()
+        print(f"{name:34s} {seconds:6.3f} s {n_bytes:10d} bytes")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from _peers import numpy_recipe, pillow
 from skimage import exposure
 from skimage.filters import rank
 from sklearn.base import BaseEstimator
@@ -35,18 +35,6 @@ SIDES = (16, 17, 25, 31, 64, 96)
 DEPTHS = (1, 2, 5, 8)
 LEVELS = (2, 10, 100, 256)
 REALS = ("float32", "float64")
-
-
-def recipe(plane):
-    """Return what the classic recipe for NumPy makes of a plane."""
-    density, edges = np.histogram(plane, 256, density=True)
-    cdf = density.cumsum()
-    return np.interp(plane, edges[:-1], 255 * cdf / cdf[-1])
-
-
-def pillow(plane):
-    """Return what ImageOps.equalize makes of a plane."""
-    return np.asarray(ImageOps.equalize(Image.fromarray(plane)))
 
 
 def first_channel(there, back, operation, image):
@@ -67,8 +55,6 @@ class Peer(NamedTuple):
     function: object
     estimator: BaseEstimator
     dtypes: tuple
-    is_of_color: bool = False  # images (h, w, 3) instead of planes
-    takes_volumes: bool = False
     tolerance: float = 0.0
 
 
@@ -83,7 +69,7 @@ PEERS = [
     Peer("PIL.ImageOps.equalize", pillow, HistogramEqualizer(convention="pillow"), ("uint8",)),
     Peer(
         "NumPy: the classic recipe",
-        recipe,
+        numpy_recipe,
         HistogramEqualizer(convention="numpy"),
         ("uint8", "uint16", *REALS),
     ),
@@ -110,7 +96,6 @@ PEERS = [
         partial(rank.equalize, footprint=np.ones((3, 5, 7), np.uint8)),
         LocalHistogramEqualizer(convention="skimage", window=(3, 5, 7), spatial_dims=3),
         ("uint8",),
-        takes_volumes=True,
     ),
     Peer(
         "skimage.exposure.match_histograms",
@@ -123,42 +108,36 @@ PEERS = [
         partial(first_channel, *YCRCB, cv2.equalizeHist),
         HistogramEqualizer(convention="opencv", color="luminance", channel_axis=-1),
         ("uint8",),
-        is_of_color=True,
     ),
     Peer(
         "cv2.createCLAHE of Y in YCrCb",
         partial(first_channel, *YCRCB, cv2.createCLAHE().apply),
         AdaptiveHistogramEqualizer(convention="opencv", color="luminance", channel_axis=-1),
         ("uint8", "uint16"),
-        is_of_color=True,
     ),
     Peer(
         "cv2.createCLAHE of L in Lab",
         partial(first_channel, *LAB, cv2.createCLAHE().apply),
         AdaptiveHistogramEqualizer(convention="opencv", color="lightness", channel_axis=-1),
         ("uint8",),
-        is_of_color=True,
     ),
     Peer(
         "skimage.exposure.equalize_hist of volumes",
         exposure.equalize_hist,
         HistogramEqualizer(spatial_dims=3),
         ("uint8", "uint16", *REALS),
-        takes_volumes=True,
     ),
     Peer(
         "skimage.exposure.equalize_adapthist of volumes",
         exposure.equalize_adapthist,
         AdaptiveHistogramEqualizer(convention="skimage", spatial_dims=3),
         ("uint8", "uint16", *REALS),
-        takes_volumes=True,
     ),
     Peer(
         "skimage.exposure.match_histograms of volumes",
         partial(exposure.match_histograms, reference=REFERENCE_VOLUME),
         HistogramMatcher(reference=REFERENCE_VOLUME, spatial_dims=3),
         ("uint8", "uint16", *REALS),
-        takes_volumes=True,
     ),
 ]
 
@@ -185,7 +164,6 @@ def peers_of_albumentations():
             partial(apply, equalize),
             HistogramEqualizer(convention="opencv", color="luminance", channel_axis=-1),
             ("uint8",),
-            is_of_color=True,
         ),
         Peer(
             "albumentations.CLAHE",
@@ -194,7 +172,6 @@ def peers_of_albumentations():
                 convention="opencv", clip_limit=4, color="lightness", channel_axis=-1
             ),
             ("uint8",),
-            is_of_color=True,
         ),
     ]
 
@@ -231,7 +208,6 @@ def peers_of_itk():
             partial(mid_ranks, (1, 3, 2)),
             LocalHistogramEqualizer(window=(3, 7, 5), spatial_dims=3),
             ("uint8", "uint16"),
-            takes_volumes=True,
             tolerance=1e-6,
         ),
     ]
@@ -259,7 +235,6 @@ def peers_of_kornia():
             equalized,
             HistogramEqualizer(convention="pillow", spatial_dims=3),
             ("uint8",),
-            takes_volumes=True,
         )
     ]
 
@@ -298,9 +273,9 @@ def compare(peer, dtype, n_planes, seed, others):
     rng, planes, results = np.random.default_rng(seed), [], []
     for number in range(n_planes):
         plane = draw(rng, dtype)
-        if peer.is_of_color:
+        if peer.estimator.color != "channels":  # images (h, w, 3) instead of planes
             plane = np.stack([plane, plane[::-1], plane[:, ::-1]], axis=-1)
-        if peer.takes_volumes:  # the planes of a few slices, one below the other, cut into slices
+        if peer.estimator.spatial_dims == 3:  # the plane is cut into slices
             depth = rng.choice(DEPTHS)
             plane = plane[: len(plane) // depth * depth].reshape(depth, -1, plane.shape[1])
         with warnings.catch_warnings():

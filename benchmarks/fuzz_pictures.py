@@ -33,7 +33,7 @@ from PIL import Image
 from sklearn_histeq._cli.errors import PictureError
 from sklearn_histeq._cli.files import formats
 from sklearn_histeq._cli.files.changer import Changer
-from sklearn_histeq._cli.files.job import FileJob
+from sklearn_histeq._cli.files.job import MAX_PIXELS, FileJob
 
 SECONDS = 5
 MOST_BYTES = 2**28
@@ -82,7 +82,7 @@ def equalize(path: Path, rng: random.Random) -> int:
     options = rng.choice(({}, {}, {"dtype": "float32"}, {"dtype": "uint16"}, {"color": "value"}))
     changer = Changer(FileJob("equalize", (path,), path, options), None)
     try:
-        picture = formats.read_picture(path, 178_956_970)
+        picture = formats.read_picture(path, MAX_PIXELS)
         n_bytes = sum(page.colors.nbytes for page in picture.pages)
         changed = [changer(page) for page in picture.pages]
         format_ = picture.format if rng.random() < 0.8 else rng.choice(["PNG", "TIFF", "JPEG"])
@@ -93,7 +93,7 @@ def equalize(path: Path, rng: random.Random) -> int:
         return 0
     if format_ == picture.format and format_ not in ("JPEG", "WEBP"):
         path.with_suffix(".out").write_bytes(written)
-        again = formats.read_picture(path.with_suffix(".out"), 178_956_970)
+        again = formats.read_picture(path.with_suffix(".out"), MAX_PIXELS)
         for page, other in zip(changed, again.pages, strict=True):
             if options.get("dtype"):  # white may be zero for one type and not for the other
                 continue

@@ -47,6 +47,7 @@ from sklearn_histeq._cli.demo.protocols import (
     Trial,
     accuracies,
     from_bright_to_dark,
+    normal,
     shuffled,
     split,
     standardise_rows,
@@ -134,9 +135,7 @@ def make_variants():
         "raw": FunctionTransformer(to_rows),
         "standardised": FunctionTransformer(standardise_rows),
         "HistogramEqualizer": HistogramEqualizer(flatten=True),
-        "HistogramEqualizer, normal": HistogramEqualizer(
-            output_distribution="normal", flatten=True
-        ),
+        "HistogramEqualizer, normal": normal(),
         "HistogramMatcher": HistogramMatcher(flatten=True),
     }
     for n_tiles, limits in CLIP_LIMITS.items():
@@ -172,8 +171,7 @@ def more_variants():
 
 def both_branches(window, weight):
     """Return windows, then normal quantiles, concatenated with plain normal rows of a weight."""
-    plain = HistogramEqualizer(output_distribution="normal", flatten=True)
-    branches = [("local", windows(window)), ("plain", plain)]
+    branches = [("local", windows(window)), ("plain", normal())]
     return FeatureUnion(branches, transformer_weights={"plain": weight})
 
 
@@ -441,9 +439,7 @@ def tan_triggs(images):
 def steps_before_copies():
     """Return the first steps to train on copies, by name."""
     return {
-        "HistogramEqualizer, normal": HistogramEqualizer(
-            output_distribution="normal", flatten=True
-        ),
+        "HistogramEqualizer, normal": normal(),
         "window 1/8, normal": windows(1 / 8),
         "high pass, normal": then_normal(FunctionTransformer(high_pass)),
         "Tan-Triggs": FunctionTransformer(tan_triggs),
@@ -471,10 +467,8 @@ def score_with_copies(step, maker, trials, n_copies, copies="harsh"):
     for seed in range(N_SEEDS if n_copies else len(trials)):
         train, tests = trials[seed % len(trials)]
         classifier = maker(len(train.images) * (1 + n_copies), train.images[0].size)
-        model = AugmentedEstimator(
-            make_pipeline(step, classifier), copies, n_copies, random_state=seed
-        )
-        model.fit(*train)
+        pipeline = make_pipeline(step, classifier)
+        model = AugmentedEstimator(pipeline, copies, n_copies, random_state=seed).fit(*train)
         found.append([model.score(*test) for test in tests.values()])
     return np.mean(found, axis=0)
 

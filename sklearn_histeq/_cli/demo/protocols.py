@@ -143,10 +143,14 @@ def standardise_rows(images: ArrayLike) -> NDArray[np.float64]:
     return (rows - rows.mean(axis=1, keepdims=True)) / np.where(spread == 0, 1, spread)
 
 
+def normal() -> HistogramEqualizer:
+    """Return a step to normal quantiles of the whole image, as rows."""
+    return HistogramEqualizer(output_distribution="normal", flatten=True)
+
+
 def then_normal(step: Any) -> Any:
     """Return a step, followed by normal quantiles of the whole image."""
-    normal = HistogramEqualizer(output_distribution="normal", flatten=True)
-    return make_pipeline(step, normal)
+    return make_pipeline(step, normal())
 
 
 def windows(window: float) -> Any:
