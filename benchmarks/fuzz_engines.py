@@ -27,6 +27,7 @@ import time
 import types
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import numpy as np
@@ -170,6 +171,8 @@ def repeat_calls(calls):
 
 def equal(a, b):
     """Tell whether what two calls return is equal, array by array."""
+    if type(a) is not type(b):
+        return False
     if isinstance(a, np.ndarray):
         return same(a, b)
     if isinstance(a, list | tuple):
@@ -424,6 +427,14 @@ def compare_planes(rng, name, planes, mask, own_dtype, *rest, **options):
     return out, status
 
 
+def found_by_both(name, *arguments, **options):
+    """Return what each engine finds in planes, and the status, in which they must agree."""
+    found, status = getattr(_engines.tried, name)(*arguments, **options)
+    wanted, expected = getattr(_engines.wanted, name)(*arguments)
+    assert (status == expected).all(), f"status {status} != {expected}"
+    return found, wanted, status
+
+
 def each(function, parts):
     """Do what map does, as threads would: it is not the builtin map."""
     return [function(part) for part in parts]
@@ -476,7 +487,6 @@ def equalize_path(convention, distribution, in_parts=False):
                 compare_with_peer(planes[at], None if mask is None else mask[at[0]], rule, out[at])
                 for at in map(tuple, np.argwhere((status & (INF | EMPTY)) == 0))
             )
-        return 0
 
     return run
 
@@ -527,7 +537,6 @@ def clahe_path(convention, of_volumes=False):
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "clahe", planes, mask, own_dtype, rule, map_parts=map_parts)
-        return 0
 
     return run
 
@@ -550,7 +559,6 @@ def local_path(convention, draw=random_planes_and_mask):
         own_dtype = convention.default_output_dtype(dtype)
         map_parts = map if rng.random() < 0.5 else each
         compare_planes(rng, "local", planes, mask, own_dtype, rule, map_parts=map_parts)
-        return 0
 
     return run
 
@@ -580,12 +588,6 @@ def match_path(rng, dtype, map_parts=map):
         targets.append(quantiles.Target(shares, values[: len(shares)], strength))
     own_dtype = dtypes.single_or_double(dtype)
     compare_planes(rng, "match", planes, mask, own_dtype, targets, map_parts=map_parts)
-    return 0
-
-
-def match_in_parts_path(rng, dtype):
-    """Compare matching of planes in parts."""
-    return match_path(rng, dtype, map_parts=each)
 
 
 def landmarks_path(rng, dtype, map_parts=map):
@@ -595,29 +597,18 @@ def landmarks_path(rng, dtype, map_parts=map):
     percentages = pick(rng, np.linspace(0, 100, k), np.sort(rng.random(k)) * 100)
     values = np.sort(rng.random((planes.shape[1], k)) * rng.choice([1, 100, 1e30]))
     scale = landmarks.Scale(percentages, values)
-    found, status = _engines.tried.percentiles(planes, mask, scale, map_parts=map_parts)
-    wanted, expected = _engines.wanted.percentiles(planes, mask, scale)
-    assert (status == expected).all(), f"status {status} != {expected}"
+    found, wanted, _ = found_by_both("percentiles", planes, mask, scale, map_parts=map_parts)
     assert same(found.values, wanted.values), "the reference differs"
     own_dtype = dtypes.single_or_double(dtype)
     compare_planes(rng, "landmarks", planes, mask, own_dtype, scale, map_parts=map_parts)
-    return 0
-
-
-def landmarks_in_parts_path(rng, dtype):
-    """Compare landmarks of planes in parts."""
-    return landmarks_path(rng, dtype, map_parts=each)
 
 
 def quantiles_path(rng, dtype):
     """Compare order statistics; zeros of both signs are one value."""
     planes, mask = random_planes_and_mask(rng, dtype)
     n_quantiles = int(rng.choice([1, 7, 256, 1024]))
-    found, status = _engines.tried.quantiles(planes, mask, n_quantiles)
-    wanted, expected = _engines.wanted.quantiles(planes, mask, n_quantiles)
-    assert (status == expected).all(), f"status {status} != {expected}"
+    found, wanted, _ = found_by_both("quantiles", planes, mask, n_quantiles)
     assert same(found + 0.0, wanted + 0.0), "the reference differs"
-    return 0
 
 
 def same_states(found, wanted):
@@ -638,14 +629,11 @@ def learn_path(convention, distribution):
         planes, mask = random_planes_and_mask(rng, dtype)
         if dtype == np.float16:
             planes = planes.astype(np.float32)
-        states, status = _engines.tried.count_levels(planes, mask)
-        wanted, expected = _engines.wanted.count_levels(planes, mask)
-        assert (status == expected).all(), f"status {status} != {expected}"
-        assert same_states(states, wanted), "count_levels differs"
+        states, status = counts_of("count_levels", planes, mask)
         if dtype.kind == "f":
-            assert_same_counts("count_lattice", planes, mask)
+            counts_of("count_lattice", planes, mask)
         if (status & (INF | EMPTY)).any() or any(not state.counts.sum() for state in states):
-            return 0
+            return
         rule = EqualizeRule(random_n_bins(rng, "any"), convention, distribution)
         span = random_span(rng, planes)
         if span.limits and dtype.kind == "f":
@@ -657,18 +645,15 @@ def learn_path(convention, distribution):
         ranges = np.sort(np.nan_to_num(ranges.astype(np.float64)), axis=1)
         known = types.SimpleNamespace(transfers=transfers, ranges=ranges)
         compare_planes(rng, "apply", planes, mask, own_dtype, known, convention, blend)
-        return 0
 
     return run
 
 
-def assert_same_counts(name, *arguments):
-    """Compare what both engines count; return it."""
-    found, status = getattr(_engines.tried, name)(*arguments)
-    wanted, expected = getattr(_engines.wanted, name)(*arguments)
-    assert (status == expected).all(), f"status {status} != {expected}"
+def counts_of(name, *arguments):
+    """Compare what both engines count for scope="dataset"; return it, and the status."""
+    found, wanted, status = found_by_both(name, *arguments)
     assert same_states(found, wanted), f"{name} differs"
-    return found
+    return found, status
 
 
 def learned(planes, mask, states, rule):
@@ -685,7 +670,7 @@ def learned(planes, mask, states, rule):
             limits = [rule.span.limits] * len(states)
         edges = [transfer.bin_edges(*limit, n_bins, dtype) for limit in limits]
         edges = [of if transfer.are_bins(of) else None for of in edges]
-        counts = assert_same_counts("count_bins", planes, mask, edges)
+        counts, _ = counts_of("count_bins", planes, mask, edges)
         for channel, of in enumerate(edges):
             if of is not None:
                 centers = transfer.bin_centers(of)
@@ -716,7 +701,6 @@ def invert_path(rng, dtype):
     expected[np.isinf(values).any(axis=(2, 3))] = np.nan
     assert same(out, expected), "transfer.invert differs"
     assert (status & INF > 0).tolist() == np.isinf(values).any(axis=(2, 3)).tolist()
-    return 0
 
 
 def color_path(rng, dtype):
@@ -728,7 +712,7 @@ def color_path(rng, dtype):
         divisor = rng.choice([1, 2, 7])
         planes[:, channel] = planes[:, channel] / divisor if dtype != np.bool_ else gray[:, 0]
     planes = random_layout(rng, planes)
-    names = ["value", "luminance", "lightness"]
+    names = [*COLORS]
     names += ["luminance of opencv"] * (dtype.name in ("uint8", "uint16"))
     names += ["lightness of opencv"] * (dtype.name == "uint8")
     if isinstance(_engines.tried, Elsewhere):
@@ -753,7 +737,6 @@ def color_path(rng, dtype):
         _engines.tried.recolor(name, planes, plane, mapped, out, stored)
         _engines.wanted.recolor(name, planes, plane, mapped, expected, stored)
     assert same(out, expected), f"colours by {name} differ"
-    return 0
 
 
 # Estimators, in other threads and in another process ----------------------------------------------
@@ -847,10 +830,7 @@ def estimators_path(rng, dtype):
 
     results = [*_others.threads.map(in_thread, range(N_THREADS)), process.result()]
     for found, where in zip(results, ["a thread"] * N_THREADS + ["another process"], strict=True):
-        is_text = isinstance(expected, str) or isinstance(found, str)
-        is_same = expected == found if is_text else same(expected, found)
-        assert is_same, f"{where} differs: {estimator}"
-    return 0
+        assert equal(expected, found), f"{where} differs: {estimator}"
 
 
 def volumes_path(rng, dtype):
@@ -871,9 +851,7 @@ def volumes_path(rng, dtype):
         expected = expected.reshape(n, *(expected.shape[1:] if estimator.flatten else (c, *shape)))
     found = outcome_of_fit(of_volumes, volumes, of_volumes_mask)
     assert type(expected) is type(found), f"an error on one side only: {expected} {found}"
-    is_same = expected == found if isinstance(expected, str) else same(expected, found)
-    assert is_same, f"volumes differ: {of_volumes}"
-    return 0
+    assert equal(expected, found), f"volumes differ: {of_volumes}"
 
 
 def chunks_path(kind):
@@ -900,10 +878,9 @@ def chunks_path(kind):
         chunks = in_chunks(rng, X), None if mask is None else in_chunks(rng, mask)
         with dask.config.set(scheduler="synchronous"):
             found = outcome_of_fit(estimator, *chunks)
-        is_text = isinstance(expected, str) or isinstance(found, str)
-        is_same = type(expected) is type(found) if is_text else same(expected, found)
-        assert is_same, f"chunks {[x is not None and x.chunks for x in chunks]} differ: {estimator}"
-        return 0
+        are_errors = isinstance(expected, str) and isinstance(found, str)
+        where = [x is not None and x.chunks for x in chunks]
+        assert are_errors or equal(expected, found), f"chunks {where} differ: {estimator}"
 
     return compare
 
@@ -990,9 +967,9 @@ PATHS = {
         ("uint8", "uint16"),
     ),
     "match": (match_path, DTYPES),
-    "match in parts": (match_in_parts_path, DTYPES),
+    "match in parts": (partial(match_path, map_parts=each), DTYPES),
     "landmarks": (landmarks_path, DTYPES),
-    "landmarks in parts": (landmarks_in_parts_path, DTYPES),
+    "landmarks in parts": (partial(landmarks_path, map_parts=each), DTYPES),
     "quantiles": (quantiles_path, DTYPES),
     "color": (color_path, DTYPES),
 }
@@ -1015,7 +992,7 @@ def run_path(name, dtype, n_cases, seed):
         for number in range(n_cases):
             COMPILED.use_simd(True, number % 3)
             _engines.number, state = number, rng.bit_generator.state
-            n_like_peer += run(rng, np.dtype(dtype))
+            n_like_peer += run(rng, np.dtype(dtype)) or 0
         if isinstance(_engines.tried, AlsoInAnotherProcess):
             _engines.tried.finish()
     except Exception:
