@@ -192,7 +192,10 @@ def paths():
         found[f"quantile_range, {name}"] = path(HE(quantile_range=(1, 99)), 96, name)
     found["CLAHE, value_range, uint8"] = path(CLAHE(value_range=(0, 255)))
     found["CLAHE, quantile_range, uint8"] = path(CLAHE(quantile_range=(1, 99)))
-    return found | volume_paths() | local_paths()
+    of_local = {
+        name: path(estimator, 96, dtype) for name, (estimator, dtype) in LOCAL_PATHS.items()
+    }
+    return found | volume_paths() | of_local
 
 
 def volume_paths():
@@ -218,36 +221,32 @@ def volume_paths():
     }
 
 
-def local_paths():
-    """Return the paths of local equalization."""
-    return {
-        f"local {n}×{n}, {name}": path(LOCAL(window=n, **params), 96, dtype)
-        for n in (5, 25)
-        for name, (dtype, params) in {
-            "uint8 → uint8": ("uint8", {"convention": "skimage"}),
-            "uint8 → float64": ("uint8", {}),
-            "float32": ("float32", {}),
-        }.items()
-    }
+# Estimators with the dtype of their images.
+LOCAL_PATHS = {
+    f"local {n}×{n}, {name}": (LOCAL(window=n, **params), dtype)
+    for n in (5, 25)
+    for name, (dtype, params) in {
+        "uint8 → uint8": ("uint8", {"convention": "skimage"}),
+        "uint8 → float64": ("uint8", {}),
+        "float32": ("float32", {}),
+    }.items()
+}
 
 
 def compared():
-    """Return paths to compare with scikit-image: a function that prepares, images, the peer."""
+    """Return what is compared with scikit-image: the estimator, its images, the peer."""
     target = images()[0, 0]
     found = {
-        "float64 512×512": (lambda x: transform(HE(), x), 512, "float64", equalize_hist),
+        "float64 512×512": (HE(), 512, "float64", equalize_hist),
         "matcher, uint8 96×96": (
-            lambda x: transform(HistogramMatcher(reference=target), x),
+            HistogramMatcher(reference=target),
             96,
             "uint8",
             partial(match_histograms, reference=target),
         ),
     }
-    for name, prepare in local_paths().items():
-        dtype = "float32" if "float32" in name else "uint8"
-        window = 25 if "25" in name else 5
-        peer = partial(rank_equalize, window=window)
-        found[name] = lambda x, prepare=prepare: prepare(), 96, dtype, peer
+    for name, (estimator, dtype) in LOCAL_PATHS.items():
+        found[name] = estimator, 96, dtype, partial(rank_equalize, window=estimator.window)
     return found
 
 
@@ -345,10 +344,10 @@ def rows_with_kept_memory(options, rows):
 
 def peer_rows(options):
     """Yield a row for each peer: name, its ns per pixel, times faster with one thread and two."""
-    for name, (prepare, side, dtype, peer) in compared().items():
+    for name, (estimator, side, dtype, peer) in compared().items():
         if options.only in name:
             x = images(side, dtype)
-            run, n_pixels = prepare(x)
+            run, n_pixels = transform(estimator, x)
             few = x[: max(1, N_PEER // side**2), 0]
             loop = lambda few=few, peer=peer: [peer(plane) for plane in few]  # noqa: E731
             ns, multiple, gain = measure(options.rounds, run, n_pixels, loop, few.size)

@@ -281,7 +281,7 @@ def measure_lights(X, y):
     )
 
 
-def searches(X, y, protocols):
+def searches(X, protocols):
     """Give what a search needs: protocol, classifier's name, pipeline, training and test numbers.
 
     It sees the first training part alone, in three folds, of which two are for training. The SVC
@@ -306,7 +306,7 @@ def print_choice(X, y, protocols, steps):
     title = "What GridSearchCV chooses in the (first) training part; ties: as good in there"
     print_header(title, *columns, "best")
     missed = {}
-    for protocol, classifier, pipeline, train, test in searches(X, y, protocols):
+    for protocol, classifier, pipeline, train, test in searches(X, protocols):
         tested = [
             pipeline.set_params(equalize=step).fit(train, y[train]).score(test, y[test])
             for step in steps.values()
@@ -357,7 +357,7 @@ def print_search(title, candidates, X, y, protocols):
         "relit, harsh": relit_scorer("accuracy"),
         "half of each": relit_scorer("accuracy", share=0.5),
     }
-    for protocol, classifier, pipeline, train, test in searches(X, y, protocols):
+    for protocol, classifier, pipeline, train, test in searches(X, protocols):
         for validation, scoring in scorers.items():
             search = GridSearchCV(pipeline, grid, scoring=scoring, cv=3).fit(X[train], y[train])
             tested = search.best_estimator_.score(X[test], y[test])

@@ -4,9 +4,11 @@ import functools
 import os
 import warnings
 
+import numpy as np
 import pytest
 from _internals import ENGINE_VARIABLE, NOT_BUILT, SLOW, kernels_are_built
 from hypothesis import HealthCheck, note, settings
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 import sklearn_histeq
@@ -95,6 +97,30 @@ def one_thread():
     """Small matrices on busy cores: threads of BLAS and OpenMP would only wait for each other."""
     with threadpool_limits(1):
         yield
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Write an .npz file of these arrays, and return its path."""
+
+    def write(**arrays):
+        path = tmp_path / "faces.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two people with three pictures each, in three formats."""
+    rng = np.random.default_rng(3)
+    for person in ("ada", "bob"):
+        (tmp_path / "all" / person).mkdir(parents=True)
+        for suffix in ("pgm", "png", "JPG"):
+            picture = Image.fromarray(rng.integers(0, 256, (8, 6)).astype(np.uint8))
+            picture.save(tmp_path / "all" / person / f"one.{suffix}")
+    return tmp_path / "all"
 
 
 def _settings(**kwargs):

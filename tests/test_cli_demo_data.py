@@ -18,30 +18,6 @@ from sklearn_histeq._cli.demo.data import (
 from sklearn_histeq._cli.errors import FileError
 
 
-@pytest.fixture
-def npz(tmp_path):
-    """Write an .npz file of these arrays, and return its path."""
-
-    def write(**arrays):
-        path = tmp_path / "faces.npz"
-        np.savez(path, **arrays)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of two people with three pictures each, in three formats."""
-    rng = np.random.default_rng(3)
-    for person in ("ada", "bob"):
-        (tmp_path / "all" / person).mkdir(parents=True)
-        for suffix in ("pgm", "png", "JPG"):
-            picture = Image.fromarray(rng.integers(0, 256, (8, 6)).astype(np.uint8))
-            picture.save(tmp_path / "all" / person / f"one.{suffix}")
-    return tmp_path / "all"
-
-
 class TestBundled:
     def test_half_are_faces(self):
         faces = bundled_faces()
