@@ -844,3 +844,12 @@ def test_another_scale_in_a_dask_array(chunks):
     assert len(texts) == (1 if chunks == 6 else 2)
     named = [re.search(r"image\(s\) ([\d, ]+), but", text)[1] for text in texts]
     assert sorted(", ".join(named).split(", ")) == ["1", "4"]
+
+
+def test_partial_fit_takes_integers_in_the_range_of_the_first_dtype():
+    first = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
+    equalizer = HistogramEqualizer(scope="dataset").partial_fit(first)
+    with pytest.raises(ValueError, match="beyond the range of uint8"):
+        equalizer.partial_fit(first.astype(np.uint16) + 256)
+    assert equalizer.partial_fit(first.astype(np.uint16) + 16).n_samples_seen_ == 2
+    assert equalizer.bin_centers_[0].tolist() == list(range(32))

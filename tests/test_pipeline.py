@@ -1,5 +1,7 @@
 """In scikit-learn's company: Pipeline, searches, caches, routed masks."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import sklearn
@@ -15,6 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import Binarizer, FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.fixes import parse_version
 
 from sklearn_histeq import (
     AdaptiveHistogramEqualizer,
@@ -238,6 +241,45 @@ def test_grid_search_routes_a_mask(routing, people, mask):
     bad = np.zeros_like(mask)
     with pytest.raises(ValueError, match="mask"):
         search.fit(x, y, mask=bad)
+
+
+class SeesMask(HistogramEqualizer):
+    """Notes of each transform whether a mask came."""
+
+    came: ClassVar[list[bool]] = []
+
+    def transform(self, X, *, mask=None):
+        self.came.append(mask is not None)
+        return super().transform(X, mask=mask)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "since"),
+    [
+        (None, "1.8"),  # before, the own score of a Pipeline asks for no mask
+        ("accuracy", None),
+    ],
+)
+def test_which_scores_of_a_search_see_the_mask(routing, people, mask, monkeypatch, scoring, since):
+    x, y = people
+    pipe = make_pipeline(SeesMask(flatten=True), KNeighborsClassifier(1))
+    monkeypatch.setattr(SeesMask, "came", [])
+    grid = {"kneighborsclassifier__n_neighbors": [1]}
+    search = GridSearchCV(pipe, grid, cv=2, scoring=scoring, refit=False, error_score="raise")
+    search.fit(x, y, mask=mask)
+    version = parse_version(sklearn.__version__)
+    assert SeesMask.came == [since is not None and version >= parse_version(since)] * 2
+
+
+def test_after_a_search_the_best_estimator_takes_the_mask(routing, people, mask):
+    x, y = people
+    pipe = make_pipeline(HistogramEqualizer(flatten=True), KNeighborsClassifier(1))
+    search = GridSearchCV(pipe, {"kneighborsclassifier__n_neighbors": [1]}, cv=2)
+    search.fit(x, y, mask=mask)
+    with pytest.raises(TypeError, match="mask"):
+        search.predict(x, mask=mask)
+    expected = pipe.fit(x, y, mask=mask).predict(x, mask=mask)
+    assert_same(search.best_estimator_.predict(x, mask=mask), expected)
 
 
 def test_missing_pixels_always_work(people, mask):

@@ -323,7 +323,7 @@ class HistogramEqualizer(ImageTransformer):
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
             Images of the same kind (integers or floats) and number of channels as in earlier
-            batches.
+            batches. Integers must lie in the range of the dtype of the first batch.
         y : None
             Ignored; present for scikit-learn's conventions.
         mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
