@@ -508,3 +508,18 @@ def test_typical_mistakes_say_what_came_what_was_expected_and_what_to_do(name):
     assert len(message) < 500
     assert message.endswith((".", "?"))
     assert "  " not in message
+
+
+# --- what programs read --------------------------------------------------------------------------
+
+
+def test_an_error_knows_its_parameter_and_its_images():
+    x = faces(3, 1, 8, "f8")
+    x[1, 0, 2, 2] = np.inf
+    with pytest.raises(ValueError, match="inf") as caught:
+        HistogramEqualizer().fit_transform(x)
+    assert caught.value.problem.images == (1,)
+    with pytest.raises(ValueError, match="n_bins=0") as caught:
+        HistogramEqualizer(n_bins=0).fit_transform(x)
+    assert caught.value.problem.parameter == "n_bins"
+    assert caught.value.problem.images == ()

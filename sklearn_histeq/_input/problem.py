@@ -70,6 +70,16 @@ class Problem(NamedTuple):
     remedy: str = ""
     by: tuple[Any, ...] = ()
 
+    @property
+    def parameter(self):
+        """The name of the parameter or argument that is to blame."""
+        return next((piece.name for piece in self.came if hasattr(piece, "name")), None)
+
+    @property
+    def images(self):
+        """The numbers of the images that are to blame; none where it is not about single images."""
+        return next((p.numbers for p in self.came if isinstance(p, ImageNumbers)), ())
+
     def text(self, spell=None):
         """Return what came and what was expected; spell(piece) returns one that is no str."""
         pieces = self.came
