@@ -319,7 +319,7 @@ def random_blend(rng, planes, convention, distribution):
     if distribution == "normal" or rng.random() < 0.7:
         return None
     span = random_span(rng, planes)
-    is_given = span.limits is not None and np.isfinite(np.subtract(*span.limits))
+    is_given = span.limits is not None and 1e-300 <= np.subtract(*span.limits[::-1]) < np.inf
     if not is_given:
         span = spans.span_of("dtype", (0, 100), dtype)
     top, own_dtype = convention.output_max, convention.default_output_dtype(dtype)

@@ -1,12 +1,11 @@
 """Checks of the parameters that only HistogramEqualizer has, and of what it has learned from."""
 
-import math
-
 from .._input.parameters import ALL_QUANTILES, IN_A_GRID, LARGEST_FLOAT, check_choice
 from .._input.problem import Setting, input_error
 
 SCOPES = ("image", "dataset")
 OUTPUT_DISTRIBUTIONS = ("uniform", "normal")
+LEAST_WIDTH = 1e-300  # of a range that divides
 
 
 def check_output_distribution(output_distribution, convention):
@@ -36,7 +35,7 @@ def check_normal_color(color, mode):
 
 
 def check_partial_strength(output_distribution, value_range):
-    """Refuse to blend an image with normal quantiles, or over a range too wide for a double."""
+    """Refuse to blend an image with normal quantiles, or over a range whose width is no double."""
     if output_distribution == "normal":
         raise input_error(
             ("strength < 1 with ", Setting("output_distribution", output_distribution)),
@@ -45,10 +44,10 @@ def check_partial_strength(output_distribution, value_range):
         )
     if value_range is not None and not isinstance(value_range, str):
         low, high = map(float, value_range)
-        if math.isinf(high - low):
+        if not LEAST_WIDTH <= high - low <= LARGEST_FLOAT:
             raise input_error(
                 ("strength < 1 with ", Setting("value_range", value_range)),
-                f"a range narrower than {LARGEST_FLOAT:g}",
+                f"a range that is from {LEAST_WIDTH:g} to {LARGEST_FLOAT:g} wide",
             )
 
 
