@@ -31,11 +31,13 @@ struct Kernel {
 struct KernelList {
     static constexpr int MOST = 63;
     Kernel kernels[MOST + 1]; /* one without a name ends the list */
-    int n, variant;
+    int n, variant; /* n > MOST: some had no room, and the module cannot be imported */
 
     template <class First, class... Rest>
     void add(const char *name, int (*kernel)(First, Rest...)) {
-        Kernel &added = kernels[n++];
+        if (n++ >= MOST)
+            return;
+        Kernel &added = kernels[n - 1];
         added.name = name;
         added.type = TYPE<std::remove_const_t<typename First::Type>>;
         added.n_arguments = 1 + sizeof...(Rest);

@@ -63,6 +63,8 @@ class Call {
     const Py_buffer &array(PyObject *object, int type, bool is_written) {
         if (n_arrays && object == arguments[0])
             return arrays[0]; /* is held, and of the type for which the kernel was chosen */
+        if (!expect(n_arrays < MOST_ARRAYS, "fewer arrays"))
+            return none;
         Py_buffer &found = arrays[n_arrays];
         const int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (is_written ? PyBUF_WRITABLE : 0);
         if (has_failed || PyObject_GetBuffer(object, &found, flags) != 0) {
@@ -96,7 +98,8 @@ class Call {
     bool has_failed = false; /* there is an error in Python */
 
   private:
-    Py_buffer none = {}, arrays[20];
+    static constexpr int MOST_ARRAYS = 20;
+    Py_buffer none = {}, arrays[MOST_ARRAYS];
     int n_arrays = 0;
 };
 
@@ -246,6 +249,11 @@ inline int add_kernels(PyObject *module) {
         avx2::list_kernels(list);
     }
 #endif
+    if (list.n > KernelList::MOST) {
+        PyErr_Format(PyExc_SystemError, "a list of %d kernels has room for %d", list.n,
+                     KernelList::MOST);
+        return -1;
+    }
     return add_functions(module, list);
 }
 

@@ -173,29 +173,37 @@ struct RowSlice {
 
 /* Memory ------------------------------------------------------------------------------------- */
 
-/* Memory for the arrays of one call, freed at its end; each array begins at 64 bytes. */
+/* Memory for the arrays of one call, freed at its end. Each array has a block of memory, which begins
+ * with the address of the block before; the array begins at a multiple of 64 bytes. */
 class Scratch {
   public:
     Scratch() = default;
     Scratch(const Scratch &) = delete;
     Scratch &operator=(const Scratch &) = delete;
     ~Scratch() {
-        for (int i = 0; i < n_blocks; ++i)
-            std::free(blocks[i]);
+        while (last) {
+            void *block = last;
+            last = *as<void *>(block);
+            std::free(block);
+        }
     }
 
     template <class T> T *array(ptrdiff_t n) {
-        void *block = std::malloc(static_cast<size_t>(n) * sizeof(T) + 64);
-        is_complete &= block != nullptr;
-        blocks[n_blocks++] = block;
-        return reinterpret_cast<T *>((reinterpret_cast<uintptr_t>(block) + 63) & ~uintptr_t{63});
+        void *block = std::malloc(static_cast<size_t>(n) * sizeof(T) + sizeof last + 64);
+        if (!block) {
+            is_complete = false;
+            return nullptr;
+        }
+        *as<void *>(block) = last;
+        last = block;
+        const uintptr_t start = reinterpret_cast<uintptr_t>(block) + sizeof last;
+        return reinterpret_cast<T *>((start + 63) & ~uintptr_t{63});
     }
 
     bool is_complete = true; /* false: there is not enough memory for all arrays */
 
   private:
-    void *blocks[24];
-    int n_blocks = 0;
+    void *last = nullptr; /* block of memory */
 };
 
 } // namespace histeq
