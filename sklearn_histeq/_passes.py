@@ -183,9 +183,14 @@ def around(place, shape, reach):
         return place
     sides = zip(place, shape, reach, strict=True)
     return tuple(
-        slice(max(0, own.start - radius), min(size, own.stop + radius))
-        for own, size, radius in sides
+        [slice(max(0, own.start - far), min(size, own.stop + far)) for own, size, far in sides]
     )
+
+
+def relative_to(outer, place):
+    """Return a place as slices of what lies at an outer place."""
+    pairs = zip(outer, place, strict=True)
+    return tuple([slice(own.start - o.start, own.stop - o.start) for o, own in pairs])
 
 
 def own_pixels(part):
@@ -200,7 +205,7 @@ def divided(part, n_pixels):
     for inner in part_places([own.stop - own.start for own in place], n_pixels):
         pairs = list(zip(inner, place, strict=True))
         at = tuple(slice(own.start + i.start, own.start + i.stop) for i, own in pairs)
-        seen = [slice(i.start - o.start, i.stop - o.start) for i, o in zip(at, outer, strict=True)]
+        seen = relative_to(outer, at)
         counted = None if mask is None else mask[:, *seen]
         written = None if out is None else out[:, :, *inner]
         parts.append(Part(planes[:, :, *seen], counted, written, at, at))

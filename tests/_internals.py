@@ -9,6 +9,7 @@ kernels were built.
 import math
 import pickle
 import warnings
+from dataclasses import replace
 from functools import cache, reduce
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn_histeq._base import VersionedEstimator
 from sklearn_histeq._clahe import definition as clahe_definition
 from sklearn_histeq._clahe import devices as clahe_devices
 from sklearn_histeq._equalize.conventions import CONVENTIONS, EqualizeConvention
+from sklearn_histeq._local.conventions import CONVENTIONS as LOCAL_CONVENTIONS
 from sklearn_histeq._passes import Whole, cut, own_pixels
 
 ENGINE_VARIABLE = "SKLEARN_HISTEQ_ENGINE"
@@ -129,6 +131,12 @@ def add_convention(patch, name, function, output_max):
     formulas = {"uniform": transfer.Formula(function)}
     record = EqualizeConvention(name, output_max=output_max, formulas=formulas)
     patch.setitem(CONVENTIONS, name, record)
+
+
+def add_local_convention(patch, name, formula, like):
+    """Add a convention of windows likewise, which is like another one but for its formula."""
+    record = replace(LOCAL_CONVENTIONS[like], name=name, formula=formula)
+    patch.setitem(LOCAL_CONVENTIONS, name, record)
 
 
 # --- arrays of other libraries --------------------------------------------------------------------

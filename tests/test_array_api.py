@@ -20,6 +20,7 @@ import pytest
 import sklearn
 from _helpers import assert_same, faces
 from _internals import (
+    add_local_convention,
     astype,
     move_away_from_the_cpu,
     needs_kernels,
@@ -197,6 +198,24 @@ def test_planes_without_room_for_bins_take_ranks(place, estimator):
     for counted in (None, mask):
         expected = results(estimator, X, counted)
         assert_same(place.back(results(estimator, place.take(X), place.take(counted))), expected)
+
+
+def shares_below(below, equal, n_counted, plane):
+    """The formula of a toy convention: how many counted pixels of the window are darker."""
+    return below / n_counted
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint64", "int16", "float32", "float64"])
+@pytest.mark.parametrize("color", ["channels", "value"])
+def test_windows_of_a_convention_of_ones_own(place, monkeypatch, dtype, color):
+    add_local_convention(monkeypatch, "toy", shares_below, like="histeq")
+    X = faces(3, 3, dtype=dtype)
+    mask = np.random.default_rng(0).random((3, 8, 8)) < 0.3 if color == "channels" else None
+    toy = LocalHistogramEqualizer(window=3, convention="toy", color=color)
+    expected = toy.transform(X, mask=mask)
+    assert (expected != clone(toy).set_params(convention="histeq").transform(X, mask=mask)).any()
+    found = toy.transform(place.take(X), mask=place.take(mask))
+    assert_same(place.back(found), expected)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS[:6], ids=str)

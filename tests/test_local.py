@@ -7,7 +7,12 @@ from itertools import product
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, on_all_engines, on_the_default_engine
-from _internals import set_parts_of_local, set_work_per_thread
+from _internals import (
+    ENGINE_VARIABLE,
+    add_local_convention,
+    set_parts_of_local,
+    set_work_per_thread,
+)
 from _oracles import mid_ranks, mid_ranks_of_levels, rank_equalize
 from _strategies import ALL, FLOATS, INTEGERS, few_examples, holes, images, masked, planes, seeds
 from hypothesis import given
@@ -469,6 +474,59 @@ def test_the_value_of_colours_is_equalized(dtype, convention, channels):
     if convention == "skimage":
         expected = np.rint(expected)
     np.testing.assert_allclose(out[:, :3], expected, rtol=1e-6)
+
+
+# --- a convention of one's own, by the steps of CONTRIBUTING --------------------------------------
+
+
+def squared_ranks(below, equal, n_counted, plane):
+    """The formula of a toy convention: squared mid-ranks."""
+    return ((below + equal / 2) / n_counted) ** 2
+
+
+def negative_levels(below, equal, n_counted, plane):
+    """The formula of another one: 255 minus scikit-image's levels of bytes."""
+    level = 255 * (below + equal) // np.maximum(n_counted, 1)
+    return (plane.dtype.type(255) - level).astype(plane.dtype)
+
+
+TOYS = [
+    ("histeq", squared_ranks, np.square, ["bool", "u1", "i2", "u8", "f2", "f4", "f8"]),
+    ("skimage", negative_levels, lambda levels: 255 - levels, ["u1"]),
+]
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize(
+    ("like", "formula", "of_output", "dtype"),
+    [(*toy, dtype) for *toy, dtypes in TOYS for dtype in dtypes],
+)
+def test_a_convention_is_one_record_and_one_function(
+    monkeypatch, like, formula, of_output, dtype, is_masked
+):
+    """However its planes are divided, and though no kernel knows its formula."""
+    da = pytest.importorskip("dask.array")
+    add_local_convention(monkeypatch, "toy", formula, like)
+    x = faces(3, 2, 30, dtype)[..., :9]
+    mask = np.random.default_rng(0).random((3, 30, 9)) < 0.2 if is_masked else None
+    settings = {"window": (5, 3), "convention": "toy"}
+    toy = LocalHistogramEqualizer(**settings)
+    actual = toy.transform(x, mask=mask)
+    as_known = LocalHistogramEqualizer(**settings | {"convention": like}).transform(x, mask=mask)
+    np.testing.assert_allclose(actual, of_output(as_known), rtol=2e-7)
+    assert actual.dtype == as_known.dtype
+    with monkeypatch.context() as patch:
+        patch.setenv(ENGINE_VARIABLE, "reference")
+        assert_same(toy.transform(x, mask=mask), actual)
+    if mask is not None:
+        mask = da.from_array(mask, chunks=(2, 11, 5))
+    with pytest.warns(UserWarning, match="no kernel|without compiled kernels"):
+        lazy = toy.transform(da.from_array(x, chunks=(2, 2, 11, 5)), mask=mask)
+    assert_same(lazy.compute(), actual)
+    mask = None if mask is None else mask[:1].compute()
+    set_work_per_thread(monkeypatch, 1)
+    set_parts_of_local(monkeypatch, 50)
+    assert_same(toy.set_params(n_jobs=3).transform(x[:1], mask=mask), actual[:1])
 
 
 @on_the_default_engine

@@ -2,7 +2,8 @@
 
 Integers of more than two bytes are read as their ranks, which have the same order. A large plane is
 worked on in parts, each with the pixels around it that its windows reach. What a part does not see,
-the counts for windows without a counted pixel, is read before.
+the counts for windows without a counted pixel, is read before. The kernel, `local` in local.h, has
+the formulas of two conventions; the definition computes others.
 """
 
 import math
@@ -12,14 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arithmetic import output
-from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import EMPTY
 from .._kernels import arrays, shared
 from .._kernels.arrays import FLOAT32, FLOAT64, UINT16, rows
-from .._passes import Part, Passes, Read, around, cut, in_passes
+from .._passes import Part, Passes, Read, around, cut, in_passes, relative_to
 from . import definition, kernels
-from .conventions import HISTEQ
+from .conventions import HISTEQ, SKIMAGE
 from .windows import mid_ranks
 
 # A plane is worked on in parts of so many pixels if threads share it, else in larger ones; and in
@@ -29,6 +28,8 @@ N_PART, N_ALONE, MOST_PARTS = 2**18, 2**22, 16
 
 def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the window around it into out; see `definition.local`."""
+    if rule.convention not in (HISTEQ, SKIMAGE):
+        return definition.local(planes, mask, out, rule, map_parts)
     shape = planes.shape[2:]
     plan, whole = _plan(planes.dtype, shape, rule), tuple(slice(0, length) for length in shape)
     n_pixels = plan.n_alone(out) if map_parts is map else N_PART // planes.shape[1]
@@ -52,6 +53,8 @@ def passes(whole, rule):
 
     whole : `_passes.Whole`
     """
+    if rule.convention not in (HISTEQ, SKIMAGE):
+        return f"no kernel has the formula of convention={rule.convention.name!r}"
     plan = _plan(whole.dtype, whole.shape, rule)
     if plan.needs_ranks(whole.is_masked):
         return (
@@ -68,30 +71,31 @@ class Plan(NamedTuple):
     ----------
     pixel : dtype
         The type that the kernel reads.
-    own_dtype : dtype
-        The convention's own output type for these images.
-    is_peer : bool
-        Whether the convention is scikit-image's.
+    own_dtype, output_max : dtype, float
+        The convention's own output type for these images, and its largest value there.
+    is_skimage : bool
+        Whether the convention is SKIMAGE; else it is HISTEQ.
     radii : tuple of ints
         How far windows reach along each spatial axis.
     """
 
     pixel: np.dtype
     own_dtype: np.dtype
-    is_peer: bool
+    output_max: float
+    is_skimage: bool
     radii: tuple[int, ...]
 
     def written_dtype(self, dtype):
         """Return the type that the kernel writes for an output of some type."""
-        is_known = dtype == self.pixel if self.is_peer else dtype in arrays.N_LEVELS
+        is_known = dtype == self.pixel if self.is_skimage else dtype in arrays.N_LEVELS
         return dtype if is_known else self.own_dtype
 
     def needs_ranks(self, is_masked):
         """Return whether windows may be empty, and the pixels are too many values to count."""
-        return is_masked and not self.is_peer and not arrays.N_LEVELS[self.pixel]
+        return is_masked and not self.is_skimage and not arrays.N_LEVELS[self.pixel]
 
     def n_alone(self, out):
-        """Return of how many pixels one thread makes a part; fewer where the output is copied."""
+        """Return how many pixels a part has for one thread; fewer where the output is copied."""
         is_ready = arrays.is_kernel_ready(out, self.written_dtype(out.dtype))
         return N_ALONE if is_ready else min(N_ALONE, 2 * arrays.N_PART)
 
@@ -99,16 +103,17 @@ class Plan(NamedTuple):
 def _plan(dtype, shape, rule):
     """Return how the kernel takes planes of a dtype and a spatial shape."""
     pixel = arrays.pixel_dtype(dtype) or FLOAT64
-    is_peer = rule.convention is not HISTEQ
-    radii = tuple(min(radius, max(shape)) for radius in rule.radii)
-    return Plan(pixel, pixel if is_peer else single_or_double(dtype), is_peer, radii)
+    convention = rule.convention
+    own_dtype, top = convention.default_output_dtype(dtype), convention.top(dtype)
+    radii = tuple([min(radius, max(shape)) for radius in rule.radii])
+    return Plan(pixel, own_dtype, top, convention is SKIMAGE, radii)
 
 
 # Where parts lie ----------------------------------------------------------------------------------
 
 
 def _places(whole, radii, n_pixels):
-    """Return places that cut a box of a plane into parts of at least so many pixels.
+    """Return places that cut a place into at most MOST_PARTS parts of at least so many pixels.
 
     Volumes are cut between slices, planes between rows. Each part reads what its windows reach,
     and so parts are not made much shorter than windows.
@@ -116,24 +121,18 @@ def _places(whole, radii, n_pixels):
     axis = _cut_axis(whole)
     start, length = whole[axis].start, whole[axis].stop - whole[axis].start
     n_others = max(1, _n_pixels(whole) // max(1, length))
-    n = max(1, length // max(n_pixels // n_others, length // MOST_PARTS, radii[axis], 1))
+    n = max(1, length // max(n_pixels // n_others, -(-length // MOST_PARTS), radii[axis], 1))
     parts = [slice(start + length * i // n, start + length * (i + 1) // n) for i in range(n)]
     return [(*whole[:axis], part, *whole[axis + 1 :]) for part in parts]
 
 
 def _cut_axis(place):
-    """Return the axis along which a box is cut: that of the slices if there are several."""
+    """Return the axis along which a place is cut: that of the slices if there are several."""
     return 1 if len(place) > 2 and place[0].stop - place[0].start == 1 else 0
 
 
 def _n_pixels(place):
-    return math.prod(part.stop - part.start for part in place)
-
-
-def _within(place, outer):
-    """Return a place as slices of what lies at an outer place."""
-    pairs = zip(place, outer, strict=True)
-    return tuple(slice(own.start - all_.start, own.stop - all_.start) for own, all_ in pairs)
+    return math.prod([part.stop - part.start for part in place])
 
 
 # In passes over parts -----------------------------------------------------------------------------
@@ -157,7 +156,7 @@ class Known(NamedTuple):
 def _passes(plan, is_masked):
     """Return how planes are equalized in passes: what parts have to know, values."""
     reads: tuple[Read, ...] = ()
-    if plan.is_peer and (is_masked or plan.pixel == UINT16):
+    if plan.is_skimage and (is_masked or plan.pixel == UINT16):
         reads = (Read(_find_top, np.maximum, _keep_top, "maximum"),)
     elif is_masked:
         reads = (Read(partial(_count_levels, plan), add, _rank_levels),)
@@ -188,11 +187,11 @@ def _count_levels(plan, _, part):
     return counts
 
 
-@np.errstate(invalid="ignore")  # planes without a counted pixel give no sense
+@np.errstate(invalid="ignore")  # 0 / 0 of planes without a counted pixel is not used
 def _rank_levels(_, counts):
     """Return what is known of planes by the counts of their levels."""
     n_counted = counts.sum(axis=2, keepdims=True)
-    ranks = mid_ranks(counts.cumsum(axis=2) - counts, counts, n_counted, None)
+    ranks = mid_ranks(counts.cumsum(axis=2) - counts, counts, n_counted)
     return Known(ranks, _empty_where(n_counted[..., 0] == 0))
 
 
@@ -212,52 +211,51 @@ def _equalize_counted(planes, mask, out, plan, places, map_parts):
 def _equalize_ranked(planes, mask, out, plan, places, map_parts):
     """Equalize a large image whose counted pixels are ranked, since it has too many values."""
     status = np.empty(planes.shape[:2], np.uint8)
-    for index, (plane, _, written) in arrays.single_planes(planes, mask, out, status | 1):
+    all_planes = np.ones(status.shape, bool)
+    for index, (plane, _, written) in arrays.single_planes(planes, mask, out, all_planes):
         ordered = _as_ordered(plane, plan.pixel)
         parts = cut(ordered, mask, written, places, plan.radii)
-        known = _rank_pixels(ordered, mask)
+        counted = ordered[:, :, mask[0]]
+        counted = np.sort(counted[counted == counted].astype(FLOAT64))[np.newaxis, np.newaxis]
+        known = Known(counted, _empty_where(np.array([[counted.size == 0]])))
         status[index] = reduce(np.bitwise_or, map_parts(partial(_write, plan, known), parts))
     return status
-
-
-def _rank_pixels(plane, mask):
-    """Return what is known of a plane by its counted pixels."""
-    counted = plane[:, :, mask[0]]
-    ordered = np.sort(counted[counted == counted].astype(FLOAT64))[np.newaxis, np.newaxis]
-    return Known(ordered, _empty_where(np.array([[ordered.size == 0]])))
 
 
 def _write(plan, found, part):
     """Write a part by blocks and pieces that take little memory; return the status of its planes.
 
+    A block is some of the images, and a piece is what lies at a place within the part. The kernel
+    gets a piece and the pixels around it that its windows reach.
+
     found : `Known`, or None if the part is whole, or has no window without a counted pixel.
     """
-    planes, own = part.planes, _within(part.place, part.outer)
+    planes, own = part.planes, relative_to(part.outer, part.place)
     status = np.zeros(planes.shape[:2], np.uint8)
-    pieces = _places(own, plan.radii, plan.n_alone(part.out))
-    are_copied = len(pieces) > 1 or arrays.is_copied(planes, plan.pixel, part.out)
+    places = _places(own, plan.radii, plan.n_alone(part.out))
+    are_copied = len(places) > 1 or arrays.is_copied(planes, plan.pixel, part.out)
     for block in arrays.image_slices(planes, are_copied):
-        for piece in pieces:
-            outer = around(piece, planes.shape[2:], plan.radii)
+        known = None if found is None else found.values[block]
+        for place in places:
+            outer = around(place, planes.shape[2:], plan.radii)
             counted = None if part.mask is None else part.mask[block, *outer]
-            out = part.out[block, :, *_within(piece, own)]
-            box = Part(planes[block, :, *outer], counted, out, piece, outer)
-            known = None if found is None else found.values[block]
-            of_box = _write_box(plan, known, box)
+            out = part.out[block, :, *relative_to(own, place)]
+            piece = Part(planes[block, :, *outer], counted, out, place, outer)
+            of_piece = _write_piece(plan, known, piece)
             if found is not None:
-                of_box = of_box & ~np.uint8(EMPTY) | found.status[block]
-            arrays.fill_unmapped(out, of_box)
-            status[block] |= of_box
+                of_piece = of_piece & ~np.uint8(EMPTY) | found.status[block]
+            arrays.fill_unmapped(out, of_piece)
+            status[block] |= of_piece
     return status
 
 
-def _write_box(plan, known, part):
-    """Write a part by the kernel, which sees the pixels around it; return the planes' status.
+def _write_piece(plan, known, piece):
+    """Write a piece by the kernel, which sees the pixels around it; return the planes' status.
 
     The kernel writes whole rows of planes, and whole slices of volumes.
     """
-    planes, out, own = part.planes, part.out, _within(part.place, part.outer)
-    shape, axis, dtype = planes.shape[2:], _cut_axis(part.outer), plan.written_dtype(out.dtype)
+    planes, out, own = piece.planes, piece.out, relative_to(piece.outer, piece.place)
+    shape, axis, dtype = planes.shape[2:], _cut_axis(piece.outer), plan.written_dtype(out.dtype)
     n_rows = math.prod(shape[axis + 1 : -1])
     extents = (*shape[:axis], own[axis].stop - own[axis].start, *shape[axis + 1 :])
     is_ready = arrays.is_kernel_ready(out, dtype) and out.shape[2:] == extents
@@ -266,19 +264,18 @@ def _write_box(plan, known, part):
     pixels = rows(_as_ordered(planes, plan.pixel))
     kernels.local(
         pixels,
-        arrays.mask_rows(part.mask),
+        arrays.mask_rows(piece.mask),
         rows(written),
         status.reshape(-1),
         np.array([_of_volume(shape, 1), _of_volume(plan.radii, 0)], np.int64),
         slice(own[axis].start * n_rows, own[axis].stop * n_rows),
         None if known is None else np.ascontiguousarray(known).reshape(len(pixels), -1),
-        plan.is_peer,
+        plan.is_skimage,
         plan.own_dtype == FLOAT32,
     )
     if not is_ready:
-        output_max = output.largest_level(plan.pixel) if plan.is_peer else 1
         inner = np.ascontiguousarray(written[..., :, *own[axis + 1 :]])
-        arrays.write_back(inner, out, output_max)
+        arrays.write_back(inner, out, plan.output_max)
     return status
 
 

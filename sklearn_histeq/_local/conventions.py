@@ -1,6 +1,8 @@
 """Conventions of LocalHistogramEqualizer, one record for each.
 
-To add a convention, add its record to `CONVENTIONS`.
+To add a convention, add its record to `CONVENTIONS`. The definition computes it. The compiled
+engine and the engine for devices have code of their own for the records below, and pass all others
+to the definition.
 """
 
 from collections.abc import Callable
@@ -21,15 +23,13 @@ class LocalConvention(Convention):
     Attributes
     ----------
     formula : callable
-        Maps the counts in windows to values; see `windows.mid_ranks`.
-    full_rank : callable
-        Maps a plane to the argument `top` of the formula.
+        formula(below, equal, n_counted, plane) returns the values for counts in windows; see
+        `windows`.
     fills_windows : bool
         Whether a window without a counted pixel takes the counts of the whole plane.
     """
 
     formula: Callable[..., np.ndarray] = windows.mid_ranks
-    full_rank: Callable[[np.ndarray], int] = windows.no_top
     fills_windows: bool = True
 
 
@@ -40,7 +40,6 @@ SKIMAGE = LocalConvention(
     output_max=None,
     accepts=(UINT8, UINT16),
     formula=windows.skimage_levels,
-    full_rank=windows.skimage_top,
     fills_windows=False,
 )
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from .._arithmetic import output
 from .._equalize.definition import map_planes
+from .windows import overlaps
 
 
 def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the counted pixels of the window around it into out.
 
-    The window of a pixel are the pixels that are at most `rule.radii` places away along each axis,
+    The window of a pixel has the pixels that are at most `rule.radii` places away along each axis,
     as far as the plane reaches. Planes may be volumes, (n, c, d, h, w).
 
     Parameters
@@ -46,7 +47,7 @@ def local(planes, mask, out, rule, map_parts=map):
             is_empty = n_counted == 0
             below[is_empty], equal[is_empty] = counts_in(plane[counted], plane[is_empty])
             n_counted[is_empty] = counted.sum()
-        values = convention.formula(below, equal, n_counted, convention.full_rank(plane))
+        values = convention.formula(below, equal, n_counted, plane)
         if plane.dtype.kind == "f":
             values[np.isnan(plane)] = np.nan
         output.store(values.astype(own_dtype, copy=False), out_plane, top)
@@ -60,8 +61,8 @@ def window_counts(plane, counted, radii):
     The plane is compared with itself, shifted by each place in the window.
     """
     below, equal, n_counted = np.zeros((3, *plane.shape), np.int64)
-    for overlaps in product(*map(_overlaps, plane.shape, radii)):
-        here, there = zip(*overlaps, strict=True)
+    for pairs in product(*map(overlaps, plane.shape, radii)):
+        here, there = zip(*pairs, strict=True)
         below[here] += counted[there] & (plane[there] < plane[here])
         equal[here] += counted[there] & (plane[there] == plane[here])
         n_counted[here] += counted[there]
@@ -73,11 +74,3 @@ def counts_in(pixels, levels):
     pixels = np.sort(pixels)
     below = np.searchsorted(pixels, levels, side="left")
     return below, np.searchsorted(pixels, levels, side="right") - below
-
-
-def _overlaps(length, radius):
-    """Yield the pixels along an axis that have a neighbour so far away, and these neighbours."""
-    radius = min(radius, length - 1)
-    for shift in range(-radius, radius + 1):
-        start, stop = max(0, -shift), min(length, length - shift)
-        yield slice(start, stop), slice(start + shift, stop + shift)

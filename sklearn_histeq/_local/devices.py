@@ -15,20 +15,34 @@ from .._arithmetic.rows import (
     sorted_counted,
     write_rows,
 )
-from . import windows
+from . import definition
+from .conventions import HISTEQ, SKIMAGE
+from .windows import mid_ranks, overlaps
 
 
 @np.errstate(all="ignore")
 def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the counted pixels of the window around it; see `definition`."""
-    convention, rows = rule.convention, rows_of(planes, mask)
+    convention = rule.convention
+    if convention not in _FORMULAS:
+        return _by_definition(planes, mask, out, rule)
+    rows = rows_of(planes, mask)
     counts = _window_counts(rows, planes.shape, rule.radii)
     if convention.fills_windows and rows.counted is not None:
         counts = _filled(counts, rows)
-    values = _FORMULAS[convention.formula](rows, *counts)
+    values = _FORMULAS[convention](rows, *counts)
     store = partial(output.store, output_max=convention.top(rows.dtype))
     write_rows(values, rows, convention.default_output_dtype(rows.dtype), out, store)
     return rows.status
+
+
+def _by_definition(planes, mask, out, rule):
+    """Write what the definition gives for copies of planes in the memory of the CPU."""
+    counted = None if mask is None else namespaces.to_numpy(mask)
+    values = np.empty(out.shape, namespaces.dtype_of(out))
+    status = definition.local(namespaces.to_numpy(planes), counted, values, rule)
+    out[...] = namespaces.asarray(values, out)
+    return status
 
 
 def _window_counts(rows, shape, radii):
@@ -39,8 +53,8 @@ def _window_counts(rows, shape, radii):
     xp = rows.xp
     planes, counted = (xp.reshape(array, shape) for array in (rows.pixels, rows.is_counted()))
     below, equal, n_counted = (namespaces.zeros(shape, np.int32, planes) for _ in range(3))
-    for overlaps in product(*map(_overlaps, shape[2:], radii)):
-        here, there = ((..., *places) for places in zip(*overlaps, strict=True))
+    for pairs in product(*map(overlaps, shape[2:], radii)):
+        here, there = ((..., *places) for places in zip(*pairs, strict=True))
         of_window, middle, pixel = counted[there], planes[here], planes[there]
         for counts, found in (
             (below, of_window & (pixel < middle)),
@@ -50,14 +64,6 @@ def _window_counts(rows, shape, radii):
             counts[here] = counts[here] + namespaces.astype(found, np.int32)
     arrays = (namespaces.astype(counts, np.float64) for counts in (below, equal, n_counted))
     return [as_rows(array) for array in arrays]
-
-
-def _overlaps(length, radius):
-    """Yield the pixels along an axis that have a neighbour so far away, and these neighbours."""
-    radius = min(radius, length - 1)
-    for shift in range(-radius, radius + 1):
-        start, stop = max(0, -shift), min(length, length - shift)
-        yield slice(start, stop), slice(start + shift, stop + shift)
 
 
 def _filled(counts, rows):
@@ -75,11 +81,11 @@ def _filled(counts, rows):
 
 def _mid_ranks(rows, below, equal, n_counted):
     """Return what `windows.mid_ranks` says."""
-    return windows.mid_ranks(below, equal, n_counted, 1)
+    return mid_ranks(below, equal, n_counted)
 
 
 def _skimage_levels(rows, below, equal, n_counted):
-    """Return what `windows.skimage_levels` says, with the top of `windows.skimage_top`."""
+    """Return what `windows.skimage_levels` says."""
     xp, top = rows.xp, 255.0
     if rows.dtype.itemsize > 1:
         top = namespaces.astype(xp.max(rows.pixels, axis=1, keepdims=True), np.float64)
@@ -88,4 +94,5 @@ def _skimage_levels(rows, below, equal, n_counted):
     return xp.where(n_counted > 0, xp.floor(top * (below + equal) / n_pixels), 0.0)
 
 
-_FORMULAS = {windows.mid_ranks: _mid_ranks, windows.skimage_levels: _skimage_levels}
+# The formulas of the records that this engine has code for.
+_FORMULAS = {HISTEQ: _mid_ranks, SKIMAGE: _skimage_levels}

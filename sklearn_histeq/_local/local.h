@@ -3,6 +3,10 @@
  * How the bits are kept: counts are whole numbers, however they are found. A value is one quotient
  * of whole numbers in double precision: score / (2 * n) for mid-ranks, which is below + equal / 2
  * of n, and the truncated top * score / n in scikit-image's convention.
+ *
+ * To read, begin with `local`, the last function. It calls equalize_volumes, which calls
+ * equalize_rows for each volume: Counted counts the pixels of the windows of a row, Scores compares
+ * them, and write_ranks or write_levels writes the values.
  */
 #pragma once
 
@@ -221,7 +225,7 @@ void equalize_rows(const Pixel *x, const Windows &windows, Counted &counted,
         const int32_t *n_counted = counted.of_row(row);
         const Output written = out.from((y - windows.written.begin) * width);
         if constexpr (std::is_integral_v<Pixel>)
-            if (windows.is_peer) {
+            if (windows.is_skimage) {
                 const int32_t *found = scores.template of_row<false>(row, n_counted);
                 write_levels(found, n_counted, width, whole.top(), as<Pixel>(written.start));
                 continue;
@@ -266,17 +270,17 @@ int equalize_volumes(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t>
  * along each of these. Only the slice `rows` of the rows of pixels, which are numbered through all
  * slices of a volume, is written: out has these rows alone. known: of planes that are parts of larger
  * ones, a row of what matters of the larger one, as in `Whole`; None: they are whole, or nothing
- * matters. is_peer: values are scikit-image's levels, of the planes' own type; is_float32: the
+ * matters. is_skimage: values are scikit-image's levels, of the planes' own type; is_float32: the
  * images are in single precision. */
 template <class Pixel>
 int local(Planes<Pixel> planes, Mask mask, Output out, Array<uint8_t> status,
-          Array<const int64_t> geometry, RowSlice rows, Array<const double> known, bool is_peer,
+          Array<const int64_t> geometry, RowSlice rows, Array<const double> known, bool is_skimage,
           bool is_float32) {
     const auto at = [geometry](int i) { return static_cast<ptrdiff_t>(geometry[i]); };
     rows = rows.within(at(0) * at(1));
     const Windows windows{at(0), at(1), at(2), {at(3), at(4), at(5)}, {rows.begin, rows.end},
-                          is_peer, is_float32};
-    if (is_peer && out.type != TYPE<Pixel>)
+                          is_skimage, is_float32};
+    if (is_skimage && out.type != TYPE<Pixel>)
         return NOT_WRITTEN;
     if (windows.n_pixels() > std::numeric_limits<int32_t>::max())
         return NO_MEMORY;

@@ -35,7 +35,7 @@ struct Windows {
     ptrdiff_t depth, height, width; /* of the volume */
     Radii radii;
     Span written; /* the rows of pixels to write */
-    bool is_peer;    /* scikit-image's levels, and not mid-ranks */
+    bool is_skimage; /* scikit-image's levels, and not mid-ranks */
     bool is_float32; /* the images are in single precision */
 
     ptrdiff_t n_pixels() const { return depth * height * width; }
