@@ -18,7 +18,7 @@ from joblib import effective_n_jobs
 from ._arithmetic import namespaces
 from ._input.images import Images, declared, read_chunk
 from ._input.pixel_errors import Limits, check_status
-from ._passes import Part, Read, Summed, below_each_other, divided
+from ._passes import Part, Read, Summed, below_each_other, divided, slices_of_part
 
 # Half a millisecond of work; for less a thread costs more than it saves.
 NS_PER_THREAD = 2**19
@@ -71,17 +71,17 @@ class Output(NamedTuple):
     flatten: bool = False
 
 
-def map_planes(work, images, out):
+def map_planes(work, images, output):
     """Return a new array laid out as the images, or as rows, written by the work on their planes.
 
     What the status of planes says is raised after all blocks, so that an error names the same
     images whatever the blocks. The array of a dask array is lazy.
     """
     if images.chunks is not None:
-        return _map_chunks(work, images, out)
+        return _map_chunks(work, images, output)
     if images.planes.ndim > 4 and not work.sees_places:
-        work = _on_slices(work, images)
-    result, planes_out = images.empty(out.dtype)
+        work = _work_on_slices(work, images)
+    result, planes_out = images.empty(output.dtype)
     function, planes, mask = work.function, images.planes, images.mask
     blocks, map_blocks, map_parts = _divide(images, work, blocks_per_thread=2)
 
@@ -91,7 +91,7 @@ def map_planes(work, images, out):
 
     status = list(map_blocks(write, blocks))
     check_status(np.concatenate(status), images, work.limits)
-    if out.flatten:
+    if output.flatten:
         result = namespaces.namespace(result).reshape(result, (len(images.X), -1))
     return images.library.deliver(result)
 
@@ -101,7 +101,7 @@ def sum_planes(work, images, add):
     if images.chunks is not None:
         return _sum_chunks(work, images, add)
     if images.planes.ndim > 4 and not work.sees_places:
-        work = _on_slices(work, images)
+        work = _work_on_slices(work, images)
     pixels_per_image = images.X[0].size
 
     def count(block):
@@ -145,7 +145,7 @@ def _divide(images, work, blocks_per_thread):
     n_blocks = min(n_images, blocks_per_thread * n_threads)
     if work.copies_pixels:
         n_blocks = max(n_blocks, len(slices(n_images, pixels_per_image)))
-    blocks = _slices(n_images, n_blocks)
+    blocks = _n_slices(n_images, n_blocks)
     if n_threads == 1:
         return blocks, map, map
     in_threads = partial(_map_in_threads, n_threads)
@@ -155,10 +155,10 @@ def _divide(images, work, blocks_per_thread):
 def slices(n_images, pixels_per_image, pixels_per_block=None):
     """Return slices that cover range(n_images), of so many pixels, or of one image."""
     images_per_block = max(1, (pixels_per_block or PIXELS_PER_BLOCK) // pixels_per_image)
-    return _slices(n_images, -(-n_images // images_per_block))
+    return _n_slices(n_images, -(-n_images // images_per_block))
 
 
-def _slices(n, n_slices):
+def _n_slices(n, n_slices):
     """Return n_slices slices of nearly equal length that cover range(n)."""
     bounds = [n * i // n_slices for i in range(n_slices + 1)]
     return [slice(*pair) for pair in pairwise(bounds)]
@@ -190,7 +190,7 @@ class OnParts(NamedTuple):
         n_pixels = PIXELS_PER_BLOCK if self.work.copies_pixels else PIXELS_PER_PART
         parts = divided(part, max(1, n_pixels // math.prod(images.planes.shape[:2])))
         if part.planes.ndim > 4 and not self.work.sees_places:
-            return [_on_slices_of_part(part) for part in parts]
+            return [slices_of_part(part) for part in parts]
         return parts
 
     def map(self, function, parts):
@@ -208,15 +208,17 @@ class OnParts(NamedTuple):
         check_status(status, images, self.work.limits, ranges)
 
 
-def _map_chunks(work, images, out):
+def _map_chunks(work, images, output):
     """Return the lazy array of `map_planes` for a dask array."""
-    shape, passes = images.X.shape[1:], None if out.flatten else _passes_of(work, images)
+    shape, passes = images.X.shape[1:], None if output.flatten else _passes_of(work, images)
     if passes is None:
-        on_chunk = partial(_map_chunk, _settled(work), out, declared(images))
-        return images.chunks.map(on_chunk, (math.prod(shape),) if out.flatten else shape, out.dtype)
+        on_chunk = partial(_map_chunk, _settled(work), output, declared(images))
+        return images.chunks.map(
+            on_chunk, (math.prod(shape),) if output.flatten else shape, output.dtype
+        )
     on_parts = OnParts.of(work, images)
-    write = partial(_write_block, on_parts, passes.write, passes.reach, out.dtype)
-    return images.chunks.map_parts(_reads(on_parts, passes), write, passes.reach, out.dtype)
+    write = partial(_write_block, on_parts, passes.write, passes.reach, output.dtype)
+    return images.chunks.map_parts(_reads(on_parts, passes), write, passes.reach, output.dtype)
 
 
 def _sum_chunks(work, images, add):
@@ -250,9 +252,9 @@ def _settled(work):
     return work._replace(n_jobs=n_jobs, passes=None)
 
 
-def _map_chunk(work, out, expected, block, mask, numbering):
+def _map_chunk(work, output, expected, block, mask, numbering):
     """Do the work of `map_planes` for one chunk of a dask array."""
-    return map_planes(work, read_chunk(expected, block, mask, numbering), out)
+    return map_planes(work, read_chunk(expected, block, mask, numbering), output)
 
 
 def _sum_chunk(work, add, expected, block, mask, numbering):
@@ -299,7 +301,7 @@ def _write_block(on_parts, write, reach, dtype, found, block):
 # Volumes ------------------------------------------------------------------------------------------
 
 
-def _on_slices(work, images):
+def _work_on_slices(work, images):
     """Return work on volumes as the work on planes that it is where places do not matter."""
     volumes = images.planes
     depth, height = volumes.shape[2:4]
@@ -307,12 +309,6 @@ def _on_slices(work, images):
     is_view = is_view or volumes.strides[2] == height * volumes.strides[3]
     copies = work.copies_pixels or not is_view
     return work._replace(function=partial(on_slices, work.function), copies_pixels=copies)
-
-
-def _on_slices_of_part(part):
-    """Return a part of volumes as one of planes."""
-    mask, out = (None if each is None else below_each_other(each) for each in part[1:3])
-    return part._replace(planes=below_each_other(part.planes), mask=mask, out=out)
 
 
 def on_slices(function, volumes, mask, out=None, *rest):

@@ -233,6 +233,12 @@ def below_each_other(volumes):
     return namespaces.namespace(volumes).reshape(volumes, (*outer, depth * height, width))
 
 
+def slices_of_part(part):
+    """Return a part of volumes as one of planes of all slices below each other."""
+    mask, out = (None if each is None else below_each_other(each) for each in part[1:3])
+    return part._replace(planes=below_each_other(part.planes), mask=mask, out=out)
+
+
 # Colours ------------------------------------------------------------------------------------------
 
 

@@ -71,7 +71,7 @@ def _clahe_block(planes, mask, out, pixel, rule, map_parts):
         if parts_of is not None:
             return in_passes(parts_of[0], parts_of[1], map_parts)
     write = partial(_CLAHE[rule.convention], planes, mask, pixel, rule, ranges)
-    return arrays.write_part(write, out, dtype, output_max)
+    return arrays.write_as_rows(write, out, dtype, output_max)
 
 
 def _parts(planes, mask, out, rule, ranges, n_part):

@@ -16,7 +16,7 @@ from .._arithmetic import output, spans
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import ABOVE_ONE, NAN, NEGATIVE
 from .._equalize.conventions import cdf_rule
-from .._equalize.definition import counts_of, edges_of, equalize, map_planes, of_bins
+from .._equalize.definition import counts_of, edges_of, equalize, for_each_plane, of_bins
 from . import grays, tiles
 from .conventions import HISTEQ, OPENCV, SKIMAGE
 
@@ -58,7 +58,7 @@ def _histeq(planes, mask, out, rule):
         values = clahe_plane(plane, counted, rule)
         output.store(values.astype(own_dtype, copy=False), out_plane, 1)
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def clahe_plane(plane, counted, rule):
@@ -244,7 +244,7 @@ def _skimage(planes, mask, out, rule):
         output.store(values, out_plane, 1)
         return 0
 
-    return map_planes(planes, None, out, map_plane)
+    return for_each_plane(planes, None, out, map_plane)
 
 
 def _skimage_within(plane, limits, dtype, rule):
@@ -336,7 +336,7 @@ def _opencv(planes, mask, out, rule):
         values = opencv_clahe(plane, rule.tiles, rule.clip_limit)
         output.store(values, out_plane, output.largest_level(plane.dtype))
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def opencv_clahe(plane, n_tiles, clip_limit):

@@ -337,7 +337,7 @@ def _write(plan, found, part):
         dtype = plan.pixel if is_opencv else single_or_double(planes.dtype)
     blend = {HISTEQ: _blend, OPENCV: _blend_opencv, SKIMAGE: _blend_skimage}[convention]
     write = partial(blend, plan, found, planes, tables, centers.arrays)
-    arrays.write_part(write, part.out, dtype, output_max)
+    arrays.write_as_rows(write, part.out, dtype, output_max)
     for p, mapped in found.mapped:
         part.out[divmod(p, status.shape[1])] = mapped[part.place]
     if convention is HISTEQ:

@@ -43,7 +43,7 @@ def equalize(planes, mask, out, rule, map_parts=map):
         found = transfer_function(plane[counted], rule)
         _write(found, plane, out_plane, rule.convention, rule.blend)
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def apply(planes, mask, out, learned, convention, blend=None):
@@ -58,7 +58,7 @@ def apply(planes, mask, out, learned, convention, blend=None):
         _write(learned.transfers[channel], plane, out_plane, convention, blend)
         return FAR * _is_far(plane[counted].astype(np.float64), *ranges[channel])
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def _is_far(pixels, low, high):
@@ -207,7 +207,7 @@ def _count(planes, mask, count):
     return [count(np.concatenate(parts), channel) for channel, parts in enumerate(pixels)], status
 
 
-def map_planes(planes, mask, out, map_plane):
+def for_each_plane(planes, mask, out, map_plane):
     """Call map_plane on each plane that has finite counted pixels; return the planes' status.
 
     map_plane(plane, counted, channel, out_plane) writes the values of a native plane, and returns

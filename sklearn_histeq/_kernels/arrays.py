@@ -177,12 +177,16 @@ def _copy(written, out):
         shared.transpose_pixels(as_items, pixels)
 
 
-def write_part(write, out, dtype, output_max):
-    """Return write(rows), which writes rows of a dtype, on those of out or on what becomes out."""
+def write_as_rows(write, out, dtype, output_max):
+    """Call write(rows), which writes rows of pixels of a dtype, and return its result.
+
+    The rows are those of out. Where a kernel cannot write to out, they are those of a new array,
+    which is then copied or scaled into out.
+    """
     written = out if is_kernel_ready(out, dtype) else np.empty(out.shape, dtype)
-    status = write(rows(written))
+    result = write(rows(written))
     write_back(written, out, output_max)
-    return status
+    return result
 
 
 def fill_unmapped(out, status):

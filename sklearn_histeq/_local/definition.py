@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from .._arithmetic import output
-from .._equalize.definition import map_planes
+from .._equalize.definition import for_each_plane
 from .windows import overlaps
 
 
@@ -52,7 +52,7 @@ def local(planes, mask, out, rule, map_parts=map):
             values[np.isnan(plane)] = np.nan
         output.store(values.astype(own_dtype, copy=False), out_plane, top)
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def window_counts(plane, counted, radii):

@@ -119,7 +119,7 @@ def _match_reals_in_parts(planes, out, target, map_parts):
             kernels.match(of_range, None, rows_of_values, np.empty(1, np.uint8), 0, 1, knots, more)
 
         if places.size:
-            arrays.write_part(write, values, own_dtype, None)
+            arrays.write_as_rows(write, values, own_dtype, None)
         flat[places] = values.reshape(-1)
 
     list(map_parts(match_range, range(counts.size)))

@@ -6,7 +6,7 @@ from skimage import exposure
 from .._arithmetic import output, transfer
 from .._arithmetic.dtypes import single_or_double
 from .._arithmetic.status import INF
-from .._equalize.definition import map_planes
+from .._equalize.definition import for_each_plane
 from .landmarks import Own, flat, in_order, segments_of, units_of
 
 
@@ -42,7 +42,7 @@ def match(planes, mask, out, targets, map_parts=map):
             values = values.astype(own_dtype, copy=False)
         output.saturate(values, out_plane)
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def transfer_function(pixels, target):
@@ -79,7 +79,7 @@ def quantiles(planes, mask, n_quantiles):
     def read(plane, counted, channel, out_quantiles):
         out_quantiles[...] = np.quantile(plane[counted], shares, method="inverted_cdf")
 
-    status = map_planes(planes, mask, result, read)
+    status = for_each_plane(planes, mask, result, read)
     result[status & INF > 0] = np.nan
     return result, status
 
@@ -116,7 +116,7 @@ def landmarks(planes, mask, out, scale, map_parts=map):
         output.saturate(mapped, out_plane)
         return is_flat
 
-    return map_planes(planes, mask, out, map_plane)
+    return for_each_plane(planes, mask, out, map_plane)
 
 
 def percentiles(planes, mask, percentages, map_parts=map):
@@ -131,7 +131,7 @@ def percentiles(planes, mask, percentages, map_parts=map):
         found[:-1], found[-1] = own
         return is_flat
 
-    status = map_planes(planes, mask, result, read)
+    status = for_each_plane(planes, mask, result, read)
     result[status & INF > 0] = np.nan
     return Own(result[..., :-1], result[..., -1]), status
 
