@@ -20,6 +20,8 @@ from sklearn_histeq._arithmetic import namespaces, transfer
 from sklearn_histeq._base import VersionedEstimator
 from sklearn_histeq._clahe import definition as clahe_definition
 from sklearn_histeq._clahe import devices as clahe_devices
+from sklearn_histeq._clahe.conventions import CONVENTIONS as CLAHE_CONVENTIONS
+from sklearn_histeq._equalize import definition as equalize_definition
 from sklearn_histeq._equalize.conventions import CONVENTIONS, EqualizeConvention
 from sklearn_histeq._local.conventions import CONVENTIONS as LOCAL_CONVENTIONS
 from sklearn_histeq._passes import Whole, cut, own_pixels
@@ -137,6 +139,29 @@ def add_local_convention(patch, name, formula, like):
     """Add a convention of windows likewise, which is like another one but for its formula."""
     record = replace(LOCAL_CONVENTIONS[like], name=name, formula=formula)
     patch.setitem(LOCAL_CONVENTIONS, name, record)
+
+
+def add_clahe_convention(patch, name, function, like):
+    """Add a convention of CLAHE likewise, which is like another one but for its function."""
+    record = replace(CLAHE_CONVENTIONS[like], name=name)
+    patch.setitem(CLAHE_CONVENTIONS, name, record)
+    patch.setitem(clahe_definition._CLAHE, record, function)
+
+
+def squared_clahe(planes, mask, out, rule):
+    """The function of a toy convention: squares of the values of "histeq"."""
+
+    def map_plane(plane, counted, channel, out_plane):
+        out_plane[...] = clahe_definition.clahe_plane(plane, counted, rule) ** 2
+
+    return equalize_definition.for_each_plane(planes, mask, out, map_plane)
+
+
+def negative_clahe(planes, mask, out, rule):
+    """The function of another one: the negative of OpenCV's levels."""
+    status = clahe_definition._opencv(planes, mask, out, rule)
+    np.invert(out, out=out)
+    return status
 
 
 # --- arrays of other libraries --------------------------------------------------------------------

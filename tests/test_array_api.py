@@ -20,11 +20,13 @@ import pytest
 import sklearn
 from _helpers import assert_same, faces
 from _internals import (
+    add_clahe_convention,
     add_local_convention,
     astype,
     move_away_from_the_cpu,
     needs_kernels,
     set_remote_block_size,
+    squared_clahe,
     take_doubles_away,
     to_numpy,
     watch_transfers,
@@ -212,6 +214,19 @@ def test_windows_of_a_convention_of_ones_own(place, monkeypatch, dtype, color):
     X = faces(3, 3, dtype=dtype)
     mask = np.random.default_rng(0).random((3, 8, 8)) < 0.3 if color == "channels" else None
     toy = LocalHistogramEqualizer(window=3, convention="toy", color=color)
+    expected = toy.transform(X, mask=mask)
+    assert (expected != clone(toy).set_params(convention="histeq").transform(X, mask=mask)).any()
+    found = toy.transform(place.take(X), mask=place.take(mask))
+    assert_same(place.back(found), expected)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("color", ["channels", "value"])
+def test_tiles_of_a_convention_of_ones_own(place, monkeypatch, dtype, color):
+    add_clahe_convention(monkeypatch, "toy", squared_clahe, like="histeq")
+    X = faces(3, 3, dtype=dtype)
+    mask = np.random.default_rng(0).random((3, 8, 8)) < 0.3 if color == "channels" else None
+    toy = AdaptiveHistogramEqualizer(n_tiles=2, convention="toy", color=color)
     expected = toy.transform(X, mask=mask)
     assert (expected != clone(toy).set_params(convention="histeq").transform(X, mask=mask)).any()
     found = toy.transform(place.take(X), mask=place.take(mask))

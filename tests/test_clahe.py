@@ -8,7 +8,14 @@ from itertools import product
 import numpy as np
 import pytest
 from _helpers import assert_same, faces, on_all_engines, on_the_default_engine, opencv_clahe
-from _internals import set_work_per_thread
+from _internals import (
+    ENGINE_VARIABLE,
+    add_clahe_convention,
+    negative_clahe,
+    set_parts_of_large_planes,
+    set_work_per_thread,
+    squared_clahe,
+)
 from _oracles import remembered
 from _oracles_clahe import clahe, n_tiles_of, n_tiles_within, opencv_tile
 from _strategies import ALL, FLOATS, INTEGERS, few_examples, holes, images, masked, planes, seeds
@@ -747,3 +754,42 @@ def test_the_default_limit_of_histeq_is_three():
     x = faces(side=32)
     expected = AdaptiveHistogramEqualizer(clip_limit=3).transform(x)
     assert_same(AdaptiveHistogramEqualizer().transform(x), expected)
+
+
+# --- a convention of one's own, by the steps of CONTRIBUTING --------------------------------------
+
+
+TOYS = [
+    ("histeq", squared_clahe, np.square, ["bool", "u1", "i2", "u8", "f2", "f4", "f8"]),
+    ("opencv", negative_clahe, np.invert, ["u1", "u2"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("like", "function", "of_output", "dtype"),
+    [(*toy, dtype) for *toy, dtypes in TOYS for dtype in dtypes],
+)
+def test_a_convention_is_one_record_and_one_function(monkeypatch, like, function, of_output, dtype):
+    """However its planes are divided, and though no kernel knows it."""
+    da = pytest.importorskip("dask.array")
+    add_clahe_convention(monkeypatch, "toy", function, like)
+    x, mask = faces(3, 2, 30, dtype)[..., :9], None
+    if like == "histeq":  # the other one takes none
+        mask = np.random.default_rng(0).random((3, 30, 9)) < 0.1
+    settings = {"n_tiles": (5, 3), "clip_limit": 2.0}
+    toy = AdaptiveHistogramEqualizer(**settings, convention="toy")
+    actual = toy.transform(x, mask=mask)
+    as_known = AdaptiveHistogramEqualizer(**settings, convention=like).transform(x, mask=mask)
+    np.testing.assert_allclose(actual, of_output(as_known), rtol=2e-7)
+    assert actual.dtype == as_known.dtype
+    with monkeypatch.context() as patch:
+        patch.setenv(ENGINE_VARIABLE, "reference")
+        assert_same(toy.transform(x, mask=mask), actual)
+    lazy_mask = None if mask is None else da.from_array(mask, chunks=(2, 11, 5))
+    with pytest.warns(UserWarning, match="there are no kernels|without compiled kernels"):
+        lazy = toy.transform(da.from_array(x, chunks=(2, 2, 11, 5)), mask=lazy_mask)
+    assert_same(lazy.compute(), actual)
+    set_work_per_thread(monkeypatch, 1)
+    set_parts_of_large_planes(monkeypatch, 50)
+    toy.set_params(n_jobs=3)
+    assert_same(toy.transform(x[:1], mask=None if mask is None else mask[:1]), actual[:1])

@@ -1,7 +1,7 @@
 """The fields that the conventions of all methods have.
 
-A convention is a record. It says what the convention accepts and what it returns; everything else
-in the package asks the record and does not compare names. Each method has its own records.
+A convention is a record. It says what the convention accepts and what it returns. Outside the
+engines, the package asks the record and does not compare names. Each method has its own records.
 """
 
 from collections.abc import Callable, Mapping

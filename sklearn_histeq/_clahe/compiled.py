@@ -2,7 +2,8 @@
 
 A kernel does whole planes at once, from the counts of their tiles to the blend. Threads share a
 large plane in passes over its parts. What the kernels do not cover goes to the definition, with the
-same bits: planes whose bins have no meaning, very many bins.
+same bits: conventions that are not in `_CLAHE`, planes for which bins cannot be computed, and very
+many bins.
 """
 
 import math
@@ -30,7 +31,8 @@ def clahe(planes, mask, out, rule, map_parts=map):
         return equalize(planes, mask, out, rule.of_whole_planes, map_parts)
     pixel = levels.pixel_dtype(planes.dtype, rule.convention)
     if (
-        pixel is None
+        rule.convention not in _CLAHE
+        or pixel is None
         or (planes.ndim > 4 and rule.convention is SKIMAGE)
         or planes[0, 0].size > arrays.MOST_PIXELS
         or _n_counts(planes, rule) > MOST_COUNTS

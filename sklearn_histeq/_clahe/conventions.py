@@ -1,6 +1,8 @@
 """Conventions of AdaptiveHistogramEqualizer, one record for each.
 
-To add a convention, add its record to `CONVENTIONS`.
+To add a convention, add its record to `CONVENTIONS`, and to `definition._CLAHE` the function that
+computes it. The compiled engine and the engine for devices have code of their own for the records
+below, and pass all others to the definition.
 """
 
 from dataclasses import dataclass

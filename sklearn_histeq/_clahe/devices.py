@@ -1,7 +1,8 @@
 """CLAHE of blocks of planes: counts of all tiles at once, and tables blended on the device.
 
 The counts of a block are bounded. They are clipped by NumPy, all tiles at once. scikit-image's way
-to clip takes one pixel after the other, and is not here.
+to clip takes one pixel after the other, and is not here. Conventions that are not in `_CLAHE` go to
+the definition.
 """
 
 import math
@@ -25,7 +26,7 @@ from .._arithmetic.rows import (
 )
 from .._equalize.conventions import cdf_rule
 from .._equalize.devices import equalize
-from . import tiles
+from . import definition, tiles
 from .conventions import HISTEQ, OPENCV
 
 MOST_COUNTS = 2**24  # at a time
@@ -36,6 +37,8 @@ def clahe(planes, mask, out, rule, map_parts=map):
     """Equalize each plane by the CDFs of its tiles into out; see `definition`."""
     if rule.of_whole_planes:
         return equalize(planes, mask, out, rule.of_whole_planes)
+    if rule.convention not in _CLAHE:
+        return _by_definition(planes, mask, out, rule)
     n_bins = rule.n_bins
     if rule.convention is OPENCV:
         n_bins = output.largest_level(namespaces.dtype_of(planes)) + 1
@@ -48,6 +51,15 @@ def clahe(planes, mask, out, rule, map_parts=map):
         block = planes[part, ...], counted, out[part, ...]
         status.append(_CLAHE[rule.convention](*block, rule))
     return np.concatenate(status)
+
+
+def _by_definition(planes, mask, out, rule):
+    """Write what the definition gives for copies of planes in the memory of the CPU."""
+    counted = None if mask is None else namespaces.to_numpy(mask)
+    values = np.empty(out.shape, namespaces.dtype_of(out))
+    status = definition.clahe(namespaces.to_numpy(planes), counted, values, rule)
+    out[...] = namespaces.asarray(values, out)
+    return status
 
 
 def _sides(shape, n_tiles):

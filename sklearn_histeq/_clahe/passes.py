@@ -40,6 +40,8 @@ def passes(whole, rule, given=None, gathers=True):
 
     given (n, c, 2) are what the bins of each plane span, where whole planes were seen before.
     """
+    if rule.convention not in _BLENDS:
+        return f"there are no kernels for convention={rule.convention.name!r}"
     plan = Plan(rule, whole, given, gathers=gathers)
     if plan.pixel is None:
         return f"the kernels do not read {whole.dtype}"
@@ -335,8 +337,7 @@ def _write(plan, found, part):
     output_max = output.largest_level(plan.pixel) if is_opencv else 1
     if not is_written(dtype, plan.pixel, plan.rule):
         dtype = plan.pixel if is_opencv else single_or_double(planes.dtype)
-    blend = {HISTEQ: _blend, OPENCV: _blend_opencv, SKIMAGE: _blend_skimage}[convention]
-    write = partial(blend, plan, found, planes, tables, centers.arrays)
+    write = partial(_BLENDS[convention], plan, found, planes, tables, centers.arrays)
     arrays.write_as_rows(write, part.out, dtype, output_max)
     for p, mapped in found.mapped:
         part.out[divmod(p, status.shape[1])] = mapped[part.place]
@@ -365,6 +366,9 @@ def _blend_skimage(plan, found, planes, tables, centers, out):
     if values is None:  # the span is the same for all planes
         values = _values(plan, out.dtype, np.array([[0, grays.N_GRAYS - 1]]))
     shared.look_up(_blended(plan, found, planes, tables, centers), values, out)
+
+
+_BLENDS = {HISTEQ: _blend, OPENCV: _blend_opencv, SKIMAGE: _blend_skimage}
 
 
 def _values(plan, out_dtype, ranges):
