@@ -15,7 +15,9 @@ NEGATIVE = 8  # below zero where that has no meaning
 BEYOND = 16  # a level outside the range of the dtype that was learned from
 ABOVE_ONE = 32  # above one where floats end there
 FAR = 64  # far from the range that was learned: a warning
-FLAT = 128  # no two different landmarks, by mistake; kernels use this bit themselves
+# The landmarks are not two different values: an error. In the kernels this bit is REFER, which
+# never leaves an engine.
+FLAT = 128
 
 
 def joined(a, b):

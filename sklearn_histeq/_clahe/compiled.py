@@ -1,7 +1,8 @@
 """The compiled engine's CLAHE: brings planes to types that kernels know, and calls these.
 
-A kernel does whole planes at once, from the counts of their tiles to the blend. Threads share a
-large plane in passes over its parts. What the kernels do not cover goes to the definition, with the
+A kernel does whole planes at once, from the counts of their tiles to the blend: `kernels.clahe` is
+`clahe` in histeq.h. Threads share a large plane in passes over its parts. Only these passes need
+passes.py, plans.py and counts.py. What the kernels do not cover goes to the definition, with the
 same bits: conventions that are not in `_CLAHE`, planes for which bins cannot be computed, and very
 many bins.
 """
@@ -11,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from .._arithmetic import output, spans
+from .._arithmetic import spans
 from .._arithmetic.dtypes import single_or_double
 from .._equalize.compiled import equalize
 from .._kernels import arrays, shared
@@ -20,9 +21,8 @@ from .._passes import Whole, cut, in_passes, part_places
 from . import definition, grays, kernels, levels, parts
 from .conventions import HISTEQ, OPENCV, SKIMAGE
 from .passes import passes
-from .plans import is_written, kernel_limit
 
-MOST_COUNTS = 2**23  # of the bins of a row of tiles: for more the scratch would be large
+MOST_ROW_COUNTS = 2**23  # counts of one row of tiles: for more the scratch would be large
 
 
 def clahe(planes, mask, out, rule, map_parts=map):
@@ -35,11 +35,12 @@ def clahe(planes, mask, out, rule, map_parts=map):
         or pixel is None
         or (planes.ndim > 4 and rule.convention is SKIMAGE)
         or planes[0, 0].size > arrays.MOST_PIXELS
-        or _n_counts(planes, rule) > MOST_COUNTS
+        or _n_counts(planes, rule) > MOST_ROW_COUNTS
     ):
         return definition.clahe(planes, mask, out, rule)
     status = np.empty(planes.shape[:2], np.uint8)
-    are_copied = arrays.is_copied(planes, pixel, out) or not is_written(out.dtype, pixel, rule)
+    written, _ = parts.written(out.dtype, planes.dtype, pixel, rule.convention)
+    are_copied = arrays.is_copied(planes, pixel, out) or out.dtype != written
     are_copied |= rule.convention is SKIMAGE and pixel.kind == "f"
     for block in arrays.image_slices(planes, are_copied):
         counted = None if mask is None else mask[block]
@@ -61,14 +62,11 @@ def _n_counts(planes, rule):
 def _clahe_block(planes, mask, out, pixel, rule, map_parts):
     """Equalize some planes; return their status."""
     ranges = spans.given_ranges(rule.span, planes, mask)
-    is_opencv = rule.convention is OPENCV
-    dtype, output_max = out.dtype, output.largest_level(pixel) if is_opencv else 1
-    if not is_written(dtype, pixel, rule):
-        dtype = pixel if is_opencv else single_or_double(planes.dtype)
+    dtype, output_max = parts.written(out.dtype, planes.dtype, pixel, rule.convention)
     # one image in parts, by threads, or so that little of its output is copied
     n_part = arrays.N_PART if map_parts is not map else 2 * arrays.N_PART
-    is_shared = map_parts is not map or not arrays.is_kernel_ready(out, dtype)
-    if len(planes) == 1 and is_shared and planes[0].size > n_part:
+    in_parts = map_parts is not map or not arrays.is_kernel_ready(out, dtype)
+    if len(planes) == 1 and in_parts and planes[0].size > n_part:
         parts_of = _parts(planes, mask, out, rule, ranges, n_part)
         if parts_of is not None:
             return in_passes(parts_of[0], parts_of[1], map_parts)
@@ -80,7 +78,7 @@ def _parts(planes, mask, out, rule, ranges, n_part):
     """Return the passes for an image, and its parts; None where parts would count very much."""
     shape, n_pixels = planes.shape[2:], n_part // planes.shape[1]
     whole = Whole(shape, planes.dtype, out.dtype, mask is not None, planes.dtype)
-    found = passes(whole, rule, ranges, gathers=False)
+    found = passes(whole, rule, ranges, joins_uncertain=False)
     if isinstance(found, str):
         return None
     if found.reach:  # each part counts the tiles around it
@@ -97,28 +95,37 @@ def _parts(planes, mask, out, rule, ranges, n_part):
 def _geometry(planes, pixel, rule):
     """Return the tiles, the centers and the clip limit of planes as the kernels take them."""
     shape = planes.shape[2:]
-    of_whole = parts.of_whole(rule.convention.tiling, shape, rule.tiles)
-    return *of_whole, kernel_limit(rule, shape, pixel)
+    geometry = parts.geometry_of_whole(rule.convention.tiling, shape, rule.tiles)
+    return *geometry, parts.kernel_limit(rule, shape, pixel)
 
 
-def _histeq(planes, mask, pixel, rule, ranges, out):
+def _histeq(planes, mask, pixel, rule, ranges, out_rows):
     """Call the kernel of the package's own CLAHE."""
-    status, pixels = np.empty(planes.shape[:2], np.uint8), arrays.as_pixels(planes, pixel)
-    of_planes = rows(pixels), arrays.mask_rows(mask), out, status.reshape(-1)
-    is_float32 = single_or_double(planes.dtype) == np.float32
-    geometry = _geometry(planes, pixel, rule)
-    kernels.clahe(*of_planes, *geometry, rule.n_bins, is_float32, ranges)
+    status = np.empty(planes.shape[:2], np.uint8)
+    tiles, centers, clip_limit = _geometry(planes, pixel, rule)
+    kernels.clahe(
+        rows(arrays.as_pixels(planes, pixel)),
+        arrays.mask_rows(mask),
+        out_rows,
+        status.reshape(-1),
+        tiles,
+        centers,
+        clip_limit,
+        rule.n_bins,
+        single_or_double(planes.dtype) == np.float32,
+        ranges,
+    )
     return status
 
 
-def _opencv(planes, mask, pixel, rule, ranges, out):
+def _opencv(planes, mask, pixel, rule, ranges, out_rows):
     """Call the kernel of OpenCV's CLAHE."""
     pixels = arrays.as_pixels(planes, pixel)
-    kernels.clahe_opencv(rows(pixels), out, *_geometry(planes, pixel, rule))
+    kernels.clahe_opencv(rows(pixels), out_rows, *_geometry(planes, pixel, rule))
     return np.zeros(planes.shape[:2], np.uint8)
 
 
-def _skimage(planes, mask, pixel, rule, ranges, out):
+def _skimage(planes, mask, pixel, rule, ranges, out_rows):
     """Call the kernel of scikit-image's CLAHE, except for planes that scikit-image refuses."""
     status = _refused(planes, pixel)
     if status.any():
@@ -126,12 +133,21 @@ def _skimage(planes, mask, pixel, rule, ranges, out):
     is_beyond = None
     if grays.is_wide(planes.dtype):
         is_beyond = planes.max(axis=(2, 3)) >= grays.N_LEVELS
-    of_planes = levels.levels_of(planes, ranges, is_beyond)
+    pixels = levels.levels_of(planes, ranges, is_beyond)
     if ranges is not None:
         ranges = grays.in_16_bits(ranges, planes.dtype)
-    is_float32 = single_or_double(planes.dtype) == np.float32
-    limits = rule.n_bins, is_float32, ranges, rule.span.limits is None
-    kernels.clahe_skimage(rows(of_planes), out, *_geometry(planes, UINT16, rule), *limits)
+    tiles, centers, clip_limit = _geometry(planes, UINT16, rule)
+    kernels.clahe_skimage(
+        rows(pixels),
+        out_rows,
+        tiles,
+        centers,
+        clip_limit,
+        rule.n_bins,
+        single_or_double(planes.dtype) == np.float32,
+        ranges,
+        rule.span.limits is None,
+    )
     return status
 
 

@@ -9,12 +9,11 @@ from .._kernels import arrays, shared
 from .._kernels.arrays import UINT16, rows
 from . import definition, kernels, levels, parts
 from .conventions import HISTEQ, OPENCV, SKIMAGE
-from .plans import kernel_limit
 
 LARGEST_INT32 = 2**31 - 1  # the most pixels that kernels count
 
 
-class Counted(NamedTuple):
+class TileCounts(NamedTuple):
     """The counts of the tiles that parts touch.
 
     Attributes
@@ -42,19 +41,28 @@ def add_ranges(a, b):
 
 
 def count_tiles(plan, found, planes, mask, tiles_of):
-    """Return the counts (n_rows, n_planes, n_codes, n_lanes) of tiles."""
+    """Return the counts (n_rows, n_planes, n_codes, n_lanes) of tiles.
+
+    n_lanes is the number of tiles of a row, rounded up to a multiple of TILE_LANES.
+    """
     n_lanes = parts.lanes_of(len(tiles_of.touched[2]))
     shape = tiles_of.n_rows, found.status.size, plan.n_codes, n_lanes
     counts = np.empty((*shape[:2], shape[2] * shape[3]), np.int32)
     if plan.rule.convention is HISTEQ:
         pixels, counted = rows(arrays.as_pixels(planes, plan.pixel)), arrays.mask_rows(mask)
-        status = found.status | found.refer
-        of_planes = status.reshape(-1), tiles_of.arrays, found.limits
-        kernels.count_tiles(pixels, counted, *of_planes, counts, plan.n_codes)
+        kernels.count_tiles(
+            pixels,
+            counted,
+            (found.status | found.refer).reshape(-1),
+            tiles_of.for_kernel,
+            found.limits,
+            counts,
+            plan.n_codes,
+        )
     else:
         is_opencv = plan.rule.convention is OPENCV
         codes = arrays.as_pixels(planes, plan.pixel) if is_opencv else bins_of(plan, found, planes)
-        kernels.count_codes(rows(codes), counts, tiles_of.arrays)
+        kernels.count_codes(rows(codes), counts, tiles_of.for_kernel)
     if plan.tile_pixels > LARGEST_INT32:
         counts = counts.astype(np.int64)
     return counts.reshape(shape)
@@ -69,14 +77,14 @@ def bins_of(plan, found, planes):
 
 
 def add_counts(a, b):
-    """Return the `Counted` of two parts together."""
+    """Return the `TileCounts` of two parts together."""
     both, own_range = a.rows | b.rows, a.range
     for number in a.rows.keys() & b.rows.keys():
         both[number] = _add_rows(a.rows[number], b.rows[number])
     if own_range is not None:
         own_range = add_ranges(own_range, b.range)
     pixels = {p: a.pixels.get(p, []) + b.pixels.get(p, []) for p in a.pixels | b.pixels}
-    return Counted(a.shape, own_range, both, pixels)
+    return TileCounts(a.shape, own_range, both, pixels)
 
 
 def _add_rows(a, b):
@@ -106,8 +114,8 @@ def tables_of(plan, found, counts, n_tiles):
     They are the CDFs of "histeq", and else lookup tables, with those of the outer tiles repeated.
     """
     convention = plan.rule.convention
-    if convention is HISTEQ and found.of_planes is not None:
-        counts = _filled(counts, found.of_planes, n_tiles)
+    if convention is HISTEQ and found.plane_counts is not None:
+        counts = _filled(counts, found.plane_counts, n_tiles)
     n_columns = counts.shape[3] if convention is HISTEQ else counts.shape[3] + 2
     dtype = {HISTEQ: np.float64, OPENCV: np.uint16, SKIMAGE: np.float32}[convention]
     tables = np.empty((*counts.shape[:3], n_columns), dtype)
@@ -116,7 +124,7 @@ def tables_of(plan, found, counts, n_tiles):
         return tables
     n_planes = counts.shape[0] * counts.shape[1]
     both = np.ascontiguousarray(counts).reshape(n_planes, -1), tables.reshape(n_planes, -1)
-    limit = kernel_limit(plan.rule, plan.whole.shape, plan.pixel)
+    limit = parts.kernel_limit(plan.rule, plan.whole.shape, plan.pixel)
     if convention is HISTEQ:
         kernels.find_cdfs(*both, limit, plan.n_codes)
     elif convention is OPENCV:
@@ -126,14 +134,14 @@ def tables_of(plan, found, counts, n_tiles):
     return tables
 
 
-def _filled(counts, of_planes, n_tiles):
+def _filled(counts, plane_counts, n_tiles):
     """Return the counts of tiles, those of the whole plane where none of a tile's pixels counts."""
     is_empty = counts.sum(axis=2) == 0
     is_empty[..., n_tiles:] = False
     if not is_empty.any():
         return counts
-    dtype = np.int64 if of_planes.sum(axis=1).max() > LARGEST_INT32 else counts.dtype
-    of_all = of_planes.astype(dtype)[np.newaxis, ..., np.newaxis]
+    dtype = np.int64 if plane_counts.sum(axis=1).max() > LARGEST_INT32 else counts.dtype
+    of_all = plane_counts.astype(dtype)[np.newaxis, ..., np.newaxis]
     return np.where(is_empty[:, :, np.newaxis], of_all, counts)
 
 

@@ -8,6 +8,10 @@
  * The words: lanes are tiles side by side, and a code is an entry of a tile's table, as tiles.h
  * says; a grid has the edges and the centers of the bins in turn, as in reals.h, so that a half-bin
  * lies between an edge and a center. A point is a bin center.
+ *
+ * To read: begin with `clahe`, the last function of the section "Planes". For each plane it calls
+ * find_bins and clahe_slices. The latter calls build_tables (count, clip, cumulate) for each row
+ * of tiles, and blend_row for each row of pixels.
  */
 #pragma once
 
@@ -83,8 +87,8 @@ template <class Pixel> struct HisteqPlane {
     const Pixel *x;
     const uint8_t *mask;
     ptrdiff_t n;
-    bool is_weighted = false; /* not all pixels count */
-    bool is_counted = false;  /* arrays.of_plane is known */
+    bool has_uncounted = false;    /* not all pixels count */
+    bool has_plane_counts = false; /* arrays.of_plane is known */
     /* Bytes look up the values of their levels, where these are fewer than the pixels are worth. */
     bool has_level_tables = false;
     LevelRange range = {0, 0}; /* of bytes */
@@ -173,7 +177,7 @@ int32_t *bin_row(const HisteqPlane<Pixel> &plane, ptrdiff_t start, ptrdiff_t n,
         for (ptrdiff_t i = 0; i < n; ++i)
             table_index[i] = least(arrays.intervals[i] >> 1, n_bins - 1) * lanes;
     }
-    for (ptrdiff_t i = 0; plane.is_weighted && i < n; ++i)
+    for (ptrdiff_t i = 0; plane.has_uncounted && i < n; ++i)
         table_index[i] =
             is_counted(plane.x, plane.mask, start + i) ? table_index[i] : n_bins * lanes;
     return table_index;
@@ -188,6 +192,7 @@ void count_bins_of_row(const HisteqPlane<Pixel> &plane, ptrdiff_t layer, ptrdiff
     const size_t n_counts = static_cast<size_t>((n_bins + 1) * arrays.lanes);
     const ptrdiff_t width = tiles.width;
     std::memset(arrays.counts, 0, n_counts * sizeof(int32_t));
+    /* The bins are multiplied by lanes already, and these tiles list no pixels. */
     count_tile_row<int32_t>(layer, k, tiles, {1, 1}, nullptr, arrays.counts, [&](ptrdiff_t y) {
         return bin_row(plane, y * width, width, arrays);
     });
@@ -209,7 +214,7 @@ void count_whole(const HisteqPlane<Pixel> &plane, ptrdiff_t width, ptrdiff_t n_b
             arrays.of_plane[b * lanes] += arrays.of_plane[b * lanes + j];
 }
 
-/* Set the numbers of counted pixels of tiles; where there is no tile, any number will do. */
+/* Set the numbers of counted pixels of tiles; 1 where there is none, since it is a divisor. */
 inline void sum_counts(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, int32_t *sums) {
     std::memset(sums, 0, static_cast<size_t>(lanes) * sizeof(int32_t));
     for (ptrdiff_t b = 0; b < n_bins; ++b)
@@ -238,10 +243,11 @@ inline bool fill_tiles(bool is_known, ptrdiff_t n_tiles, ptrdiff_t n_bins,
 
 /* Tables ------------------------------------------------------------------------------------- */
 
-constexpr ptrdiff_t N_TABLE_ENTRIES = 6; /* cost no more than to do without the table of a pixel */
+/* For a pixel, filling six entries of a table takes no longer than to compute its value without. */
+constexpr ptrdiff_t N_TABLE_ENTRIES = 6;
 
 /* What TILE_LANES tiles' counts become: min(count + d, limit). */
-struct Limits {
+struct ClipLimits {
     double d[TILE_LANES], limit[TILE_LANES], n_pixels[TILE_LANES];
 };
 
@@ -261,12 +267,12 @@ inline int32_t least_over(double d, double limit) {
  * sums of their counts. */
 inline void sum_over(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
                      const int32_t *thresholds, int32_t *over, int32_t *sums) {
-    int32_t least[TILE_LANES], n[TILE_LANES] = {0}, sum[TILE_LANES] = {0};
-    HISTEQ_EACH_TILE(j) least[j] = thresholds[j];
+    int32_t from[TILE_LANES], n[TILE_LANES] = {0}, sum[TILE_LANES] = {0};
+    HISTEQ_EACH_TILE(j) from[j] = thresholds[j];
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
             const int32_t count = counts[b * lanes + j];
-            const int32_t is_over = -(count >= least[j]); /* all ones, or none */
+            const int32_t is_over = -(count >= from[j]); /* all ones, or none */
             n[j] -= is_over, sum[j] += count & is_over;
         }
     HISTEQ_EACH_TILE(j) over[j] = n[j], sums[j] = sum[j];
@@ -274,7 +280,7 @@ inline void sum_over(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
 
 /* Set the limits of TILE_LANES tiles; see `clip_counts` of the reference engine. */
 inline void find_limits(const int32_t *counts, ptrdiff_t lanes, const int32_t *n_counted,
-                        double clip_limit, ptrdiff_t n_bins, Limits &limits) {
+                        double clip_limit, ptrdiff_t n_bins, ClipLimits &limits) {
     int32_t thresholds[TILE_LANES], over[TILE_LANES], sums[TILE_LANES], n_over[TILE_LANES];
     int n_open = TILE_LANES;
     for (ptrdiff_t j = 0; j < TILE_LANES; ++j) {
@@ -322,12 +328,12 @@ inline bool are_powers_of_two(const double *n_pixels) {
 /* The CDFs of TILE_LANES tiles: of the counts within the limits, cumulated, divided by the number
  * of pixels; the last value is 1, and none is larger, though the sum may be. */
 template <bool is_exact_product>
-void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, const Limits &limits,
-                  double *cdfs) {
+void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes,
+                  const ClipLimits &limits, double *cdfs) {
     double divisor[TILE_LANES];
     for (ptrdiff_t j = 0; j < TILE_LANES; ++j)
         divisor[j] = is_exact_product ? 1.0 / limits.n_pixels[j] : limits.n_pixels[j];
-    const Limits own = limits; /* a copy, which stores leave as it is */
+    const ClipLimits own = limits; /* a copy, which stores leave as it is */
     double sum[TILE_LANES] = {0};
     for (ptrdiff_t b = 0; b < n_bins; ++b)
         HISTEQ_EACH_TILE(j) {
@@ -346,7 +352,7 @@ void clipped_cdfs(const int32_t *counts, ptrdiff_t n_bins, ptrdiff_t lanes, cons
 HISTEQ_APART inline void set_cdfs(const int32_t *counts, const int32_t *n_counted, ptrdiff_t lanes,
                                   const ClaheRule &rule, double *cdfs) {
     const ptrdiff_t n_bins = rule.n_bins;
-    Limits limits;
+    ClipLimits limits;
     for (ptrdiff_t t = 0; t < lanes; t += TILE_LANES) {
         find_limits(counts + t, lanes, n_counted + t, rule.clip_limit, n_bins, limits);
         if (are_powers_of_two(limits.n_pixels))
@@ -379,9 +385,9 @@ void build_cdfs(HisteqPlane<Pixel> &plane, ptrdiff_t layer, ptrdiff_t k, const T
         arrays.n_counted[t] = t < n_tiles ? n_in_column * tiles.columns.length(t) -
                                                 arrays.counts[n_bins * arrays.lanes + t]
                                           : 1; /* no tile: any number will do */
-    if (!fill_tiles(plane.is_counted, n_tiles, n_bins, arrays)) {
+    if (!fill_tiles(plane.has_plane_counts, n_tiles, n_bins, arrays)) {
         count_whole(plane, tiles.width, n_bins, arrays);
-        plane.is_counted = true;
+        plane.has_plane_counts = true;
         fill_tiles(true, n_tiles, n_bins, arrays);
     }
     set_cdfs(arrays.counts, arrays.n_counted, arrays.lanes, rule, cdfs);
@@ -522,7 +528,7 @@ int find_bins(HisteqPlane<Pixel> &plane, const double *given, const Centers &cen
         status = range.low > range.high ? IS_EMPTY : 0;
         grid.low = range.low, grid.high = range.high;
     }
-    plane.is_weighted = plane.mask || status & HAS_NAN;
+    plane.has_uncounted = plane.mask || status & HAS_NAN;
     if (status & (HAS_INF | IS_EMPTY))
         return status;
     const bool is_given = take_range(given, grid.low, grid.high);
@@ -616,19 +622,19 @@ int count_tiles(Planes<Pixel> planes, Mask mask, Array<uint8_t> status, Tiles ti
         return NO_MEMORY;
     for (ptrdiff_t p = 0; p < n_planes; ++p) {
         HisteqPlane<Pixel> plane{planes.row(p), mask_of(p, planes, mask), planes.shape[1]};
-        plane.is_weighted = plane.mask || status[p] & HAS_NAN;
+        plane.has_uncounted = plane.mask || status[p] & HAS_NAN;
         const double *range = ranges.row(p);
         const bool has_range = range[0] == range[0];
         if (has_range && !set_bins<Pixel>(range[0], range[1], n_bins, arrays))
             status[p] |= REFER;
-        const bool is_counted = has_range && !(status[p] & REFER);
+        const bool has_bins = has_range && !(status[p] & REFER);
         if constexpr (sizeof(Pixel) == 1)
-            if (is_counted)
+            if (has_bins)
                 set_levels(LevelRange{0, 255}, false, arrays);
         for (ptrdiff_t k = 0; k < tiles.layers.n * tiles.rows.n; ++k) {
             int32_t *of_row = counts.start + (k * n_planes + p) * n_bins * lanes;
             std::memset(of_row, 0, size);
-            if (!is_counted)
+            if (!has_bins)
                 continue;
             count_bins_of_row(plane, k / tiles.rows.n, k % tiles.rows.n, tiles, n_bins, arrays);
             std::memcpy(of_row, arrays.counts, size);
@@ -660,7 +666,7 @@ int blend_tiles(Planes<Pixel> planes, Output out, Array<const uint8_t> status, C
                 Array<const double> ranges, Array<const double> cdfs, ptrdiff_t n_bins,
                 bool is_float32) {
     const ptrdiff_t n = planes.shape[1], lanes = cdfs.shape[2] / n_bins;
-    const ClaheRule rule{0.0, n_bins, is_float32};
+    const ClaheRule rule{0.0, n_bins, is_float32}; /* the clip limit is not used */
     Scratch scratch;
     HisteqArrays arrays(scratch, centers.width, lanes, n_bins);
     if (!scratch.is_complete)
@@ -679,6 +685,7 @@ int blend_tiles(Planes<Pixel> planes, Output out, Array<const uint8_t> status, C
             continue;
         if constexpr (sizeof(Pixel) == 1)
             set_level_tables(plane, find_range(plane.x, nullptr, n), centers, arrays);
+        /* no tiles: plane.cdfs has the CDFs of all */
         clahe_slices(plane, {}, centers, rule, arrays, out.from(p * n));
     }
     return DONE;

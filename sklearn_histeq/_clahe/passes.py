@@ -2,7 +2,8 @@
 
 The parts of a plane count the tiles that they touch. The sums of these counts become the tables of
 all tiles, and each part is blended by those around it. Where a plane has so many tiles that all
-tables would take much memory, a part counts the tiles around it by itself: it sees that far.
+tables would take much memory, a part counts the tiles around it by itself: it sees that far. Planes
+that are not large, in memory, take none of this: see compiled.py.
 """
 
 import math
@@ -20,7 +21,7 @@ from .._passes import Passes, Read, own_pixels
 from . import definition, grays, kernels, levels, parts, tiles
 from .conventions import HISTEQ, OPENCV, SKIMAGE
 from .counts import (
-    Counted,
+    TileCounts,
     add_counts,
     add_ranges,
     bins_of,
@@ -28,41 +29,49 @@ from .counts import (
     in_columns,
     tables_of,
 )
-from .plans import Found, Plan, is_written
+from .plans import Found, Plan
 
-# So many counts of all tiles are few. For more than a fourth of the pixels, or than the most, each
-# part counts the tiles around it.
+# All tiles may have FEW_COUNTS counts, or a fourth as many as the plane has pixels, but not more
+# than MOST_COUNTS. Above that, each part counts the tiles around it.
 FEW_COUNTS, MOST_COUNTS = 2**20, 2**23
 
 
-def passes(whole, rule, given=None, gathers=True):
+def passes(whole, rule, given=None, joins_uncertain=True):
     """Return the passes that equalize planes by their tiles, or why planes must be whole (str).
 
     given (n, c, 2) are what the bins of each plane span, where whole planes were seen before.
+
+    "histeq" reads the ranges of planes, unless these are given, and the counts of tiles. "opencv"
+    reads the counts. "skimage" reads the ranges, the counts and the ranges of the blended grays;
+    with `value_range` only the counts. For `quantile_range`, levels are counted to find the ranges.
+    If parts count the tiles around them, no pass counts, with two exceptions: "histeq" needs the
+    counts of whole planes where tiles may be empty or bins uncertain, and "skimage" reads the range
+    of types that may hold pixels which it refuses.
     """
     if rule.convention not in _BLENDS:
         return f"there are no kernels for convention={rule.convention.name!r}"
-    plan = Plan(rule, whole, given, gathers=gathers)
+    plan = Plan(rule, whole, given, joins_uncertain=joins_uncertain)
     if plan.pixel is None:
         return f"the kernels do not read {whole.dtype}"
-    plan = plan._replace(is_local=_is_local(plan))
+    plan = plan._replace(counts_around=_is_local(plan))
     reason = _why_whole(plan)
     if reason:
         return reason
     reads = []
     if _wants_range(plan):
+        of_levels = _count_levels, np.add, _find_bins_of_levels
+        of_ranges = _read_range, add_ranges, _find_bins_of_ranges
         by_counts = rule.span.percentages is not None and given is None
-        read = partial(_count_levels if by_counts else _read_range, plan)
-        add = np.add if by_counts else add_ranges
-        reads.append(Read(read, add, partial(_find_bins, plan), "range"))
-    if not plan.is_local or (rule.convention is HISTEQ and _may_need_whole(plan)):
+        read, add, find = of_levels if by_counts else of_ranges
+        reads.append(Read(partial(read, plan), add, partial(find, plan), "range"))
+    if not plan.counts_around or (rule.convention is HISTEQ and _may_need_whole(plan)):
         find = partial(_find_tables, plan)
         reads.append(Read(partial(_count, plan), add_counts, find, "counts"))
     if _is_stretched(plan):
         read, find = partial(_read_grays, plan), partial(_find_values, plan)
         reads.append(Read(read, _add_grays, find, "grays"))
-    reach = [tiles.reach(side) for side in plan.sides[-len(whole.shape) :]] if plan.is_local else ()
-    return Passes(tuple(reads), partial(_write, plan), tuple(reach))
+    sides = plan.sides[-len(whole.shape) :] if plan.counts_around else ()
+    return Passes(tuple(reads), partial(_write, plan), tuple(map(tiles.reach, sides)))
 
 
 def _is_local(plan):
@@ -85,7 +94,7 @@ def _why_whole(plan):
     is_ranked = whole.dtype.kind == "f" or whole.dtype.itemsize > 2
     if rule.span.percentages is not None and plan.given is None and is_ranked:
         return f"quantile_range needs all {whole.dtype} pixels of an image at once"
-    if plan.is_local and _is_stretched(plan):
+    if plan.counts_around and _is_stretched(plan):
         return "convention='skimage' keeps the tables of all tiles, which are too many"
     if math.prod(min(4, side.n_tiles) for side in plan.sides) * plan.n_codes > MOST_COUNTS:
         return f"n_bins={plan.n_codes} is too many to count parts of it"
@@ -99,7 +108,7 @@ def _wants_range(plan):
         return False
     if plan.rule.span.limits is None and (plan.given is None or np.isnan(plan.given).any()):
         return True
-    return convention is SKIMAGE and plan.is_local and _is_checked(plan)
+    return convention is SKIMAGE and plan.counts_around and _is_checked(plan)
 
 
 def _may_need_whole(plan):
@@ -145,10 +154,13 @@ def _count_levels(plan, _, part):
     return counts
 
 
-def _find_bins(plan, _, total):
-    """Return what the bins of planes span, from their ranges or from the counts of their levels."""
-    if isinstance(total, tuple):
-        return _prepared(plan, total, plan.given_of(total[0].shape))
+def _find_bins_of_ranges(plan, _, own_ranges):
+    """Return what the bins of planes span, from their status, lows and highs."""
+    return _prepared(plan, own_ranges, plan.given_of(own_ranges[0].shape))
+
+
+def _find_bins_of_levels(plan, _, total):
+    """Return what the bins of planes span, from the counts of their levels."""
     dtype, present = plan.whole.dtype, total > 0
     of_all = np.arange(total.shape[2]) + output.smallest_level(dtype)
     given = np.full((*total.shape[:2], 2), np.nan)
@@ -161,15 +173,18 @@ def _find_bins(plan, _, total):
     return _prepared(plan, (status, lows, highs), given)
 
 
-def _known(plan, shape):
+def _without_range(plan, shape):
     """Return what is known of planes (n, c) of which no range was read."""
     status, zeros = np.zeros(shape, np.uint8), np.zeros(shape, plan.whole.dtype)
     return _prepared(plan, (status, zeros, zeros), plan.given_of(shape))
 
 
-def _prepared(plan, ranges, given):
-    """Return what is found once the ranges of planes are known; given ones go before these."""
-    status, lows, highs = ranges
+def _prepared(plan, own_ranges, given):
+    """Return what is found once the status, lows and highs of planes are known.
+
+    Given ranges (n, c, 2), where they are not NaN, replace those.
+    """
+    status, lows, highs = own_ranges
     if plan.rule.convention is OPENCV:
         return Found(status)
     own = np.stack([lows, highs], axis=-1)
@@ -184,7 +199,7 @@ def _prepared(plan, ranges, given):
     # without a pixel to count, the kernel says whether bins are certain
     none = np.zeros((status.size, 1), plan.pixel)
     counts = np.empty((1, status.size, parts.lanes_of(1) * plan.n_codes), np.int32)
-    tile = parts.one_tile((1, 1)).arrays
+    tile = parts.one_tile((1, 1)).for_kernel
     kernels.count_tiles(none, None, refer.reshape(-1), tile, limits, counts, plan.n_codes)
     return Found(status, limits, refer)
 
@@ -208,30 +223,33 @@ def _prepared_skimage(plan, status, own, given):
 
 
 def _count(plan, found, part):
-    """Return the `Counted` of the tiles that a part touches; is_local: of all of it as one tile."""
+    """Return the `TileCounts` of the tiles that a part touches.
+
+    If parts count the tiles around them, these are the counts of all of it as one tile.
+    """
     planes, mask, own_range = part.planes, part.mask, None
-    if found is None:
-        found = _known(plan, planes.shape[:2])
+    if found is None:  # no pass has read the range
+        found = _without_range(plan, planes.shape[:2])
         if _is_checked(plan):
             own_range = _range_of(plan, planes, mask)
             found = _prepared(plan, own_range, plan.given_of(planes.shape[:2]))
     if plan.rule.convention is SKIMAGE and found.status.any():
-        return Counted(planes.shape[:2], own_range, {}, {})
-    if plan.is_local:
+        return TileCounts(planes.shape[:2], own_range, {}, {})
+    if plan.counts_around:
         tiles_of = parts.one_tile(planes.shape[2:])
     else:
-        tiles_of = parts.tiles_in(plan.sides, parts.as_volume(part.place))
+        tiles_of = parts.tiles_in(plan.sides, parts.place_as_volume(part.place))
     counts = count_tiles(plan, found, planes, mask, tiles_of)
     layers, rows_of, columns = tiles_of.touched
     numbers = [(int(layer), int(row)) for layer in layers for row in rows_of]
     of_rows = {number: (columns, of_row) for number, of_row in zip(numbers, counts, strict=True)}
     pixels = {}
-    if plan.gathers and found.refer is not None:
+    if plan.joins_uncertain and found.refer is not None:
         for i, channel in np.argwhere(found.refer):
             counted = None if mask is None else mask[i]
             piece = part.place, planes[i, channel].copy(), counted
             pixels[int(i * planes.shape[1] + channel)] = [piece]
-    return Counted(planes.shape[:2], own_range, of_rows, pixels)
+    return TileCounts(planes.shape[:2], own_range, of_rows, pixels)
 
 
 def _find_tables(plan, found, total):
@@ -239,12 +257,12 @@ def _find_tables(plan, found, total):
     if total.range is not None:
         found = _prepared(plan, total.range, plan.given_of(total.shape))
     if found is None:
-        found = _known(plan, total.shape)
+        found = _without_range(plan, total.shape)
     if plan.rule.convention is SKIMAGE and found.status.any():
         return found
     if plan.rule.convention is HISTEQ:
         found = _with_whole_planes(plan, found, total)
-    if plan.is_local:
+    if plan.counts_around:
         return found
     columns, tables = np.arange(plan.sides[2].n_tiles), []
     for number in sorted(total.rows):
@@ -259,15 +277,15 @@ def _with_whole_planes(plan, found, total):
     That are their counts, EMPTY of those without a counted pixel, and the planes that were put
     together because bins are not certain.
     """
-    of_planes = sum(counts.sum(axis=2, dtype=np.int64) for _, counts in total.rows.values())
+    plane_counts = sum(counts.sum(axis=2, dtype=np.int64) for _, counts in total.rows.values())
     status = found.status.copy()
     is_counted = ~np.isnan(found.limits[:, 0]).reshape(status.shape) & (found.refer == 0)
-    status[is_counted & (of_planes.sum(axis=1) == 0).reshape(status.shape)] |= EMPTY
+    status[is_counted & (plane_counts.sum(axis=1) == 0).reshape(status.shape)] |= EMPTY
     mapped = []
     for p, pieces in total.pixels.items():
         out, status.reshape(-1)[p] = _map_whole(plan, pieces)
         mapped.append((p, out))
-    return found._replace(status=status, of_planes=of_planes, mapped=tuple(mapped))
+    return found._replace(status=status, plane_counts=plane_counts, mapped=tuple(mapped))
 
 
 def _map_whole(plan, pieces):
@@ -297,8 +315,8 @@ def _tables_around(plan, found, part, centers):
     """Return the tables of the tiles around a part as the kernels take them."""
     (*first, first_column), (*last, last_column) = centers.first, centers.last
     tables, columns = found.tables, centers.columns
-    if plan.is_local:
-        outer, n_tiles = parts.as_volume(part.outer), last_column - first_column + 1
+    if plan.counts_around:
+        outer, n_tiles = parts.place_as_volume(part.outer), last_column - first_column + 1
         tiles_of = parts.tiles_in(plan.sides, outer, centers.first, centers.last)
         counts = count_tiles(plan, found, part.planes, part.mask, tiles_of)
         tables = tables_of(plan, found, counts, n_tiles)
@@ -312,60 +330,57 @@ def _tables_around(plan, found, part, centers):
     if plan.rule.convention is HISTEQ:
         n_columns = parts.lanes_of(n_columns)
     if columns.start > 0 or n_columns < tables.shape[3]:
-        tables = _in_slice(tables, columns.start, n_columns)
+        chosen = tables[..., columns.start : columns.start + n_columns]
+        tables = np.zeros((*tables.shape[:3], n_columns), tables.dtype)  # beyond the last: zeros
+        tables[..., : chosen.shape[3]] = chosen
     return np.ascontiguousarray(tables).reshape(*tables.shape[:2], -1)
-
-
-def _in_slice(tables, start, n_columns):
-    """Return n_columns columns of tables from a start on, followed by zeros beyond the last."""
-    found = np.zeros((*tables.shape[:3], n_columns), tables.dtype)
-    chosen = tables[..., start : start + n_columns]
-    found[..., : chosen.shape[3]] = chosen
-    return found
 
 
 def _write(plan, found, part):
     """Write a part of planes, blended by the tiles around it; return the planes' status."""
-    found = _known(plan, part.planes.shape[:2]) if found is None else found
-    convention, dtype, status = plan.rule.convention, part.out.dtype, found.status
+    found = _without_range(plan, part.planes.shape[:2]) if found is None else found
+    convention, status = plan.rule.convention, found.status
     if convention is SKIMAGE and status.any():
         return status
     planes = own_pixels(part).planes
-    centers = parts.centers_in(plan.sides, parts.as_volume(part.place))
+    centers = parts.centers_in(plan.sides, parts.place_as_volume(part.place))
     tables = _tables_around(plan, found, part, centers)
-    is_opencv = convention is OPENCV
-    output_max = output.largest_level(plan.pixel) if is_opencv else 1
-    if not is_written(dtype, plan.pixel, plan.rule):
-        dtype = plan.pixel if is_opencv else single_or_double(planes.dtype)
-    write = partial(_BLENDS[convention], plan, found, planes, tables, centers.arrays)
+    dtype, output_max = parts.written(part.out.dtype, planes.dtype, plan.pixel, convention)
+    write = partial(_BLENDS[convention], plan, found, planes, tables, centers.for_kernel)
     arrays.write_as_rows(write, part.out, dtype, output_max)
     for p, mapped in found.mapped:
         part.out[divmod(p, status.shape[1])] = mapped[part.place]
     if convention is HISTEQ:
         arrays.fill_unmapped(part.out, status)
-    return status if plan.gathers or found.refer is None else status | found.refer
+    return status if plan.joins_uncertain or found.refer is None else status | found.refer
 
 
-def _blend(plan, found, planes, tables, centers, out):
+def _blend(plan, found, planes, tables, centers, out_rows):
     """Write the blend of "histeq"."""
-    status, pixels = (found.status | found.refer).reshape(-1), arrays.as_pixels(planes, plan.pixel)
-    is_float32 = single_or_double(plan.whole.dtype) == np.float32
-    of_planes = status, centers, found.limits, tables
-    kernels.blend_tiles(rows(pixels), out, *of_planes, plan.n_codes, is_float32)
+    kernels.blend_tiles(
+        rows(arrays.as_pixels(planes, plan.pixel)),
+        out_rows,
+        (found.status | found.refer).reshape(-1),
+        centers,
+        found.limits,
+        tables,
+        plan.n_codes,
+        single_or_double(plan.whole.dtype) == np.float32,
+    )
 
 
-def _blend_opencv(plan, found, planes, tables, centers, out):
+def _blend_opencv(plan, found, planes, tables, centers, out_rows):
     """Write the blend of "opencv"."""
     pixels = arrays.as_pixels(planes, plan.pixel)
-    kernels.blend_tiles_opencv(rows(pixels), out, centers, tables)
+    kernels.blend_tiles_opencv(rows(pixels), out_rows, centers, tables)
 
 
-def _blend_skimage(plan, found, planes, tables, centers, out):
+def _blend_skimage(plan, found, planes, tables, centers, out_rows):
     """Write the blend of "skimage"."""
     values = found.values
     if values is None:  # the span is the same for all planes
-        values = _values(plan, out.dtype, np.array([[0, grays.N_GRAYS - 1]]))
-    shared.look_up(_blended(plan, found, planes, tables, centers), values, out)
+        values = _values(plan, out_rows.dtype, np.array([[0, grays.N_GRAYS - 1]]))
+    shared.look_up(_blended(plan, found, planes, tables, centers), values, out_rows)
 
 
 _BLENDS = {HISTEQ: _blend, OPENCV: _blend_opencv, SKIMAGE: _blend_skimage}
@@ -388,9 +403,9 @@ def _read_grays(plan, found, part):
     planes = part.planes
     if found.status.any():
         return np.zeros((*planes.shape[:2], 2), np.int64)
-    centers = parts.centers_in(plan.sides, parts.as_volume(part.place))
+    centers = parts.centers_in(plan.sides, parts.place_as_volume(part.place))
     tables = _tables_around(plan, found, part, centers)
-    blended = _blended(plan, found, planes, tables, centers.arrays)
+    blended = _blended(plan, found, planes, tables, centers.for_kernel)
     ranges = np.stack([blended.min(axis=1), blended.max(axis=1)], axis=1).astype(np.int64)
     return ranges.reshape(*planes.shape[:2], 2)
 
@@ -405,7 +420,6 @@ def _find_values(plan, found, ranges):
     """Return what is found with the values of grays, stretched over the ranges of planes."""
     if found.status.any():
         return found
-    dtype = plan.whole.out_dtype
-    if not is_written(dtype, plan.pixel, plan.rule):
-        dtype = single_or_double(plan.whole.dtype)
+    whole = plan.whole
+    dtype, _ = parts.written(whole.out_dtype, whole.dtype, plan.pixel, plan.rule.convention)
     return found._replace(values=_values(plan, dtype, ranges.reshape(-1, 2)))

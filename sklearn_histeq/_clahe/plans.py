@@ -8,9 +8,7 @@ import numpy as np
 from .._arithmetic import spans
 from .._kernels import arrays
 from . import levels
-from .conventions import HISTEQ, OPENCV
-
-NO_LIMIT = 2**31 - 1
+from .conventions import OPENCV
 
 
 class Plan(NamedTuple):
@@ -22,9 +20,9 @@ class Plan(NamedTuple):
     whole : `_passes.Whole`
     given : ndarray of shape (n, c, 2), or None
         What the bins of each plane span, where this is known before; NaN: its own range.
-    is_local : bool
-        Whether each part counts the tiles around it by itself.
-    gathers : bool
+    counts_around : bool
+        Whether each part counts the tiles around it by itself, so that no tables of all are kept.
+    joins_uncertain : bool
         Whether planes whose bins are not certain are put together to be mapped by the definition.
         If not, their status says REFER.
     """
@@ -32,8 +30,8 @@ class Plan(NamedTuple):
     rule: Any
     whole: Any
     given: Any
-    is_local: bool = False
-    gathers: bool = True
+    counts_around: bool = False
+    joins_uncertain: bool = True
 
     @property
     def pixel(self):
@@ -79,7 +77,7 @@ class Found(NamedTuple):
         Of "skimage": which planes have levels beyond 16 bits.
     tables : ndarray of shape (n_rows, n_planes, n_codes, n_columns), or None
         Of the tiles of all rows of all layers.
-    of_planes : ndarray of shape (n_planes, n_bins), or None
+    plane_counts : ndarray of shape (n_planes, n_bins), or None
         The counts of whole planes, for tiles without a counted pixel.
     values : ndarray of shape (n_planes, N_GRAYS), or None
         Of "skimage": the output for each blended gray.
@@ -93,23 +91,6 @@ class Found(NamedTuple):
     bins: Any = None
     is_beyond: Any = None
     tables: Any = None
-    of_planes: Any = None
+    plane_counts: Any = None
     values: Any = None
     mapped: Any = ()
-
-
-def kernel_limit(rule, shape, pixel):
-    """Return the clip limit as the kernels take it: in the peers' conventions, in pixels."""
-    if rule.convention is HISTEQ:
-        return np.inf if rule.clip_limit is None else float(rule.clip_limit)
-    sides = rule.convention.tiling.sides(shape, rule.tiles)
-    n_pixels = math.prod(int(side.starts[1]) for side in sides)
-    most, per = (NO_LIMIT, arrays.N_LEVELS[pixel]) if rule.convention is OPENCV else (n_pixels, 1)
-    if rule.clip_limit is None:
-        return most
-    return int(min(max(rule.clip_limit * n_pixels / per, 1), most))
-
-
-def is_written(dtype, pixel, rule):
-    """Return whether the kernels write an output type themselves."""
-    return dtype == pixel if rule.convention is OPENCV else dtype in arrays.N_LEVELS

@@ -32,14 +32,15 @@ class Side(NamedTuple):
     Attributes
     ----------
     pixels : ndarray of ints
-        The pixels that tiles count, one tile after the other. The peers count some twice.
+        The pixels that tiles count, one tile after the other. OpenCV and scikit-image count
+        some twice.
     starts : ndarray of shape (n_tiles + 1,), int
         Where in `pixels` tiles begin, and where the last ends.
     axis : Axis
         Between which tiles pixels lie.
     repeats_outer : bool
         How tables of tiles lie side by side. True: the tables of the outer tiles are repeated
-        beyond them, as in the peers' arithmetic, where pixels there lie between the two.
+        beyond them, as OpenCV and scikit-image do, where pixels there lie between the two.
     """
 
     pixels: np.ndarray
@@ -53,8 +54,8 @@ class Side(NamedTuple):
         return len(self.starts) - 1
 
     @property
-    def places(self):
-        """Where each pixel's two tiles begin in a row of tables side by side."""
+    def left_tables(self):
+        """The left one of the two tables of each pixel, in a row of tables side by side."""
         lower, upper = self.axis.lower, self.axis.upper
         if not self.repeats_outer:
             return lower
@@ -116,7 +117,7 @@ def reach(side):
     return int(max(before.max(), behind.max()))
 
 
-# Tiles as the peers cut them ---------------------------------------------------------------------
+# Tiles of OpenCV and scikit-image ----------------------------------------------------------------
 
 
 def skimage_tile_shape(shape, n_tiles):
@@ -235,7 +236,7 @@ def _even_edges(shape, n_tiles):
 
 
 def _equal_edges(shape, tile_shape):
-    """Return the edges of tiles of one shape; the peers' last tiles end beyond the image."""
+    """Return the edges of tiles of one shape; the last tiles may end beyond the image."""
     sides = zip(shape, tile_shape, strict=True)
     return tuple(np.append(np.arange(0, side, t), side) for side, t in sides)
 
