@@ -121,10 +121,11 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images: any real dtype; NaN marks missing pixels.
+            Images of any real dtype; NaN marks missing pixels. With `spatial_dims=3` they are
+            volumes: (n, c, d, h, w), (n, d, h, w, c), (n, d, h, w) or (n, n_voxels).
         y : None
             Ignored; present for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+        mask : array-like of bool, shape (n, h, w), (n, d, h, w) or one row per image, default=None
             True where a pixel counts. None: all pixels count.
 
         Returns
@@ -153,7 +154,7 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
             Images, as for `fit`.
         y : None
             Ignored; present for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+        mask : array-like of bool, shape (n, h, w), (n, d, h, w) or one row per image, default=None
             True where a pixel counts. None: all pixels count.
 
         Returns
@@ -172,8 +173,8 @@ class ImageTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimato
         Parameters
         ----------
         X : array-like of shape (n, c, h, w), (n, h, w, c), (n, h, w) or (n, n_pixels)
-            Images: any real dtype; NaN marks missing pixels. Not modified.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+            Images or volumes, as for `fit`. Not modified.
+        mask : array-like of bool, shape (n, h, w), (n, d, h, w) or one row per image, default=None
             True where a pixel counts. All pixels are mapped. None: all pixels count.
 
         Returns

@@ -126,7 +126,7 @@ class EqualizationDisplay:
             of the estimator say. For a Pipeline, its first step says so.
         n_images : int, default=4
             Largest number of images to draw.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+        mask : array-like of bool, shape (n, h, w), (n, d, h, w) or one row per image, default=None
             True where a pixel counts. None: all pixels count.
         tile_grid : bool, default=False
             Draw the tiles of an AdaptiveHistogramEqualizer over its images.
@@ -190,7 +190,7 @@ class EqualizationDisplay:
         color : {"channels", "value", "luminance", "lightness"}, default="channels"
             What the histograms of colour images show: red, green and blue, v = max(R, G, B),
             luminance, or lightness.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+        mask : array-like of bool, shape (n, h, w), (n, d, h, w) or one row per image, default=None
             The pixels that the histograms count. None: all but NaN.
         ax : matplotlib Axes, or array of shape (n, 4) of them, default=None
             Where to draw, as for :meth:`plot`.

@@ -366,8 +366,10 @@ def test_the_script_for_ome_zarr_runs(tmp_path, version):
     group = zarr.open_group(tmp_path / "embryo.ome.zarr", mode="w", zarr_format=version)
     axes = [{"name": name} for name in "tczyx"]
     of_ome = {"multiscales": [{"axes": axes, "datasets": [{"path": "0"}, {"path": "1"}]}]}
+    of_ome["omero"] = {"channels": [{"window": {"start": 0, "end": 4095}}] * 3}
     group.attrs.update(of_ome if version == 2 else {"ome": of_ome})
-    group.create_array("0", data=x, chunks=(1, 1, 2, 16, 16))
+    names = None if version == 2 else list("tczyx")
+    group.create_array("0", data=x, chunks=(1, 1, 2, 16, 16), dimension_names=names)
     run_script_with("embryo.ome.zarr", tmp_path)
     clahe = AdaptiveHistogramEqualizer(n_tiles=(2, 8, 8), spatial_dims=3, dtype="input")
     target = zarr.open_group(tmp_path / "equalized.ome.zarr", mode="r")
@@ -376,3 +378,8 @@ def test_the_script_for_ome_zarr_runs(tmp_path, version):
     attributes = target.attrs.asdict()
     attributes = attributes if version == 2 else attributes["ome"]
     assert attributes["multiscales"][0]["datasets"] == [{"path": "0"}]
+    assert "omero" not in attributes
+    key = "0/1/2/1/2/2" if version == 2 else "0/c/1/2/1/2/2"
+    assert (tmp_path / "equalized.ome.zarr" / key).exists()
+    if version == 3:
+        assert list(target["0"].metadata.dimension_names) == names

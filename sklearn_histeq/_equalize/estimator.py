@@ -207,8 +207,8 @@ class HistogramEqualizer(ImageTransformer):
     - float16 is computed in float32, bool has two levels, and NaN is missing.
 
     `fit` reads pixels only with `scope="dataset"`, and where floats become integers (`dtype`),
-    which it searches for NaN. A plane of more than 2**31 - 1 pixels is computed by slower code,
-    which needs 8 more bytes of memory per pixel.
+    which it searches for NaN. A plane of more than 2**31 - 1 pixels in a NumPy array is computed by
+    slower code, which needs 8 more bytes of memory per pixel; dask arrays need no more.
 
     References
     ----------
@@ -326,7 +326,7 @@ class HistogramEqualizer(ImageTransformer):
             batches. Integers must lie in the range of the dtype of the first batch.
         y : None
             Ignored; present for scikit-learn's conventions.
-        mask : array-like of bool, shape (n, h, w), or (n, h*w) for rows, default=None
+        mask : array-like of bool, shape (n, h, w), (n, d, h, w) or one row per image, default=None
             True where a pixel counts. None: all pixels count.
 
         Returns

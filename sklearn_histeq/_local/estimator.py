@@ -24,9 +24,9 @@ class LocalHistogramEqualizer(ImageTransformer):
     hardly changes the result, and an increasing tone curve (another gamma, gain or exposure) does
     not change it at all. There are no bins and no clip limit.
 
-    This also removes shading that is larger than a window, which helps to distinguish faces under
-    even light. For recognition, images must be aligned with each other to the pixel. The page
-    "Choosing an estimator" has measurements.
+    This also removes shading that is larger than a window. Under even light, such shading helps to
+    distinguish faces, so its loss costs accuracy. For recognition, images must be aligned with each
+    other to the pixel. The page "Choosing an estimator" has measurements.
 
     For a single image, call `transform(image[None])`: an array of shape (96, 96) is read as
     96 flattened images.
