@@ -154,3 +154,12 @@ def is_outside(levels, low, high):
         high = min(high, -_LEAST - 1)
         levels = astype(levels, np.int64)
     return (levels < low) | (levels > high)
+
+
+def on_cpu(function, planes, mask, out, rule):
+    """Return function(planes, mask, out, rule), which takes NumPy arrays, by copies on the CPU."""
+    counted = None if mask is None else to_numpy(mask)
+    values = np.empty(out.shape, dtype_of(out))
+    status = function(to_numpy(planes), counted, values, rule)
+    out[...] = asarray(values, out)
+    return status

@@ -38,7 +38,7 @@ def clahe(planes, mask, out, rule, map_parts=map):
     if rule.of_whole_planes:
         return equalize(planes, mask, out, rule.of_whole_planes)
     if rule.convention not in _CLAHE:
-        return _by_definition(planes, mask, out, rule)
+        return namespaces.on_cpu(definition.clahe, planes, mask, out, rule)
     n_bins = rule.n_bins
     if rule.convention is OPENCV:
         n_bins = output.largest_level(namespaces.dtype_of(planes)) + 1
@@ -51,15 +51,6 @@ def clahe(planes, mask, out, rule, map_parts=map):
         block = planes[part, ...], counted, out[part, ...]
         status.append(_CLAHE[rule.convention](*block, rule))
     return np.concatenate(status)
-
-
-def _by_definition(planes, mask, out, rule):
-    """Write what the definition gives for copies of planes in the memory of the CPU."""
-    counted = None if mask is None else namespaces.to_numpy(mask)
-    values = np.empty(out.shape, namespaces.dtype_of(out))
-    status = definition.clahe(namespaces.to_numpy(planes), counted, values, rule)
-    out[...] = namespaces.asarray(values, out)
-    return status
 
 
 def _sides(shape, n_tiles):

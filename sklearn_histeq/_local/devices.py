@@ -25,7 +25,7 @@ def local(planes, mask, out, rule, map_parts=map):
     """Equalize each pixel by the counted pixels of the window around it; see `definition`."""
     convention = rule.convention
     if convention not in _FORMULAS:
-        return _by_definition(planes, mask, out, rule)
+        return namespaces.on_cpu(definition.local, planes, mask, out, rule)
     rows = rows_of(planes, mask)
     counts = _window_counts(rows, planes.shape, rule.radii)
     if convention.fills_windows and rows.counted is not None:
@@ -34,15 +34,6 @@ def local(planes, mask, out, rule, map_parts=map):
     store = partial(output.store, output_max=convention.top(rows.dtype))
     write_rows(values, rows, convention.default_output_dtype(rows.dtype), out, store)
     return rows.status
-
-
-def _by_definition(planes, mask, out, rule):
-    """Write what the definition gives for copies of planes in the memory of the CPU."""
-    counted = None if mask is None else namespaces.to_numpy(mask)
-    values = np.empty(out.shape, namespaces.dtype_of(out))
-    status = definition.local(namespaces.to_numpy(planes), counted, values, rule)
-    out[...] = namespaces.asarray(values, out)
-    return status
 
 
 def _window_counts(rows, shape, radii):
